@@ -1,0 +1,89 @@
+"""What can go wrong, as a tree. Every message is one line: what, which value, and the way out.
+
+    LthvizError
+    ├── UsageError              what the user gave was wrong (exit code 2)
+    │   ├── ConfigError         an unknown or out-of-range setting, preset, model or data set
+    │   ├── MaskError           a mask that does not fit: key, shape, dtype, NaN, not 0/1
+    │   ├── DataError           a data set that is missing or broken
+    │   └── AddressError        a run, round, structure or layer that is not there
+    ├── StoreError              a run on disk cannot be read or written (exit code 1)
+    │   ├── VersionError        written by a newer lthviz
+    │   └── DamagedError        a file is not what was written
+    ├── EnvironmentFault        something the machine lacks (exit code 1)
+    │   ├── TorchMismatch       torch and torchvision do not match
+    │   └── PartitionerMissing  no hypergraph partitioner is installed
+    └── TrainingError           training cannot go on (exit code 1)
+        └── Diverged            the loss or a weight is not finite
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class LthvizError(Exception):
+    """Base of all errors this project raises on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(LthvizError):
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    pass
+
+
+class MaskError(UsageError):
+    pass
+
+
+class DataError(UsageError):
+    pass
+
+
+class AddressError(UsageError):
+    pass
+
+
+class StoreError(LthvizError):
+    pass
+
+
+class VersionError(StoreError):
+    pass
+
+
+class DamagedError(StoreError):
+    pass
+
+
+class EnvironmentFault(LthvizError):
+    pass
+
+
+class TorchMismatch(EnvironmentFault):
+    pass
+
+
+class PartitionerMissing(EnvironmentFault):
+    pass
+
+
+class TrainingError(LthvizError):
+    pass
+
+
+class Diverged(TrainingError):
+    pass
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The tail of a message about an unknown name: the near misses, else all that is known."""
+    known = list(known)
+    near = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
+    if near:
+        return "did you mean " + " or ".join(near) + "?"
+    return "known: " + ", ".join(known)

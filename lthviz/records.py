@@ -1,0 +1,348 @@
+"""What flows between the parts: frozen values, numpy inside. A ticket is a value; nothing here is changed after it is made.
+
+A weight `W[C_out, C_in/groups, kh, kw]` is read as a matrix of `C = C_out` rows (output channels) and
+`n = C_in/groups·kh·kw` columns. Layers, masks, blocks and weights are keyed by parameter name (`layer1.0.conv1.weight`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from lthviz.config import UNSTRUCTURED, RunConfig
+from lthviz.errors import AddressError, MaskError, did_you_mean
+
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A prunable convolution: where it stands in the network, without the network.
+
+    name: its weight's parameter name. shape: of the weight, `(C_out, C_in/groups, kh, kw)`. out_hw: of its output map.
+    bn: module name of the BatchNorm behind it ('' if none). sources: the prunable layers whose output channel c, or'ed,
+    decides whether input channel c can be non-zero; None: something unprunable feeds it, every input is alive.
+    """
+
+    name: str
+    shape: tuple[int, int, int, int]
+    out_hw: tuple[int, int]
+    bn: str = ""
+    sources: tuple[str, ...] | None = None
+    groups: int = 1
+
+    @property
+    def matrix(self) -> tuple[int, int]:
+        """(C, n): rows and columns of the weight read as a matrix."""
+        c_out, c_in, kh, kw = self.shape
+        return c_out, c_in * kh * kw
+
+    @property
+    def size(self) -> int:
+        return self.matrix[0] * self.matrix[1]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of the dense layer for one image."""
+        return self.size * self.out_hw[0] * self.out_hw[1]
+
+    @property
+    def short(self) -> str:
+        return self.name.removesuffix(".weight")
+
+
+class Masks(Mapping[str, np.ndarray]):
+    """Immutable masks of a network, one bit a weight. `masks[name]` is a fresh bool array of the weight's shape.
+
+    Build with `Masks.of({name: array})` (bool, or numbers that are all 0 or 1). Equality and `digest` cover every bit.
+    """
+
+    __slots__ = ("_packed", "_shapes", "_nnz", "_digest")
+
+    def __init__(self, packed: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """packed: `np.packbits` of each mask in C order, padding bits zero."""
+        self._packed, self._shapes = dict(packed), {k: tuple(map(int, v)) for k, v in shapes.items()}
+        for name, bits in self._packed.items():
+            if bits.dtype != np.uint8 or bits.shape != ((int(np.prod(self._shapes[name])) + 7) // 8,):
+                raise MaskError(f"mask {name!r}: {bits.size} bytes do not hold shape {self._shapes[name]}")
+            bits.flags.writeable = False
+        self._nnz = {k: int(np.bitwise_count(v).sum(dtype=np.int64)) for k, v in self._packed.items()}
+        self._digest = ""
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> Masks:
+        packed, shapes = {}, {}
+        for name, array in arrays.items():
+            array = np.asarray(array)
+            if array.dtype != bool:
+                raise MaskError(f"mask {name!r} has dtype {array.dtype}; it should be bool")
+            packed[name], shapes[name] = np.packbits(array, axis=None), array.shape
+        return cls(packed, shapes)
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if name not in self._packed:
+            raise KeyError(name)
+        shape = self._shapes[name]
+        return np.unpackbits(self._packed[name], count=int(np.prod(shape))).view(bool).reshape(shape)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._packed)
+
+    def __len__(self) -> int:
+        return len(self._packed)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Masks) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def matrix(self, name: str) -> np.ndarray:
+        """The mask of one layer as bool (C, n)."""
+        mask = self[name]
+        return mask.reshape(mask.shape[0], -1)
+
+    def packed(self, name: str) -> np.ndarray:
+        """The bits as stored, read-only uint8."""
+        return self._packed[name]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._shapes[name]
+
+    def size(self, name: str | None = None) -> int:
+        """Weights of a layer, or of all."""
+        return int(np.prod(self._shapes[name])) if name else sum(int(np.prod(s)) for s in self._shapes.values())
+
+    def nnz(self, name: str | None = None) -> int:
+        """Kept weights of a layer, or of all."""
+        return self._nnz[name] if name else sum(self._nnz.values())
+
+    def density(self, name: str | None = None) -> float:
+        """Kept share of a layer, or of all prunable weights."""
+        return self.nnz(name) / max(1, self.size(name))
+
+    @property
+    def digest(self) -> str:
+        """Hash of names, shapes and bits: the key under which anything derived from these masks may be cached."""
+        if not self._digest:
+            h = hashlib.sha256()
+            for name in sorted(self._packed):
+                h.update(f"{name}{self._shapes[name]}".encode())
+                h.update(self._packed[name].tobytes())
+            self._digest = h.hexdigest()[:16]
+        return self._digest
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Dense blocks of one layer's matrix: block b covers every (row, column) of `rows[b]` × `cols[b]`.
+
+    shape: (C, n). rows, cols: int32 arrays, one pair a block; no cell is in two blocks.
+    """
+
+    shape: tuple[int, int]
+    rows: tuple[np.ndarray, ...]
+    cols: tuple[np.ndarray, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def area(self) -> int:
+        """Weights inside the blocks."""
+        return sum(r.size * c.size for r, c in zip(self.rows, self.cols, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Structured:
+    """What a structure made of a mask: new masks, the dense blocks of each layer, and what happened there.
+
+    blocks: a layer without an entry kept no block (its mask is as sparse as it came). notes: per layer, JSON-able; Refill
+    `{"kept": K, "channels": C, "back": weights regrown, "gone": weights removed}`, Regroup the same back/gone and
+    `{"parts": [{"rows": m, "cols": i, "block": bool}…], "partitioner": "mtkahypar 1.7", "km1": int, "fallback": bool}`.
+    """
+
+    masks: Masks
+    blocks: Mapping[str, Blocks]
+    notes: Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """How a training went; every array has one entry an epoch. Accuracies are percent, of the validation images."""
+
+    epoch: np.ndarray
+    train_loss: np.ndarray
+    train_acc: np.ndarray
+    val_acc: np.ndarray
+    lr: np.ndarray
+    seconds: np.ndarray
+
+    FIELDS = ("epoch", "train_loss", "train_acc", "val_acc", "lr", "seconds")
+
+    @classmethod
+    def of(cls, epochs: Sequence[Epoch]) -> Curve:
+        return cls(*(np.array([getattr(e, f) for e in epochs], np.int32 if f == "epoch" else np.float64) for f in cls.FIELDS))
+
+
+@dataclass(frozen=True, eq=False)
+class Ticket:
+    """Masks, how they were made, how they trained. Accuracies are percent; None until it is trained.
+
+    structure: its label. weights: the trained weights by parameter name where kept, float32, zero where the mask is.
+    """
+
+    structure: str
+    round: int
+    masks: Masks
+    blocks: Mapping[str, Blocks] = EMPTY
+    notes: Mapping[str, Mapping[str, Any]] = EMPTY
+    curve: Curve | None = None
+    test_acc: float | None = None
+    val_acc: float | None = None
+    train_seconds: float | None = None
+    weights: Mapping[str, np.ndarray] | None = None
+
+    @property
+    def structural(self) -> bool:
+        """Whether a row without weights is a removed channel, BatchNorm included (METHOD 3.3)."""
+        return self.structure != UNSTRUCTURED
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """The tickets of one pruning round by label; round 0 holds the dense network as `unstructured`.
+
+    complete: every stage of the round is done; `stages_done` counts them.
+    """
+
+    index: int
+    tickets: Mapping[str, Ticket]
+    stages_done: int
+    complete: bool
+    seconds: float = 0.0
+
+    def ticket(self, structure: str) -> Ticket:
+        if structure not in self.tickets:
+            raise AddressError(f"round {self.index} has no ticket {structure!r}; {did_you_mean(structure, self.tickets)}")
+        return self.tickets[structure]
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """All that a run needs to go on exactly: JSON-able `meta`, named `arrays`, and the unfinished `round` so far."""
+
+    meta: Mapping[str, Any]
+    arrays: Mapping[str, np.ndarray]
+    round: Round
+
+
+# What the engine yields ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Begin:
+    """First event: the network and the conditions. info: JSON-able (parameters, image counts, device, versions)."""
+
+    layers: tuple[Layer, ...]
+    info: Mapping[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A batch was trained: `done` of `total` batches of the whole run. `loss()` costs a device synchronisation."""
+
+    done: int
+    total: int
+    loss: Callable[[], float]
+
+
+@dataclass(frozen=True, eq=False)
+class Epoch:
+    """An epoch ended. Accuracies are percent; val_acc is nan where no image is held out. snapshot: all that is needed to go on from here."""
+
+    round: int
+    structure: str
+    epoch: int
+    epochs: int
+    train_loss: float
+    train_acc: float
+    val_acc: float
+    lr: float
+    seconds: float
+    snapshot: Callable[[], Checkpoint] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """A stage ended. `round` is the round so far, its newest ticket that of `structure`; complete on the round's last stage."""
+
+    round: Round
+    kind: str
+    structure: str
+    seconds: float
+    snapshot: Callable[[], Checkpoint]
+
+
+Event = Begin | Step | Epoch | Stage
+
+
+# What is looked at -----------------------------------------------------------------------------------------------------
+
+
+class Address(NamedTuple):
+    """Where something is: a run, and inside it a round, a structure, a layer. A page's state, a link, a cache key."""
+
+    run: str
+    round: int = 0
+    structure: str = UNSTRUCTURED
+    layer: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a run stands. state: queued, running, paused, finished, cancelled, failed or interrupted.
+
+    message: one line for people. done/total: batches. eta_s: seconds left, None when unknown. beat_s: seconds since the
+    worker was last heard of, None when it never was.
+    """
+
+    state: str
+    message: str = ""
+    done: int = 0
+    total: int = 0
+    eta_s: float | None = None
+    beat_s: float | None = None
+
+    @property
+    def alive(self) -> bool:
+        return self.state in ("queued", "running", "paused")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A stored run without its masks: what lists, pickers and curves need.
+
+    rows: one mapping a trained ticket: round, structure, density, effective_density, coverage, coverage_layers,
+    test_acc, val_acc, dense_acc, seconds (see core.stats.row). layers: empty until the run has begun.
+    """
+
+    id: str
+    config: RunConfig
+    layers: tuple[Layer, ...]
+    info: Mapping[str, Any]
+    rows: tuple[Mapping[str, Any], ...]
+    rounds: tuple[int, ...]
+    created: float
+    preset: str = ""
+    title: str = ""
+
+    @cached_property
+    def by_name(self) -> dict[str, Layer]:
+        return {layer.name: layer for layer in self.layers}
