@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from lthviz.config import UNSTRUCTURED, RunConfig
 from lthviz.errors import AddressError, MaskError, did_you_mean
 
-EMPTY: Mapping[str, Any] = MappingProxyType({})
+
 
 
 @dataclass(frozen=True)
@@ -201,8 +200,8 @@ class Ticket:
     structure: str
     round: int
     masks: Masks
-    blocks: Mapping[str, Blocks] = EMPTY
-    notes: Mapping[str, Mapping[str, Any]] = EMPTY
+    blocks: Mapping[str, Blocks] = field(default_factory=dict)
+    notes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     curve: Curve | None = None
     test_acc: float | None = None
     val_acc: float | None = None
