@@ -18,8 +18,6 @@ from lthviz.config import UNSTRUCTURED, RunConfig
 from lthviz.errors import AddressError, MaskError, did_you_mean
 
 
-
-
 @dataclass(frozen=True)
 class Layer:
     """A prunable convolution: where it stands in the network, without the network.
@@ -62,7 +60,7 @@ class Masks(Mapping[str, np.ndarray]):
     Build with `Masks.of({name: array})` (bool, or numbers that are all 0 or 1). Equality and `digest` cover every bit.
     """
 
-    __slots__ = ("_packed", "_shapes", "_nnz", "_digest")
+    __slots__ = ("_digest", "_nnz", "_packed", "_shapes")
 
     def __init__(self, packed: Mapping[str, np.ndarray], shapes: Mapping[str, tuple[int, ...]]) -> None:
         """packed: `np.packbits` of each mask in C order, padding bits zero."""
