@@ -1,0 +1,290 @@
+"""Run here, or in a background process: joins the engine and the store. Never imports torch until something trains.
+
+`start` enqueues a run and wakes the worker, one process a machine and store that takes queued runs in order. The worker
+drives the engine's generator; pause, play, step and cancel are words in the run's `request` file, read after every batch.
+Pausing is not asking the generator for more. The run's lock is held by whoever drives it and freed by the operating
+system when that process dies, so a dead worker shows as *interrupted* and `resume` goes on from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lthviz.config import RunConfig
+from lthviz.errors import LthvizError, UsageError
+from lthviz.records import Epoch, Event, Stage, Step
+from lthviz.store import Store
+
+log = logging.getLogger("lthviz")
+
+POLL_S = 0.05
+BEAT_S = 1.0
+CHECKPOINT_S = 10.0
+"""Mid-training checkpoints are at least this far apart, and no more than a twentieth of the time goes into them."""
+
+
+class Busy(UsageError):
+    """Somebody else is driving this run."""
+
+
+class Cancelled(Exception):  # noqa: N818 - a request, not a fault
+    """The run was asked to end; its finished rounds stay."""
+
+
+# Asking ----------------------------------------------------------------------------------------------------------------
+
+
+def start(store: Store, config: RunConfig, *, preset: str = "", paused: bool = False) -> str:
+    """Enqueue a run and wake the worker; the id. A run that is there already is attached to, or resumed if it had stopped.
+
+    paused: it waits before its first stage for `step` or `play`.
+    """
+    run_id = store.begin(config, preset=preset)
+    status = store.status(run_id)
+    if status.state == "finished" or (status.alive and status.state != "queued"):
+        return run_id
+    store.request(run_id, "pause") if paused else store.clear_request(run_id)
+    return resume(store, run_id, keep_request=paused)
+
+
+def resume(store: Store, run_id: str, *, keep_request: bool = False) -> str:
+    """Put a stopped run back in the queue; it goes on from its last checkpoint."""
+    status = store.status(run_id)
+    if store.held(run_id) or status.state == "finished":
+        return run_id
+    if not keep_request:
+        store.clear_request(run_id)
+    if status.state != "queued":
+        store.set_state(run_id, "queued")
+    wake(store)
+    return run_id
+
+
+def request(store: Store, run_id: str, action: str) -> None:
+    """Ask whoever drives the run to `pause`, `play`, `step` (to the end of the next stage) or `cancel`; obeyed within a batch."""
+    status = store.status(run_id)
+    if action == "cancel" and not store.held(run_id):
+        if status.state == "queued":
+            store.set_state(run_id, "cancelled", "taken from the queue before it began")
+            return
+        raise UsageError(f"run {run_id} is {status.state}; there is nothing to cancel")
+    if not status.alive:
+        raise UsageError(f"run {run_id} is {status.state}; resume it first")
+    store.request(run_id, action)
+
+
+def wake(store: Store) -> None:
+    """Start the worker process if runs are queued and none is at work. It outlives the process that woke it."""
+    if not _queue(store) or _taken(_worker_lock(store)):
+        return
+    package = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    with open(store.root / "worker.log", "ab") as out:
+        subprocess.Popen([sys.executable, "-m", "lthviz", "work", "--runs", str(store.root)], stdin=subprocess.DEVNULL,
+                         stdout=out, stderr=out, start_new_session=True, env={**os.environ, "PYTHONPATH": path})
+
+
+# Working ---------------------------------------------------------------------------------------------------------------
+
+
+def work(store: Store) -> int:
+    """Take queued runs, oldest first, until none is left; the number driven. Returns at once if a worker is at it already."""
+    driven = 0
+    while _queue(store):
+        lock = _worker_lock(store)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return driven
+        try:
+            for run_id in _queue(store):
+                driven += 1
+                try:
+                    drive(store, run_id)
+                except (LthvizError, Cancelled) as e:
+                    log.warning("%s: %s", run_id, e)
+                except Exception:
+                    log.exception("%s", run_id)
+        finally:
+            lock.release()
+        # The queue is looked at once more after the lock is free: whoever enqueued while it was held did not wake anybody.
+    return driven
+
+
+def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = None) -> None:
+    """Run it in this process, from its last checkpoint if it has one, and store what happens.
+
+    Raises Busy when somebody else drives it, Cancelled when asked to end, and whatever went wrong after storing it as the
+    run's state in one line (the traceback goes to the log).
+    """
+    lock = store.lock(run_id)
+    try:
+        lock.acquire(timeout=2)
+    except Timeout:
+        raise Busy(f"run {run_id} is being trained by another process") from None
+    try:
+        store.recover(run_id)
+        if store.status(run_id).state == "finished":
+            return
+        with _stored_outcome(store, run_id), _Pulse(store, run_id) as pulse:
+            _drive(store, run_id, pulse, on_event)
+    finally:
+        lock.release()
+
+
+def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event], None] | None) -> None:
+    store.set_state(run_id, "running", "loading")
+    gate = _Gate(store, run_id)
+    from lthviz import engine  # costs seconds: torch
+
+    saved, cost = time.monotonic(), 0.0
+    for event in engine.events(store.run(run_id).config, store.checkpoint(run_id)):
+        store.append(run_id, event)
+        if isinstance(event, Step):
+            pulse.step(event)
+        now = time.monotonic()
+        if isinstance(event, Epoch) and now - saved > max(CHECKPOINT_S, 20 * cost):
+            store.save_checkpoint(run_id, event.snapshot())
+            saved, cost = time.monotonic(), time.monotonic() - now
+        if isinstance(event, Stage):
+            saved = now
+        if on_event:
+            on_event(event)
+        pulse.paused += gate(event)
+    store.set_state(run_id, "finished")
+
+
+class _Gate:
+    """Obeys the request file: called after every event, returns when the run may go on, and how many seconds it was held."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.store, self.run_id, self.stepping = store, run_id, False
+        self(None)
+
+    def __call__(self, event: Event | None) -> float:
+        since = time.monotonic()
+        if self.stepping and isinstance(event, Stage):
+            self.stepping = False
+            self.store.request(self.run_id, "pause")
+        action = self.store.requested(self.run_id)
+        if action == "pause":
+            self.store.set_state(self.run_id, "paused")
+            while (action := self.store.requested(self.run_id)) == "pause":
+                time.sleep(POLL_S)
+            if action != "cancel":
+                self.store.set_state(self.run_id, "running")
+        if action == "cancel":
+            raise Cancelled("cancelled; the finished rounds are kept")
+        if action:
+            self.stepping = action == "step"
+            self.store.clear_request(self.run_id)
+        return time.monotonic() - since
+
+
+class _Pulse:
+    """Writes the heartbeat from a thread, so that a long stage is not taken for a dead worker."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self.store, self.run_id = store, run_id
+        self.last: Step | None = None
+        self.paused = 0.0
+        self.first: tuple[float, int] | None = None
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> _Pulse:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop.set()
+        self.thread.join()
+
+    def step(self, event: Step) -> None:
+        self.first = self.first or (time.monotonic() - self.paused, event.done - 1)
+        self.last = event
+
+    def _beat(self) -> None:
+        while not self.stop.wait(BEAT_S):
+            last = self.last
+            try:
+                if last is None:
+                    self.store.beat(self.run_id, done=0, total=0, eta_s=None)
+                    continue
+                since, begun = self.first
+                left = (time.monotonic() - self.paused - since) / max(1, last.done - begun) * (last.total - last.done)
+                self.store.beat(self.run_id, done=last.done, total=last.total, eta_s=left, loss=last.loss())
+            except LthvizError as e:  # a full disk must not end a training that may yet be saved
+                log.warning("%s: no heartbeat: %s", self.run_id, e)
+
+
+@contextmanager
+def _stored_outcome(store: Store, run_id: str):
+    """Whatever ends the run becomes its state, in one line, before it goes on to the caller."""
+    previous = None
+    if threading.current_thread() is threading.main_thread():
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except Cancelled as e:
+        store.clear_request(run_id)
+        store.set_state(run_id, "cancelled", str(e))
+        raise
+    except KeyboardInterrupt:
+        store.set_state(run_id, "interrupted", "stopped by hand; resume goes on from the last checkpoint")
+        raise
+    except BaseException as e:
+        store.set_state(run_id, "failed", reason(e))
+        log.error("%s: %s", run_id, "".join(traceback.format_exception(e)).rstrip())
+        raise
+    finally:
+        if previous is not None:
+            signal.signal(signal.SIGTERM, previous)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def reason(error: BaseException) -> str:
+    """One line that names the error and what to do."""
+    if isinstance(error, LthvizError):
+        return str(error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "out of memory; a smaller batch_size or model needs less"
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}".rstrip(": ")
+
+
+# Locks and queue -------------------------------------------------------------------------------------------------------
+
+
+def _worker_lock(store: Store) -> FileLock:
+    store.root.mkdir(parents=True, exist_ok=True)
+    return FileLock(store.root / "worker.lock")
+
+
+def _taken(lock: FileLock) -> bool:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _queue(store: Store) -> list[str]:
+    """Ids of the queued runs, oldest first."""
+    return [r for r in reversed(store.runs()) if not store.is_example(r) and store.status(r).state == "queued"]

@@ -1,0 +1,49 @@
+"""The direction of imports, read from the source."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LEVELS = [  # a module may import its own level and those before it
+    {"errors", "seeds", "__init__"}, {"config"}, {"records", "presets"}, {"core"}, {"nn"}, {"engine"}, {"store", "exchange"},
+    {"launch"}, {"figures"}, {"progress"}, {"ui"}, {"cli", "__main__"},
+]
+LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names}
+FORBIDDEN = {  # packages a part never imports, at module level or inside a function
+    "core": {"torch", "torchvision", "streamlit", "h5py", "plotly"}, "figures": {"torch", "torchvision", "streamlit", "h5py"},
+    "nn": {"streamlit", "h5py", "plotly"}, "engine": {"streamlit", "h5py", "plotly"}, "config": {"torch", "streamlit", "h5py"},
+    "records": {"torch", "streamlit", "h5py"}, "launch": {"streamlit", "h5py", "torch"}, "ui": {"torch", "torchvision", "h5py"},
+    "store": {"torch", "streamlit", "plotly"}, "cli": {"streamlit", "torch"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            found |= {node.module} | {f"{node.module}.{a.name}" for a in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("lthviz/**/*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_one_way(path):
+    part = path.relative_to(ROOT / "lthviz").parts[0].removesuffix(".py")
+    assert part in LEVEL, f"say in LEVELS where {part} stands"
+    for name in imports(path):
+        top, *rest = name.split(".")
+        assert top not in FORBIDDEN.get(part, ()), f"{part} imports {name}"
+        if top == "lthviz" and rest and rest[0] in LEVEL:
+            assert LEVEL[rest[0]] <= LEVEL[part], f"{part} imports {name}, which stands above it"
+
+
+def test_looking_at_a_run_needs_no_torch():
+    code = ("import sys, lthviz.store, lthviz.launch, lthviz.figures.accuracy, lthviz.ui.frame, lthviz.ui.maskview\n"
+            "heavy = {'torch', 'sklearn', 'torchvision'} & set(sys.modules)\nassert not heavy, heavy")
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
