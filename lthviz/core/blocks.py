@@ -1,0 +1,32 @@
+"""Dense blocks of a mask and back: rows with the same set of columns form a block, whatever structure made them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lthviz.records import Blocks
+
+
+def from_mask(mask2d: np.ndarray) -> Blocks:
+    """The blocks of a bool (C, n) mask, ordered by their first row; rows without weights are in none.
+
+    Rows and columns ascend. An unstructured mask gives about one block a row.
+    """
+    rows = np.flatnonzero(mask2d.any(axis=1))
+    if not rows.size:
+        return Blocks(mask2d.shape, (), ())
+    bits = np.ascontiguousarray(np.packbits(mask2d[rows], axis=1))
+    _, first, which = np.unique(bits.view(np.dtype((np.void, bits.shape[1]))).ravel(), return_index=True, return_inverse=True)
+    place = np.empty(first.size, np.int64)
+    place[np.argsort(first)] = np.arange(first.size)  # np.unique sorts by content; we want the first row's order
+    which = place[which.ravel()]
+    members = np.split(rows[np.argsort(which, kind="stable")].astype(np.int32), np.cumsum(np.bincount(which))[:-1])
+    return Blocks(mask2d.shape, tuple(members), tuple(np.flatnonzero(mask2d[m[0]]).astype(np.int32) for m in members))
+
+
+def to_mask(blocks: Blocks) -> np.ndarray:
+    """bool (C, n): True inside the blocks."""
+    mask = np.zeros(blocks.shape, bool)
+    for rows, cols in zip(blocks.rows, blocks.cols, strict=True):
+        mask[np.ix_(rows, cols)] = True
+    return mask

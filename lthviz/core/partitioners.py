@@ -1,0 +1,103 @@
+"""The two partitioners, each a function from a (rows, columns) mask to a part per row.
+
+Both are deterministic and seeded: equal masks, groups, imbalance and seed give equal parts in every process, whatever the
+number of threads.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from importlib import resources, util
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from lthviz.errors import PartitionerMissing
+
+INSTALL = {"mtkahypar": "pip install mtkahypar", "pymetis": "pip install pymetis"}
+
+
+def choose(partitioner: str) -> str:
+    """The installed partitioner that `auto`, `mtkahypar` or `pymetis` means; PartitionerMissing says how to get one."""
+    if partitioner != "auto":
+        if util.find_spec(partitioner) is None:
+            raise PartitionerMissing(f"the partitioner {partitioner} is not installed; {INSTALL[partitioner]}, "
+                                     "or use partitioner = 'auto'")
+        return partitioner
+    for name in INSTALL:
+        if util.find_spec(name) is not None:
+            return name
+    raise PartitionerMissing("Regroup needs a hypergraph partitioner and none is installed; "
+                             + " (or, where it has no wheel: ".join(INSTALL.values()) + ")")
+
+
+def divide(mask: np.ndarray, groups: int, imbalance: float, seed: int, partitioner: str) -> np.ndarray:
+    """Part of each row, int32 in 0..groups−1, of a bool mask without empty rows and with more rows than groups.
+
+    Mt-KaHyPar's deterministic mode ignores its own seed, so the seed permutes the rows and columns it is given.
+    """
+    rng = np.random.default_rng(seed)
+    rows, cols = rng.permutation(mask.shape[0]), rng.permutation(mask.shape[1])
+    found = {"mtkahypar": _mtkahypar, "pymetis": _pymetis}[partitioner](mask[rows][:, cols], groups, imbalance, seed)
+    parts = np.empty(mask.shape[0], np.int32)
+    parts[rows] = found
+    return parts
+
+
+def label(partitioner: str) -> str:
+    """Name and version, as results carry it: `mtkahypar 1.7.post1`."""
+    return f"{partitioner} {version(partitioner)}"
+
+
+def _mtkahypar(mask: np.ndarray, groups: int, imbalance: float, seed: int) -> np.ndarray:
+    """Connectivity (km1) over a hyperedge per column; equal columns are one hyperedge with their number as its weight."""
+    import mtkahypar
+
+    packed = np.ascontiguousarray(np.packbits(mask, axis=0).T)
+    _, first, weight = np.unique(packed.view(np.dtype((np.void, packed.shape[1]))).ravel(), return_index=True, return_counts=True)
+    order = np.argsort(first)  # np.unique sorts by content; the edges stay in the permuted order
+    col, row = np.nonzero(mask.T[first[order]])
+    ends = np.cumsum(np.bincount(col, minlength=first.size))
+    starts = np.concatenate([[0], ends[:-1]])
+    crosses = ends - starts > 1  # a column of one row can never be cut
+    pins = row.tolist()
+    edges = [pins[a:b] for a, b in zip(starts[crosses].tolist(), ends[crosses].tolist())]
+    machine = _initializer()
+    context = _context(machine)
+    context.set_partitioning_parameters(groups, imbalance, mtkahypar.Objective.KM1)
+    context.logging = False
+    graph = machine.create_hypergraph(context, mask.shape[0], len(edges), edges, [1] * mask.shape[0],
+                                      weight[order][crosses].tolist())
+    return np.array(graph.partition(context).get_partition(), np.int32)
+
+
+@cache
+def _initializer() -> Any:
+    """Mt-KaHyPar may be initialised once a process only."""
+    import mtkahypar
+
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return mtkahypar.initialize(threads, False)
+
+
+def _context(machine: Any) -> Any:
+    with resources.as_file(resources.files("lthviz.core") / "partition.ini") as path:
+        return machine.context_from_file(str(path))
+
+
+def _pymetis(mask: np.ndarray, groups: int, imbalance: float, seed: int) -> np.ndarray:
+    """METIS on the graph of the rows, an edge for each pair that shares columns, its weight their number."""
+    import pymetis
+
+    bits = sparse.csr_array(mask.astype(np.int32))
+    graph = (bits @ bits.T).tocsr()
+    graph.setdiag(0)
+    graph.eliminate_zeros()
+    weights = np.maximum(1, graph.data // (graph.data.sum(dtype=np.int64) // 2**30 + 1))  # METIS adds them in 32 bits
+    options = pymetis.Options(seed=seed % 2**31, ufactor=max(1, round(1000 * imbalance)))
+    result = pymetis.part_graph(groups, xadj=graph.indptr, adjncy=graph.indices, eweights=weights.astype(np.int32),
+                                recursive=False, options=options)
+    return np.asarray(result.vertex_part, np.int32)
