@@ -1,0 +1,130 @@
+"""How every figure looks: one palette, one style a structure, one quiet plotly template for light and dark pages.
+
+Backgrounds are transparent, so that the page's own colour shows. Colour never stands alone: each structure has its own
+marker and dash, added and removed weights differ in hatching as well. Hues after Okabe and Ito (jfly.uni-koeln.de/color)
+and Paul Tol (sronpersonalpages.nl/~pault), who chose them for colour-blind readers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import plotly.graph_objects as go
+
+from lthviz.config import UNSTRUCTURED, Refill, structure
+from lthviz.errors import ConfigError
+
+ADDED, REMOVED = "#0072B2", "#D55E00"
+FONT = '"Source Sans", "Source Sans Pro", "Source Sans 3", "Segoe UI", system-ui, sans-serif'
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of one theme as #rrggbb. paper: what a mask's empty places are drawn in; kept: its weights."""
+
+    text: str
+    muted: str
+    rule: str
+    accent: str
+    paper: str
+    kept: str
+    hover: str
+    added: str = ADDED
+    removed: str = REMOVED
+
+
+LIGHT = Palette(text="#262730", muted="#6B6E78", rule="#D5D7DC", accent="#B3123F", paper="#F1F2F4", kept="#2B2D33", hover="#FFFFFF")
+DARK = Palette(text="#E6E7EA", muted="#9DA1AB", rule="#3A3E48", accent="#FF7A9C", paper="#1B1E26", kept="#D9DBE0", hover="#20242D")
+
+
+def palette(dark: bool = False) -> Palette:
+    return DARK if dark else LIGHT
+
+
+@dataclass(frozen=True)
+class Style:
+    """How one structure is drawn. colour, on_dark: #rrggbb; symbol: a plotly marker; dash: a plotly dash."""
+
+    colour: str
+    on_dark: str
+    symbol: str
+    dash: str
+
+    def line(self, dark: bool) -> str:
+        return self.on_dark if dark else self.colour
+
+
+STYLES: dict[str, Style] = {
+    "dense": Style(LIGHT.muted, DARK.muted, "circle-open", "2px,3px"),
+    UNSTRUCTURED: Style("#3F434D", "#C9CCD3", "circle", "solid"),
+    "refill": Style("#00805D", "#2DBE94", "square", "7px,3px"),
+    "refill+": Style("#3A93C8", "#7CC8F2", "square-open", "7px,3px,2px,3px"),
+    "regroup": Style("#AA3377", "#E287B8", "triangle-up", "11px,3px"),
+    "random": Style("#8A7A3B", "#C9B66A", "x-thin-open", "2px,3px"),
+}
+_VARIANTS = ("", "cross", "bowtie", "star", "hexagon", "pentagon", "hourglass")
+
+
+def kind(label: str) -> str:
+    """Which style a ticket's label is drawn in: `refill-rho=0.2` is `refill+`; an unknown label is `unstructured`."""
+    if label in STYLES:
+        return label
+    try:
+        s = structure(label)
+    except ConfigError:
+        return UNSTRUCTURED
+    return "refill+" if isinstance(s, Refill) and s.rho else s.kind
+
+
+def style(label: str, variant: int = 0) -> Style:
+    """The style of a ticket; `variant` counts the tickets of the same kind before it and changes the marker."""
+    s = STYLES[kind(label)]
+    return s if not variant else Style(s.colour, s.on_dark, _VARIANTS[variant % len(_VARIANTS)] or s.symbol, s.dash)
+
+
+def styles(labels: list[str]) -> dict[str, Style]:
+    """A style for each label, told apart where several are of one kind."""
+    seen: dict[str, int] = {}
+    out = {}
+    for label in labels:
+        out[label] = style(label, seen.get(kind(label), 0))
+        seen[kind(label)] = seen.get(kind(label), 0) + 1
+    return out
+
+
+def axis(p: Palette, **more: Any) -> dict[str, Any]:
+    """A thin axis without grid: a line, outside ticks, quiet numbers."""
+    return dict(showgrid=False, zeroline=False, showline=True, linecolor=p.rule, linewidth=1, ticks="outside", ticklen=4,
+                tickcolor=p.rule, tickfont=dict(color=p.muted, size=13), title_font=dict(color=p.text, size=14),
+                title_standoff=8, automargin=True, fixedrange=True) | more
+
+
+def apply(fig: go.Figure, dark: bool = False, *, height: int = 380) -> go.Figure:
+    """Dress a figure (in place) for a light or dark page; `height` in pixels, the width is its container's."""
+    p = palette(dark)
+    fig.update_layout(
+        template="none", height=height, autosize=True, paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        font=dict(family=FONT, size=14, color=p.text, variant="normal"), margin=dict(l=8, r=12, t=40, b=8),
+        hoverlabel=dict(bgcolor=p.hover, bordercolor=p.rule, font=dict(color=p.text, size=13, family=FONT), align="left"),
+        legend=dict(orientation="h", x=0, xanchor="left", y=1.0, yanchor="bottom", font=dict(size=13, color=p.text),
+                    bgcolor="rgba(0,0,0,0)", itemclick=False, itemdoubleclick=False, tracegroupgap=0),
+        hovermode="closest", dragmode=False, uirevision="keep", separators=". ", modebar=dict(remove=["zoom", "pan", "lasso", "select"]))
+    fig.update_xaxes(**axis(p))
+    fig.update_yaxes(**axis(p))
+    return fig
+
+
+def note(fig: go.Figure, text: str, dark: bool = False) -> go.Figure:
+    """One quiet sentence in the middle of a figure that has nothing to show yet."""
+    fig.add_annotation(text=text, xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False,
+                       font=dict(color=palette(dark).muted, size=15))
+    fig.update_xaxes(visible=False)
+    fig.update_yaxes(visible=False)
+    return fig
+
+
+def meta(fig: go.Figure, *, caption: str, alt: str, **more: Any) -> go.Figure:
+    """Keep with the figure what it shows and how it is told aloud: `fig.layout.meta`."""
+    fig.update_layout(meta=dict(caption=caption, alt=alt, **more))
+    return fig
