@@ -1,0 +1,63 @@
+"""Channel scores from feature maps, for Refill (ICML 2022, section 3.2 and its ablation of criteria).
+
+A layer's feature map is the output of its own convolution, before BatchNorm, in evaluation mode: every layer is scored by
+what it computes itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lthviz.errors import ConfigError
+from lthviz.records import Layer
+
+SCORES = ("l1", "l2", "saliency")
+
+
+def channel_scores(model: nn.Module, layers: Sequence[Layer], score: str, images: torch.Tensor, labels: torch.Tensor, *,
+                   batch: int = 128) -> dict[str, np.ndarray]:
+    """{name: float64 (C_out,)} over the calibration images, which are normalised floats (N, c, h, w).
+
+    l1: Σ|F|, l2: √ΣF², saliency: Σ|F·∂L/∂F| with L the mean cross-entropy; each sum runs over images and positions.
+    The network is left as it was: mode, gradients, hooks and statistics.
+    """
+    if score not in SCORES:
+        raise ConfigError(f"score = {score!r} needs no feature maps or is not known; known: {', '.join(SCORES)}")
+    totals = {layer.name: torch.zeros(layer.shape[0], dtype=torch.float64, device=images.device) for layer in layers}
+    maps: dict[str, torch.Tensor] = {}
+
+    def hook(name: str):
+        def keep(module: nn.Module, args: tuple, out: torch.Tensor) -> torch.Tensor | None:
+            if score == "saliency":
+                maps[name] = out
+                return out.clone()      # so that an activation working in place leaves the map alone
+            norm = out.abs() if score == "l1" else out.square()
+            totals[name] += norm.sum(dim=(0, 2, 3), dtype=torch.float64)
+            return None
+        return keep
+
+    modes = {module: module.training for module in model.modules()}
+    handles = [model.get_submodule(layer.short).register_forward_hook(hook(layer.name)) for layer in layers]
+    try:
+        model.eval()
+        for x, y in zip(images.split(batch), labels.split(batch), strict=True):
+            if score != "saliency":
+                with torch.no_grad():
+                    model(x)
+                continue
+            with torch.enable_grad():
+                loss = F.cross_entropy(model(x.detach().requires_grad_()), y, reduction="sum") / len(images)
+                for name, gradient in zip(maps, torch.autograd.grad(loss, list(maps.values())), strict=True):
+                    totals[name] += (maps[name] * gradient).detach().abs().sum(dim=(0, 2, 3), dtype=torch.float64)
+            maps.clear()
+    finally:
+        for handle in handles:
+            handle.remove()
+        for module, mode in modes.items():
+            module.training = mode
+    return {name: (t.sqrt() if score == "l2" else t).cpu().numpy() for name, t in totals.items()}

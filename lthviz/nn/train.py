@@ -1,0 +1,194 @@
+"""The one training loop: dense and masked, from the start, from the rewinding step or from where it was interrupted.
+
+SGD with momentum and weight decay on every parameter, BatchNorm and biases included, as in the paper's released code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from lthviz import seeds
+from lthviz.config import RunConfig
+from lthviz.errors import Diverged
+from lthviz.nn import device, state
+from lthviz.nn.batches import Batches
+from lthviz.nn.data import Images
+from lthviz.nn.masking import Masked
+from lthviz.nn.schedule import learning_rate
+from lthviz.nn.state import State, get_state, set_state
+from lthviz.records import Layer
+
+__all__ = ["BatchDone", "EpochDone", "Trainer", "Training", "get_state", "set_state"]
+
+
+class BatchDone(NamedTuple):
+    """step: updates done since the start of training. loss: of this batch, a scalar tensor on the device."""
+
+    step: int
+    loss: torch.Tensor
+
+
+class EpochDone(NamedTuple):
+    """epoch: epochs done (from 1), of `epochs`. Accuracies are percent; val_acc is nan where no image is held out.
+
+    train_loss and train_acc: over the epoch's augmented batches as they were trained. lr: of its last update.
+    seconds: training and validation, without what happened while the loop was suspended.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    train_loss: float
+    train_acc: float
+    val_acc: float
+    lr: float
+    seconds: float
+
+
+class Trainer:
+    """What all trainings of a run share: its images on the device, batches, schedule, precision."""
+
+    def __init__(self, config: RunConfig, images: Images, layers: Sequence[Layer] = ()) -> None:
+        self.config, self.images, self.layers = config, images, tuple(layers)
+        self.device = images.device
+        self.threads = device.use_threads(config)
+        self.batches = Batches(config, images)
+        self.steps_per_epoch = self.batches.per_epoch
+        self.total_steps = config.epochs * self.steps_per_epoch
+        self.rewind_step = round(config.rewind * self.total_steps)
+        self.resume_step = self.rewind_step if config.after_rewind == "continue" else 0
+
+    def lr(self, step: int) -> float:
+        """Learning rate of the update that follows `step` updates."""
+        return learning_rate(self.config, step, self.steps_per_epoch)
+
+    def train(self, model: nn.Module, masked: Masked | None = None, *, start_step: int = 0, optimizer_state: State | None = None,
+              remember_at: int | None = None, epochs_so_far: Sequence[EpochDone] = ()) -> Training:
+        """A training of `model` from `start_step` to the end; iterate over it. See `Training`."""
+        return Training(self, model, masked, start_step, optimizer_state or {}, remember_at, epochs_so_far)
+
+    def precision(self) -> contextlib.AbstractContextManager:
+        if self.config.precision == "bfloat16":
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return contextlib.nullcontext()
+
+    @torch.no_grad()
+    def accuracy(self, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
+        """Percent of the uint8 images x (N, c, h, w) that get their label, in the run's precision; nan without images."""
+        if not len(x):
+            return math.nan
+        modes = {module: module.training for module in model.modules()}
+        model.eval()
+        size = max(1, (1 << 19) // (x.shape[2] * x.shape[3]))
+        right = torch.zeros((), dtype=torch.int64, device=x.device)
+        with self.precision():
+            for xs, ys in zip(x.split(size), y.split(size), strict=True):
+                xs = self.images.normalise(xs).contiguous(memory_format=device.memory_format(self.config))
+                right += (model(xs).argmax(1) == ys).sum()
+        for module, mode in modes.items():
+            module.training = mode
+        return 100 * right.item() / len(x)
+
+    def test_accuracy(self, model: nn.Module) -> float:
+        return self.accuracy(model, self.images.x_test, self.images.y_test)
+
+    def validation_accuracy(self, model: nn.Module) -> float:
+        return self.accuracy(model, self.images.x_val, self.images.y_val)
+
+    def calibration(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """(x, y) of `calibration_images` training images for scores.channel_scores: normalised, not augmented, drawn by seed."""
+        n = len(self.images.x_train)
+        drawn = np.random.default_rng(seeds.derive(self.config.seed, "calibration")).permutation(n)
+        index = torch.from_numpy(np.sort(drawn[:self.config.calibration_images])).to(self.device)
+        x = self.images.normalise(self.images.x_train[index])
+        return x.contiguous(memory_format=device.memory_format(self.config)), self.images.y_train[index]
+
+
+class Training:
+    """One training under way. Iterating yields a BatchDone after each update and an EpochDone after each epoch.
+
+    step: updates done. remembered: the network's state after `remember_at` updates, None until then. epochs: every
+    EpochDone, those given as `epochs_so_far` first. At an EpochDone `get_state(model)`, `optimizer_state()` and `step`
+    are all that is needed to go on: with them as a new training's start the rest is bit-equal on the CPU.
+    Starting in the middle of an epoch trains the rest of it, on the batches it would have had.
+    """
+
+    def __init__(self, trainer: Trainer, model: nn.Module, masked: Masked | None, start_step: int,
+                 optimizer_state: Mapping[str, np.ndarray], remember_at: int | None, epochs_so_far: Sequence[EpochDone]) -> None:
+        self.trainer, self.model, self.masked = trainer, model, masked
+        self.step, self.remember_at, self.epochs = start_step, remember_at, list(epochs_so_far)
+        self.remembered: State | None = None
+        config = trainer.config
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum,
+                                         weight_decay=config.weight_decay, fused=True)
+        state.set_momentum(model, self.optimizer, optimizer_state)
+
+    def optimizer_state(self) -> State:
+        """The momentum buffers by parameter name."""
+        return state.get_momentum(self.model, self.optimizer)
+
+    def __iter__(self) -> Iterator[BatchDone | EpochDone]:
+        trainer = self.trainer
+        if self.masked:
+            self.masked.enforce()
+        self._remember()
+        while self.step < trainer.total_steps:
+            yield from self._epoch()
+
+    def _epoch(self) -> Iterator[BatchDone | EpochDone]:
+        trainer, model = self.trainer, self.model
+        epoch, first = divmod(self.step, trainer.steps_per_epoch)
+        loss_sum = torch.zeros((), dtype=torch.float64, device=trainer.device)
+        right = torch.zeros((), dtype=torch.int64, device=trainer.device)
+        seen, seconds, began, on_cpu = 0, 0.0, time.perf_counter(), trainer.device.type == "cpu"
+        model.train()
+        for x, y in trainer.batches.epoch(epoch, first):
+            lr = self.optimizer.param_groups[0]["lr"] = trainer.lr(self.step)
+            with trainer.precision():
+                out = model(x)
+            loss = F.cross_entropy(out.float(), y)
+            if on_cpu:   # on a GPU this would wait for the device; there the epoch's sum is looked at
+                self._check(loss.item(), epoch, lr)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            if self.masked:
+                self.masked.enforce()
+            loss = loss.detach()
+            loss_sum += loss * len(y)
+            right += (out.detach().argmax(1) == y).sum()
+            seen += len(y)
+            self.step += 1
+            self._remember()
+            seconds += time.perf_counter() - began
+            yield BatchDone(self.step, loss)
+            began = time.perf_counter()
+        self._check(loss_sum.item(), epoch, lr)
+        for name, p in model.named_parameters():
+            if not torch.isfinite(p).all():
+                raise Diverged(f"{name} is not finite after epoch {epoch + 1} (lr {lr:g}); lower lr or lengthen the warm-up")
+        if self.masked:
+            self.masked.assert_exact()
+        val_acc = trainer.validation_accuracy(model)
+        done = EpochDone(epoch + 1, trainer.config.epochs, self.step, loss_sum.item() / seen, 100 * right.item() / seen,
+                         val_acc, lr, seconds + time.perf_counter() - began)
+        self.epochs.append(done)
+        yield done
+
+    def _remember(self) -> None:
+        if self.step == self.remember_at and self.remembered is None:
+            self.remembered = get_state(self.model)
+
+    def _check(self, loss: float, epoch: int, lr: float) -> None:
+        if not math.isfinite(loss):
+            raise Diverged(f"the loss is {loss} in epoch {epoch + 1}, step {self.step + 1} (lr {lr:g}); "
+                           "lower lr or lengthen the warm-up")
