@@ -1,0 +1,197 @@
+"""Files that are whole or not there: written aside, flushed, renamed; and logs that only grow, line by line.
+
+Every write of the store goes through this page. HDF5 files too are made in memory first: HDF5's own writer cannot be
+trusted with a full disk (the process crashes when the file is closed).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import functools
+import importlib.metadata
+import json
+import math
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from lthviz.errors import DamagedError, StoreError
+
+_PROCESS = f"{os.getpid()}-{secrets.token_hex(4)}"
+_STALE_S = 3600.0
+
+
+@functools.cache
+def version() -> str:
+    """This lthviz, as files say who wrote them."""
+    try:
+        return importlib.metadata.version("lthviz")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def json_bytes(value: Any) -> bytes:
+    """Strict JSON in UTF-8: numpy scalars and arrays become plain, a float that is not finite becomes null."""
+    return json.dumps(_plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; DamagedError when it is none. FileNotFoundError is left to the caller."""
+    try:
+        value = json.loads(path.read_bytes())
+    except ValueError as e:
+        raise DamagedError(f"{path} is damaged: not JSON ({e})") from None
+    if not isinstance(value, dict):
+        raise DamagedError(f"{path} is damaged: not a JSON object")
+    return value
+
+
+@contextlib.contextmanager
+def failing(path: Path) -> Iterator[None]:
+    """Turns an OSError into a StoreError that names the path, and the free space where that may be the cause."""
+    try:
+        yield
+    except OSError as e:
+        why = e.strerror or str(e)
+        if e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            folder = next(p for p in (path, *path.parents) if p.exists())
+            why += f"; {shutil.disk_usage(folder).free / 2**20:,.0f} MiB are free on that disk"
+        raise StoreError(f"cannot write {path}: {why}") from e
+
+
+def write(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:
+    """Replaces `path` by `data` in one step; whoever reads sees the old file or the new one.
+
+    durable: both the file and its name have reached the disk when this returns. StoreError leaves the old file as it was.
+    """
+    aside = path.with_name(f".{path.name}.{_PROCESS}.{secrets.token_hex(3)}.tmp")
+    with failing(path):
+        try:
+            fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+            try:
+                _write_all(fd, data)
+                if durable:
+                    os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.replace(aside, path)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(aside)
+            raise
+        if durable:
+            sync_folder(path.parent)
+
+
+def _write_all(fd: int, data: bytes | memoryview) -> None:
+    rest = memoryview(data).cast("B")
+    while rest:
+        rest = rest[os.write(fd, rest):]
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes names in a folder durable (nothing to do where folders cannot be opened, as on Windows)."""
+    if os.name == "nt":
+        return
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def append_line(path: Path, line: bytes) -> None:
+    """Adds one line in a single write, after cutting a line that a kill left unfinished. One writer at a time."""
+    with failing(path), FileLock(f"{path}.lock"):
+        fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        try:
+            size = _cut(fd)
+            try:
+                _write_all(fd, line + b"\n")
+            except OSError:
+                os.ftruncate(fd, size)
+                raise
+        finally:
+            os.close(fd)
+
+
+def cut_torn_line(path: Path) -> None:
+    """Removes the unfinished last line of a log, if it has one."""
+    with failing(path), FileLock(f"{path}.lock"):
+        try:
+            fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+        except FileNotFoundError:
+            return
+        try:
+            _cut(fd)
+        finally:
+            os.close(fd)
+
+
+def _cut(fd: int) -> int:
+    """Cuts what follows the last newline; the size that is left."""
+    size = end = os.lseek(fd, 0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - 65536)
+        os.lseek(fd, start, os.SEEK_SET)
+        at = os.read(fd, end - start).rfind(b"\n")
+        if at >= 0:
+            end = start + at + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(fd, end)
+    return end
+
+
+def read_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
+    """The finished lines from byte `offset` on, and the offset behind them; a file that shrank is read from its start."""
+    try:
+        with open(path, "rb") as f:
+            if offset > f.seek(0, os.SEEK_END):
+                offset = 0
+            f.seek(offset)
+            data = f.read()
+    except FileNotFoundError:
+        return [], 0
+    data = data[:data.rfind(b"\n") + 1]
+    return data.split(b"\n")[:-1], offset + len(data)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what killed processes left aside; files that a living process is writing stay."""
+    for path in folder.glob(".*.tmp"):
+        pid, _, rest = path.name.split(".")[-3].partition("-")
+        mine = pid == str(os.getpid()) and f"{pid}-{rest}" != _PROCESS  # an earlier process with this number
+        with contextlib.suppress(FileNotFoundError), failing(path):
+            if mine or _is_gone(pid) or time.time() - path.stat().st_mtime > _STALE_S:
+                path.unlink()
+
+
+def _is_gone(pid: str) -> bool:
+    if os.name == "nt" or not pid.isdecimal():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False

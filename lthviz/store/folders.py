@@ -1,0 +1,129 @@
+"""Which runs there are: folders with a config.json, below a root and beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lthviz.config import RunConfig
+from lthviz.errors import AddressError, DamagedError, LthvizError, StoreError, did_you_mean
+from lthviz.store import files, hdf5, log
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,199}")
+
+
+def valid(run_id: object) -> bool:
+    """Whether that can be a run's id, and so the name of a folder: no separators, no dot first."""
+    return isinstance(run_id, str) and _ID.fullmatch(run_id) is not None
+
+
+class Folders:
+    """The folders of the user's own runs and of the read-only examples, by id; an own run hides an example of its id."""
+
+    def __init__(self, root: Path | str | None = None, examples: Path | str | None = None) -> None:
+        self.root = Path(root or os.environ.get("LTHVIZ_RUNS") or Path("data") / "runs").absolute()
+        beside = self.root.parent / "examples"
+        self.examples = Path(examples).absolute() if examples is not None else beside if beside.is_dir() else None
+
+    def begin(self, config: RunConfig, *, preset: str = "", title: str = "") -> str:
+        """Makes the run's folder, queued; its id. A run of the same id is left as it is: the second start attaches."""
+        run_id = config.run_id
+        final = self.root / run_id
+        if not final.is_dir():
+            head = {"format": hdf5.FORMAT, "lthviz": files.version(), "id": run_id, "created": time.time(), "preset": preset,
+                    "title": title, "config": config.to_dict()}
+            with self.new_folder(run_id) as folder:
+                files.write(folder / "config.json", files.json_bytes(head))
+                files.append_line(folder / "events.jsonl", log.line("state", state="queued", message=""))
+        return run_id
+
+    @contextlib.contextmanager
+    def new_folder(self, run_id: str) -> Iterator[Path]:
+        """A folder to fill, renamed at the end: a run is there with its config.json or not at all. The first to come wins."""
+        final = self.root / run_id
+        aside = self.root / f".new-{run_id}-{os.getpid()}-{time.time_ns():x}"
+        with files.failing(final):
+            (aside / "rounds").mkdir(parents=True)
+        try:
+            yield aside
+            with files.failing(final):
+                try:
+                    os.rename(aside, final)
+                except OSError:
+                    if not final.is_dir():
+                        raise
+                files.sync_folder(self.root)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def runs(self) -> list[str]:
+        """Ids of the readable runs, newest first, the examples behind the user's own."""
+        return self._listed()[0]
+
+    def broken(self) -> dict[str, str]:
+        """What stands among the runs and cannot be read: folder name → why."""
+        return self._listed()[1]
+
+    def _listed(self) -> tuple[list[str], dict[str, str]]:
+        ids: list[str] = []
+        broken: dict[str, str] = {}
+        for root in filter(None, (self.root, self.examples)):
+            found = []
+            for path in sorted(root.iterdir()) if root.is_dir() else ():
+                if not path.is_dir() or path.name.startswith(".") or path.name in (*ids, *broken):
+                    continue
+                try:
+                    found.append((-self.head(path)["created"], path.name))
+                except LthvizError as e:
+                    broken[path.name] = str(e)
+            ids += [name for _, name in sorted(found)]
+        return ids, broken
+
+    def head(self, path: Path) -> dict[str, Any]:
+        """A run's config.json, checked as far as can be without its settings."""
+        file = path / "config.json"
+        try:
+            head = files.read_json(file)
+        except FileNotFoundError:
+            raise StoreError(f"{path} has no config.json: it is no run, or a part of one; delete it or put the file back") from None
+        except OSError as e:
+            raise StoreError(f"cannot read {file}: {e.strerror}") from e
+        for key, kind in (("format", int), ("id", str), ("created", (int, float)), ("config", dict)):
+            if not isinstance(head.get(key), kind):
+                raise DamagedError(f"{file} is damaged: {key!r} is missing or of the wrong type")
+        hdf5.check_format(file, head["format"], str(head.get("lthviz", "?")))
+        if head["id"] != path.name:
+            raise DamagedError(f"{file} belongs to run {head['id']!r}; rename the folder to that")
+        return head
+
+    def exists(self, run_id: str) -> bool:
+        """Whether there is a run of that id, the user's own or an example."""
+        return self._find(run_id) is not None
+
+    def is_example(self, run_id: str) -> bool:
+        """Whether the run is one of the read-only examples."""
+        return self.path(run_id).parent != self.root
+
+    def path(self, run_id: str) -> Path:
+        """The run's folder; AddressError names the near misses."""
+        if (path := self._find(run_id)) is not None:
+            return path
+        known = self.runs()
+        raise AddressError(f"there is no run {run_id!r}" + (f"; {did_you_mean(str(run_id), known)}" if known else f" in {self.root}"))
+
+    def _find(self, run_id: str) -> Path | None:
+        roots = filter(None, (self.root, self.examples)) if valid(run_id) else ()
+        return next((root / run_id for root in roots if (root / run_id).is_dir()), None)
+
+    def own(self, run_id: str) -> Path:
+        """The folder of a run that may be written; StoreError for an example."""
+        path = self.path(run_id)
+        if path.parent != self.root:
+            raise StoreError(f"run {run_id!r} is an example and is not changed; start the same settings as a run of your own")
+        return path

@@ -1,0 +1,134 @@
+"""HDF5 as the store uses it: made in memory, checked on reading, refused when newer.
+
+Every dataset carries a Fletcher-32 checksum, the rest of the file (names, attributes, chunk tables) the checksums of
+HDF5's own version-2 object headers: a flipped byte is noticed wherever it is read. No pickles, no variable-length data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from lthviz.errors import DamagedError, VersionError
+from lthviz.store import files
+
+FORMAT = 1
+"""Of every file of a run; a reader of format n reads all formats up to n."""
+
+
+def image(kind: str, head: dict[str, Any], fill: Callable[[h5py.File], None]) -> memoryview:
+    """The bytes of an HDF5 file of that kind; the same content gives the same bytes."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver="v110", track_order=True) as f:
+        f.attrs.update({"format": FORMAT, "kind": kind, **head})
+        fill(f)
+    return buffer.getbuffer()
+
+
+def put(group: h5py.Group, name: str, array: np.ndarray, *, gzip: bool = True) -> h5py.Dataset:
+    """A dataset in one chunk with its checksum; compressed lightly unless the time matters more."""
+    array = np.ascontiguousarray(array)
+    if not array.size or array.ndim == 0:
+        return group.create_dataset(key(name), data=array)
+    pack = dict(compression="gzip", compression_opts=1, shuffle=array.itemsize > 1) if gzip else {}
+    chunks = array.shape if array.nbytes < 2**30 else True
+    return group.create_dataset(key(name), data=array, chunks=chunks, fletcher32=True, **pack)
+
+
+def put_bytes(group: h5py.Group, name: str, data: bytes) -> None:
+    """Text of any length (an attribute may hold 64 KiB only)."""
+    put(group, name, np.frombuffer(data, np.uint8))
+
+
+def key(name: str) -> str:
+    """A name as one HDF5 link: `/` and `%` are written `%2F` and `%25`."""
+    return name.replace("%", "%25").replace("/", "%2F")
+
+
+def name(key: str) -> str:
+    return key.replace("%2F", "/").replace("%25", "%")
+
+
+@contextlib.contextmanager
+def reading(path: Path, what: str) -> Iterator[None]:
+    """Turns what h5py raises on a damaged file into a DamagedError that names file and dataset."""
+    try:
+        yield
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as e:
+        why = str(e).strip("\"'").splitlines()[0][:160]
+        raise DamagedError(f"{path} is damaged at {what}: {why}") from e
+
+
+@contextlib.contextmanager
+def opened(path: Path, kind: str) -> Iterator[h5py.File]:
+    """An HDF5 file of the store for reading. FileNotFoundError, VersionError, DamagedError."""
+    with open(path, "rb"):
+        pass
+    with reading(path, "its head"):
+        f = h5py.File(path, "r", locking=False)  # nothing writes to a file that has its final name
+    with f:
+        with reading(path, "its head"):
+            version, made_by, found = f.attrs["format"], f.attrs["lthviz"], f.attrs["kind"]
+        check_format(path, int(version), str(made_by))
+        if found != kind:
+            raise DamagedError(f"{path} is a {found} file; a {kind} file was expected")
+        yield f
+
+
+def check_format(path: Path, version: int, made_by: str) -> None:
+    if version > FORMAT:
+        raise VersionError(f"{path} was written by lthviz {made_by} in format {version}; this is lthviz {files.version()}, "
+                           f"which reads formats up to {FORMAT}: update lthviz")
+
+
+def get(group: h5py.Group, name: str, path: Path) -> np.ndarray:
+    """A whole dataset, checked."""
+    with reading(path, f"{group.name}/{name}".replace("//", "/")):
+        return group[key(name)][()]
+
+
+def get_json(group: h5py.Group, name: str, path: Path) -> Any:
+    data = get(group, name, path).tobytes()
+    with reading(path, f"{group.name}/{name}"):
+        return json.loads(data)
+
+
+def verify(path: Path, group: h5py.Group) -> None:
+    """Reads everything below a group; DamagedError names the first dataset that is not what was written."""
+    with reading(path, group.name):
+        members = list(group)
+    for member in members:
+        with reading(path, f"{group.name}/{member}".replace("//", "/")):
+            item = group[member]
+            dict(item.attrs)
+            if isinstance(item, h5py.Dataset):
+                item[()]
+        if isinstance(item, h5py.Group):
+            verify(path, item)
+
+
+def same(a: h5py.Group, b: h5py.Group) -> str:
+    """'' when two groups hold the same, else the name of the first thing that differs."""
+    if list(a) != list(b) or (a.name != "/" and not _same_attrs(a, b)):  # a file's own attributes say who wrote it
+        return a.name
+    for member in a:
+        x, y = a[member], b[member]
+        if isinstance(x, h5py.Group) and isinstance(y, h5py.Group):
+            if differs := same(x, y):
+                return differs
+        elif type(x) is not type(y) or x.dtype != y.dtype or x.shape != y.shape or not _same_attrs(x, y) \
+                or x[()].tobytes() != y[()].tobytes():
+            return x.name
+    return ""
+
+
+def _same_attrs(a: Any, b: Any) -> bool:
+    return {k: np.asarray(v).tolist().__repr__() for k, v in a.attrs.items()} == \
+        {k: np.asarray(v).tolist().__repr__() for k, v in b.attrs.items()}

@@ -1,0 +1,95 @@
+"""events.jsonl: what happened in a run, a line each, and how a run stands by it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lthviz.errors import DamagedError
+from lthviz.records import Begin, Epoch, Event, Stage, Status
+from lthviz.store import files
+
+STATES = ("queued", "running", "paused", "finished", "cancelled", "failed", "interrupted")
+QUIET_S = 15.0
+"""A worker that was not heard of for longer is called quiet."""
+
+_EPOCH_FIELDS = tuple(f.name for f in dataclasses.fields(Epoch) if f.name != "snapshot")
+
+
+def line(event: str, **fields: Any) -> bytes:
+    """One line of the log, without its newline; `event` comes first."""
+    return files.json_bytes({"event": event, "time": round(time.time(), 3), **fields})
+
+
+def line_of(event: Event) -> bytes | None:
+    """The line that an event of the engine leaves; None for a Step."""
+    match event:
+        case Begin():
+            return line("begin", info=event.info)
+        case Epoch():
+            return line("epoch", **{f: getattr(event, f) for f in _EPOCH_FIELDS})
+        case Stage():
+            return line("stage", round=event.round.index, kind=event.kind, structure=event.structure, seconds=event.seconds,
+                        stages_done=event.round.stages_done, complete=event.round.complete)
+    return None
+
+
+def parse(lines: Iterable[bytes]) -> list[dict[str, Any]]:
+    """The events of finished lines; a line that is no JSON object becomes `{"event": "damaged", "text": …}`."""
+    out = []
+    for text in lines:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = None
+        out.append(value if isinstance(value, dict) and "event" in value
+                   else {"event": "damaged", "text": text[:200].decode(errors="replace")})
+    return out
+
+
+def epochs(lines: Iterable[bytes], round: int, structure: str) -> tuple[Epoch, ...]:
+    """The curve of one ticket; an attempt that starts again at epoch e replaces what an earlier one had from e on."""
+    out: list[Epoch] = []
+    for event in parse(x for x in lines if x.startswith(b'{"event":"epoch"')):
+        if event.get("round") == round and event.get("structure") == structure:
+            epoch = Epoch(**{f: float("nan") if event[f] is None else event[f] for f in _EPOCH_FIELDS})
+            out = [e for e in out if e.epoch < epoch.epoch] if out and out[-1].epoch >= epoch.epoch else out
+            out.append(epoch)
+    return tuple(out)
+
+
+def last_state(run: Path) -> dict[str, Any]:
+    """The newest state line; a run without one is queued."""
+    lines, _ = files.read_lines(run / "events.jsonl")
+    for text in reversed(lines):
+        if text.startswith(b'{"event":"state"'):
+            return parse([text])[0]
+    return {"event": "state", "state": "queued", "message": ""}
+
+
+def heartbeat(run: Path) -> dict[str, Any]:
+    """The last sign of life; empty when there is none (or the machine went down while it was written)."""
+    try:
+        return files.read_json(run / "heartbeat.json")
+    except (FileNotFoundError, DamagedError):
+        return {}
+
+
+def status(run: Path, held: Any, next_round: Any) -> Status:
+    """How a run stands. held: () -> whether a worker has it. next_round: () -> words on where a resume goes on."""
+    event = last_state(run)
+    alone = event["state"] in ("running", "paused") and not held()
+    if alone:  # it may have ended between the two looks
+        event = last_state(run)
+        alone = event["state"] in ("running", "paused")
+    state, message = ("interrupted", f"the worker is gone; {next_round()}") if alone else (event["state"], event.get("message", ""))
+    beat = heartbeat(run)
+    beat_s = max(0.0, time.time() - beat["time"]) if "time" in beat else None
+    if state in ("running", "paused") and beat_s is not None and beat_s > QUIET_S:
+        message = f"the worker has been quiet for {beat_s:.0f} s"
+    eta = beat.get("eta_s") if state in ("running", "paused") else None
+    return Status(state, message, int(beat.get("done", 0)), int(beat.get("total", 0)), eta, beat_s)

@@ -1,0 +1,79 @@
+"""A whole run as one .h5 file to share, and back. Everything is read and checked before it is written anew."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import h5py
+
+from lthviz.errors import DamagedError, StoreError, UsageError
+from lthviz.store import files, hdf5
+from lthviz.store.folders import Folders, valid
+from lthviz.store.rounds import ROUND
+
+PACK = "run"
+_TEXTS = ("config.json", "layers.json", "events.jsonl")
+
+
+def image(run: Path) -> memoryview:
+    """The bytes of the packed run: config.json, layers.json, events.jsonl as text, and the group of each finished round."""
+    def fill(f: h5py.File) -> None:
+        for name in _TEXTS:
+            if (run / name).exists():
+                text = (run / name).read_bytes()
+                hdf5.put_bytes(f, name, text[:text.rfind(b"\n") + 1] if name == "events.jsonl" else text)
+        group = f.create_group("rounds", track_order=True)
+        for path in sorted((run / "rounds").glob("*.h5")):
+            with hdf5.opened(path, ROUND) as source:
+                hdf5.verify(path, source)
+                source.copy(source["round"], group, path.stem)
+    return hdf5.image(PACK, {"lthviz": files.version(), "run": run.name}, fill)
+
+
+def pack(run: Path, out: Path, *, overwrite: bool = False) -> Path:
+    """Writes `image(run)` to `out`; UsageError when it is there already, or its folder is not."""
+    if out.exists() and not overwrite:
+        raise UsageError(f"{out} is there already; give another name or ask to overwrite it")
+    if not out.parent.is_dir():
+        raise UsageError(f"the folder {out.parent} is not there; make it or give another name")
+    files.write(out, image(run))
+    return out
+
+
+def unpack(store: Folders, file: Path) -> str:
+    """Makes a run's folder from a packed run; its id."""
+    if not file.is_file():
+        raise UsageError(f"there is no file {str(file)!r}")
+    if not h5py.is_hdf5(file):
+        raise UsageError(f"{file} is not a packed run: not an HDF5 file, or cut off at its start")
+    with hdf5.opened(file, PACK) as f:
+        hdf5.verify(file, f)
+        run_id = str(f.attrs["run"])
+        with hdf5.reading(file, "/config.json"):
+            head = json.loads(f["config.json"][()].tobytes())
+        if head.get("id") != run_id or not valid(run_id):
+            raise DamagedError(f"{file} is damaged: its run is called {run_id!r} here and {head.get('id')!r} in its config.json")
+        hdf5.check_format(file, int(head["format"]), str(head.get("lthviz", "?")))
+        if store.exists(run_id):
+            differs = _differs(store.path(run_id), f)
+            if not differs:
+                return run_id
+            if not store.is_example(run_id):
+                raise StoreError(f"run {run_id!r} is already here and differs at {differs}; delete it, or unpack into another folder")
+        with store.new_folder(run_id) as folder:
+            for name in _TEXTS:
+                if name in f:
+                    files.write(folder / name, f[name][()].tobytes())
+            for stem in f["rounds"]:
+                attrs = {"lthviz": str(f.attrs["lthviz"]), "run": run_id}
+                data = hdf5.image(ROUND, attrs, lambda out, s=stem: f.copy(f["rounds"][s], out, "round"))
+                files.write(folder / "rounds" / f"{stem}.h5", data)
+    return run_id
+
+
+def _differs(run: Path, packed: h5py.File) -> str:
+    """The first thing in which a run on disk and a packed one differ, '' when there is none."""
+    with h5py.File(io.BytesIO(image(run)), "r") as mine:
+        return hdf5.same(mine, packed)
