@@ -34,8 +34,8 @@ class Palette:
     removed: str = REMOVED
 
 
-LIGHT = Palette(text="#262730", muted="#6B6E78", rule="#D5D7DC", accent="#B3123F", paper="#F1F2F4", kept="#2B2D33", hover="#FFFFFF")
-DARK = Palette(text="#E6E7EA", muted="#9DA1AB", rule="#3A3E48", accent="#FF7A9C", paper="#1B1E26", kept="#D9DBE0", hover="#20242D")
+LIGHT = Palette(text="#22252A", muted="#63666B", rule="#D4D3CD", accent="#0072B2", paper="#EFEFEB", kept="#2B2D31", hover="#FFFFFF")
+DARK = Palette(text="#E7E6E2", muted="#A3A4A4", rule="#3D4149", accent="#3D9BD6", paper="#23262C", kept="#DCDBD6", hover="#1F2227")
 
 
 def palette(dark: bool = False) -> Palette:

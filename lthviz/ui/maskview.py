@@ -1,0 +1,115 @@
+"""The mask of a layer as a live picture: zoom, pan, hover, before and after, difference and block order, all in the browser.
+
+Bits, orders and blocks go in once; whatever is turned afterwards is answered in JavaScript without the server, which only
+hears what was selected. The picture itself is drawn by maskview_paint.js, by the same rule as `figures.mask_png`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import streamlit as st
+
+from lthviz.figures import order as orders
+from lthviz.figures import theme
+from lthviz.figures.masks import mask_text
+from lthviz.records import Blocks, Layer
+
+__all__ = ["MODES", "ORDERS", "Picked", "mask_text", "mask_view"]
+
+MODES = {"before": "Before", "after": "After", "pair": "Both", "diff": "Difference"}
+ORDERS = {"original": "Original", "grouped": "Grouped"}
+
+
+class Picked(NamedTuple):
+    """What was selected in the picture. kind: "row", "column" or "block"; row, column: of the weight that was clicked, in the
+    mask's own order; block: the number of its block, -1 in none."""
+
+    layer: str
+    kind: str
+    row: int
+    column: int
+    block: int
+
+
+HTML = """<div class="mv"><div class="bar"><span class="title"></span>
+<div class="seg modes" role="group" aria-label="Which mask is shown"></div><div class="seg orders" role="group" aria-label="Order of rows and columns"></div>
+<div class="seg zoom push" role="group" aria-label="Zoom"></div></div>
+<div class="stage"><canvas class="cells" aria-hidden="true"></canvas><canvas class="marks" tabindex="0" role="application"></canvas>
+<span class="name" aria-hidden="true"></span><span class="name" aria-hidden="true"></span><div class="hint" aria-hidden="true"></div></div>
+<div class="read" aria-live="polite"></div><div class="legend" role="group" aria-label="Weights in each state"></div></div>"""
+
+
+@cache
+def _component() -> Callable[..., Any]:
+    here = Path(__file__).parent
+    js = "\n".join((here / name).read_text(encoding="utf-8") for name in ("maskview_cells.js", "maskview_paint.js", "maskview.js"))
+    return st.components.v2.component("lthviz_mask_view", html=HTML, js=js, css=(here / "maskview.css").read_text(encoding="utf-8"))
+
+
+def mask_view(after: np.ndarray, before: np.ndarray | None = None, *, key: str, layer: Layer | None = None, blocks: Blocks | None = None,
+              row_order: np.ndarray | None = None, col_order: np.ndarray | None = None, title: str = "", mode: str = "after",
+              order: str = "original", height: int = 420, on_select_change: Callable[[], None] | None = None,
+              on_view_change: Callable[[], None] | None = None) -> Picked | None:
+    """Draw a layer's mask, bool (C, n), against the mask `before` where there is one; returns what is selected.
+
+    blocks: outlined, and with them a grouped order is offered (`figures.grouped`), unless row_order (C,) and col_order (n,)
+    give another. mode: first view, a key of MODES; order: a key of ORDERS; a reader's own choice stays until either changes.
+    height: of the picture, css pixels. on_view_change: called when view or order was switched; `st.session_state[key].view` is
+    then {"layer", "mode", "order"}. Without it a switch never reaches the server. ValueError when shapes or orders do not fit.
+    """
+    data = payload(after, before, layer=layer, blocks=blocks, row_order=row_order, col_order=col_order, title=title, mode=mode,
+                   order=order, height=height, reports=on_view_change is not None)
+    heard = {"on_view_change": on_view_change} if on_view_change else {}
+    result = _component()(key=key, data=data, on_select_change=on_select_change or _nothing, **heard)
+    picked = result.get("select")
+    if not picked or picked["layer"] != (layer.name if layer else ""):
+        return None
+    return Picked(**picked)
+
+
+def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer | None = None, blocks: Blocks | None = None,
+            row_order: np.ndarray | None = None, col_order: np.ndarray | None = None, title: str = "", mode: str = "after",
+            order: str = "original", height: int = 420, reports: bool = False) -> bytes:
+    """What the browser is given: uint32 length, a JSON head, then sections of raw bytes (read by `readLayer`)."""
+    if after.dtype != bool or after.ndim != 2 or (before is not None and (before.dtype != bool or before.shape != after.shape)):
+        raise ValueError("a mask should be a bool array (C, n), and the mask before of the same shape")
+    if mode not in MODES or order not in ORDERS:
+        raise ValueError(f"mode {mode!r} and order {order!r} should be one of {', '.join(MODES)} and {', '.join(ORDERS)}")
+    arranged = orders.given(after.shape, row_order, col_order) or orders.grouped(after, before, blocks)
+    parts: dict[str, np.ndarray] = {"after": np.packbits(after)}
+    if before is not None:
+        parts["before"] = np.packbits(before)
+    few = blocks if blocks is not None and len(blocks) <= orders.MAX_BANDS else None
+    for b in range(len(few) if few else 0):
+        parts |= {f"rows{b}": few.rows[b].astype("<i4"), f"cols{b}": few.cols[b].astype("<i4")}
+    if arranged:
+        parts |= {"order": arranged.rows.astype("<i4"), **{f"band{b}": x.cols.astype("<i4") for b, x in enumerate(arranged.bands)}}
+    sections, body, at = {}, [], 0
+    for name, part in parts.items():
+        raw = part.tobytes()
+        sections[name] = (at, at + len(raw))
+        body.append(raw + bytes(-len(raw) % 4))
+        at += len(body[-1])
+    colours = {name: {k: v for k, v in dataclasses.asdict(p).items() if k in ("paper", "kept", "added", "removed", "text", "accent")}
+               for name, p in (("light", theme.LIGHT), ("dark", theme.DARK))}
+    digest = hashlib.blake2b(b"".join(body) + repr(sections).encode() + repr(after.shape).encode(), digest_size=12).hexdigest()
+    head = json.dumps(dict(
+        rows=after.shape[0], cols=after.shape[1], paired=before is not None, layer=layer.name if layer else "", title=title, mode=mode,
+        order=order, height=height, kernel=layer.shape[1:] if layer else None, groups=layer.groups if layer else 1,
+        blocks=[0] * (len(few) if few else 0), groups_shown=bool(few), bands=[(b.start, b.stop) for b in arranged.bands] if arranged else [],
+        spoken=mask_text(after, before, layer) + " Arrow keys move from weight to weight, plus and minus zoom, D shows the difference.",
+        sections=sections, colours=colours, digest=digest, reports=reports)).encode()
+    head += b" " * (-(len(head) + 4) % 4)
+    return len(head).to_bytes(4, "little") + head + b"".join(body)
+
+
+def _nothing() -> None:
+    """A state is only kept where something listens to it."""

@@ -1,0 +1,93 @@
+// A layer as the browser holds it: one byte a weight, its orders and its blocks. No drawing here.
+//
+// A weight's code has bit 0 when it is in the mask after, bit 1 when it was in the mask before.
+const NEVER = 0, ADDED = 1, REMOVED = 2, KEPT = 3;
+
+// The payload is one byte string: uint32 length of a JSON head, the head, then its sections, each four bytes aligned.
+function readLayer(bytes) {
+  const at = new DataView(bytes.buffer, bytes.byteOffset);
+  const length = at.getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
+  const body = bytes.subarray(4 + length);
+  const section = name => { const [start, stop] = head.sections[name]; return body.slice(start, stop); };
+  const ints = name => new Int32Array(section(name).buffer);
+  const { rows: R, cols: C } = head, code = new Uint8Array(R * C);
+  unpack(section("after"), code, ADDED);
+  if (head.paired) unpack(section("before"), code, REMOVED);
+  else for (let i = 0; i < code.length; i++) code[i] *= KEPT;
+  const counts = [0, 0, 0, 0];
+  for (let i = 0; i < code.length; i++) counts[code[i]]++;
+  const blocks = head.blocks.map((_, b) => ({ rows: ints(`rows${b}`), cols: ints(`cols${b}`) }));
+  const layer = { head, R, C, code, counts, blocks, paired: head.paired, orders: {} };
+  layer.blocksOfRow = Array.from({ length: R }, () => []);
+  blocks.forEach((block, b) => {
+    block.has = new Uint8Array(C);
+    for (const c of block.cols) block.has[c] = 1;
+    for (const r of block.rows) layer.blocksOfRow[r].push(b);
+  });
+  const natural = Int32Array.from({ length: C }, (_, c) => c);
+  layer.orders.original = arrange(layer, Int32Array.from({ length: R }, (_, r) => r), [{ start: 0, stop: R, cols: natural }], code);
+  if (head.bands.length) {
+    const bands = head.bands.map(([start, stop], b) => ({ start, stop, cols: ints(`band${b}`) }));
+    layer.orders.grouped = arrange(layer, ints("order"), bands, null);
+  }
+  return layer;
+}
+
+function unpack(packed, code, bit) {
+  for (let i = 0, k = 0; k < code.length; i++) {
+    for (let mask = 128, byte = packed[i]; mask && k < code.length; mask >>= 1, k++) if (byte & mask) code[k] |= bit;
+  }
+}
+
+// An order: rows[i] is the original row at place i; each band of places has its own columns. code: in that order, made when needed.
+function arrange(layer, rows, bands, code) {
+  const { R, C } = layer, rowAt = new Int32Array(R), bandOf = new Uint16Array(R);
+  rows.forEach((r, i) => { rowAt[r] = i; });
+  bands.forEach((band, b) => {
+    band.colAt = new Int32Array(C);
+    band.cols.forEach((c, j) => { band.colAt[c] = j; });
+    bandOf.fill(b, band.start, band.stop);
+  });
+  const order = { rows, bands, rowAt, bandOf, boxes: null };
+  order.cell = (i, j) => ({ r: rows[i], c: bands[bandOf[i]].cols[j] });
+  order.codes = () => code ??= permute(layer, order);
+  order.boxesOf = () => order.boxes ??= boxes(layer, order);
+  return order;
+}
+
+function permute(layer, order) {
+  const { R, C, code } = layer, out = new Uint8Array(R * C);
+  for (let i = 0, k = 0; i < R; i++) {
+    const base = order.rows[i] * C, cols = order.bands[order.bandOf[i]].cols;
+    for (let j = 0; j < C; j++, k++) out[k] = code[base + cols[j]];
+  }
+  return out;
+}
+
+// The rectangle {i0, i1, j0, j1} of each block in an order; null where it is torn apart there.
+function boxes(layer, order) {
+  return layer.blocks.map(block => {
+    const places = Array.from(block.rows, r => order.rowAt[r]).sort((a, b) => a - b);
+    const i0 = places[0], i1 = places.at(-1) + 1, band = order.bands[order.bandOf[i0]];
+    if (i1 - i0 !== places.length || i1 > band.stop) return null;
+    let j0 = layer.C, j1 = 0;
+    for (const c of block.cols) { const j = band.colAt[c]; j0 = Math.min(j0, j); j1 = Math.max(j1, j + 1); }
+    return j1 - j0 === block.cols.length ? { i0, i1, j0, j1 } : null;
+  });
+}
+
+function blockAt(layer, r, c) {
+  for (const b of layer.blocksOfRow[r]) if (layer.blocks[b].has[c]) return b;
+  return -1;
+}
+
+// What a weight is called: its output channel and column, and the input channel and kernel position behind the column.
+function cellName(layer, r, c) {
+  const { kernel, groups } = layer.head;
+  if (!kernel) return `row ${r}, column ${c}`;
+  const [cin, kh, kw] = kernel, inside = Math.floor(c / (kh * kw)), rest = c % (kh * kw);
+  const input = Math.floor(r / (layer.R / groups)) * cin + inside;
+  const where = kh * kw > 1 ? `, kernel row ${Math.floor(rest / kw)}, kernel column ${rest % kw}` : "";
+  return `output channel ${r}, column ${c}: input channel ${input}${where}`;
+}

@@ -1,0 +1,85 @@
+"""What browser tests share: a Chromium, and a real Streamlit server on a free port.
+
+The one allowed skip is here: where there is no Chromium, tests that ask for `browser` say how to get it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """A headless Chromium (Playwright); `browser.new_page(viewport={"width": 1440, "height": 900})`."""
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if chromium is None:
+        pytest.skip("browser tests need Chromium: apt install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chrome = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield chrome
+        chrome.close()
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """`serve(script, theme="dark", env={…}, cwd=…) -> url`: a Streamlit server that lives as long as the test module.
+
+    script: a path, or the text of a script. The log is quoted when the server does not come up.
+    """
+    running: list[tuple[subprocess.Popen, object]] = []
+
+    def start(script: str | Path, *, theme: str = "light", env: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
+        folder = tmp_path_factory.mktemp("app")
+        if not isinstance(script, Path):
+            path = folder / "script.py"
+            path.write_text(script, encoding="utf-8")
+            script = path
+        port, log = _free_port(), folder / "server.log"
+        out = log.open("wb")
+        server = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), "--server.address", "127.0.0.1",
+             "--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none", "--theme.base", theme],
+            cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, stdout=out, stderr=subprocess.STDOUT)
+        running.append((server, out))
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            if server.poll() is not None:
+                break
+            try:
+                with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1):
+                    return url
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.1)
+        pytest.fail(f"the server did not come up:\n{log.read_text(errors='replace')}")
+
+    yield start
+    for server, out in running:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        out.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
