@@ -1,0 +1,193 @@
+"""Masks and weights in files of other programs: .npz, .safetensors, .pt and .h5, keyed by parameter name.
+
+A mask is an array of its weight's shape, bool or numbers that are all 0 or 1 (1 = kept). Nothing is unpickled: .npz is read
+without pickles, .pt with `weights_only`. Only .pt needs torch. Whatever is wrong with a file is a MaskError of one line.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import h5py
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from lthviz.errors import MaskError, did_you_mean
+from lthviz.records import Masks
+from lthviz.store import files
+
+Arrays = dict[str, np.ndarray]
+
+
+def read(path: str | Path) -> Masks:
+    """The masks in a file, every entry one. MaskError names the file, the entry and what is wrong."""
+    arrays = _load(Path(path))
+    return Masks.of({name: _checked_mask(array, f"{path}: mask {name!r}") for name, array in arrays.items()})
+
+
+def write(path: str | Path, masks: Masks) -> None:
+    """Masks as bool (in .h5: uint8) arrays of their weights' shapes, in the format that the suffix names."""
+    path = Path(path)
+    suffix = _suffix(path)
+    if not path.parent.is_dir():
+        raise MaskError(f"the folder {path.parent} is not there; make it or give another name")
+    files.write(path, _WRITERS[suffix]({name: masks[name] for name in masks}))
+
+
+def read_weights(path: str | Path, masks: Masks | None = None) -> Arrays:
+    """The weights that the masks name, else every array of four dimensions, as float32.
+
+    A dictionary that holds its state dict under `state_dict` or `model` is opened. MaskError for a missing name (with near
+    misses), another shape than the mask's, or what is not finite.
+    """
+    arrays = _load(Path(path))
+    if masks is None:
+        masks_shape: Mapping[str, tuple[int, ...]] = {n: a.shape for n, a in arrays.items() if a.ndim == 4}
+        if not masks_shape:
+            raise MaskError(f"{path}: no array in it has four dimensions, so there is no convolution's weight")
+    else:
+        masks_shape = {n: masks.shape(n) for n in masks}
+    out = {}
+    for name, shape in masks_shape.items():
+        if name not in arrays:
+            raise MaskError(f"{path}: there is no weight {name!r}; {did_you_mean(name, arrays)}")
+        array, where = arrays[name], f"{path}: weight {name!r}"
+        if array.dtype.kind != "f":
+            raise MaskError(f"{where} has dtype {array.dtype}; it should be floating point")
+        if array.shape != shape:
+            raise MaskError(f"{where} has shape {array.shape}; its mask has {shape}")
+        if bad := int(np.count_nonzero(~np.isfinite(array))):
+            raise MaskError(f"{where} has {bad} values that are not finite; it should have none")
+        out[name] = array.astype(np.float32)
+    return out
+
+
+def _checked_mask(array: np.ndarray, where: str) -> np.ndarray:
+    if array.dtype.kind not in "buif":
+        raise MaskError(f"{where} has dtype {array.dtype}; it should be bool, or numbers that are 0 or 1")
+    if array.ndim < 2:
+        raise MaskError(f"{where} has shape {array.shape}; a mask has its weight's shape, at least two dimensions")
+    if not array.size:
+        raise MaskError(f"{where} has shape {array.shape}: it is empty")
+    if array.dtype.kind == "f" and (bad := int(np.count_nonzero(np.isnan(array)))):
+        raise MaskError(f"{where} has {bad} NaN; every entry should be 0 or 1")
+    kept = array != 0
+    if array.dtype != bool and (other := kept & (array != 1)).any():
+        raise MaskError(f"{where} has the value {array[other][0]} ({np.count_nonzero(other)} entries are neither 0 nor 1)")
+    return kept
+
+
+# Formats ---------------------------------------------------------------------------------------------------------------
+
+
+def _suffix(path: Path) -> str:
+    suffix = {".pth": ".pt", ".hdf5": ".h5"}.get(path.suffix.lower(), path.suffix.lower())
+    if suffix not in _READERS:
+        raise MaskError(f"{path} ends in {path.suffix!r}; a mask or weight file ends in {', '.join(_READERS)}")
+    return suffix
+
+
+def _load(path: Path) -> Arrays:
+    """All arrays of a file by name; bfloat16 comes as float32."""
+    suffix = _suffix(path)
+    if not path.is_file():
+        raise MaskError(f"there is no file {str(path)!r}")
+    try:
+        arrays = _READERS[suffix](path)
+    except MaskError:
+        raise
+    except Exception as e:  # the four libraries raise a dozen types at a file that is not theirs
+        why = e.strerror if isinstance(e, OSError) and e.strerror else str(e).strip().split("\n")[0]
+        raise MaskError(f"{path} cannot be read as {suffix}: {(why or type(e).__name__)[:160]}") from e
+    if not arrays:
+        raise MaskError(f"{path} is empty: there is no array in it")
+    return arrays
+
+
+def _read_npz(path: Path) -> Arrays:
+    with np.load(path, allow_pickle=False) as f:
+        if not isinstance(f, np.lib.npyio.NpzFile):
+            raise MaskError(f"{path} holds one array without a name; save it with numpy.savez(path, **{{name: mask}})")
+        out = {}
+        for name in f.files:
+            try:
+                out[name] = f[name]
+            except ValueError as e:
+                raise MaskError(f"{path}: {name!r} cannot be read: {str(e).rstrip('.')}") from e
+        return out
+
+
+_SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2",
+                "I32": "<i4", "U32": "<u4", "I64": "<i8", "U64": "<u8"}
+
+
+def _read_safetensors(path: Path) -> Arrays:
+    out = {}
+    for name, tensor in safetensors.deserialize(path.read_bytes()):
+        kind = tensor["dtype"]
+        if kind not in _SAFETENSORS:
+            raise MaskError(f"{path}: {name!r} has dtype {kind}; known: {', '.join(_SAFETENSORS)}")
+        array = np.frombuffer(tensor["data"], _SAFETENSORS[kind]).reshape(tensor["shape"])
+        out[name] = (array.astype(np.uint32) << 16).view(np.float32) if kind == "BF16" else array
+    return out
+
+
+def _read_pt(path: Path) -> Arrays:
+    import torch
+
+    value = torch.load(path, map_location="cpu", weights_only=True)
+    for key in ("state_dict", "model"):
+        if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
+            value = value[key]
+    if not isinstance(value, Mapping):
+        raise MaskError(f"{path} holds a {type(value).__name__}; it should hold a dictionary of tensors by parameter name")
+    out = {}
+    for name, tensor in value.items():
+        if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided or tensor.is_quantized:
+            raise MaskError(f"{path}: {name!r} is a {type(tensor).__name__}, not a plain tensor")
+        tensor = tensor.detach()
+        out[str(name)] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return out
+
+
+def _read_h5(path: Path) -> Arrays:
+    out: Arrays = {}
+    with h5py.File(path, "r", locking=False) as f:
+        def take(name: str, item: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(item, h5py.Dataset):
+                out[name] = np.empty(item.shape or (), item.dtype) if item.dtype.kind == "O" else item[()]
+        f.visititems(take)
+    return out
+
+
+_READERS: dict[str, Callable[[Path], Arrays]] = {
+    ".npz": _read_npz, ".safetensors": _read_safetensors, ".pt": _read_pt, ".h5": _read_h5}
+
+
+def _npz(arrays: Arrays) -> memoryview:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getbuffer()
+
+
+def _pt(arrays: Arrays) -> memoryview:
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, buffer)
+    return buffer.getbuffer()
+
+
+def _h5(arrays: Arrays) -> memoryview:
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", track_order=True) as f:
+        for name, array in arrays.items():
+            f.create_dataset(name, data=array.astype(np.uint8), compression="gzip", compression_opts=1)
+    return buffer.getbuffer()
+
+
+_WRITERS: dict[str, Callable[[Arrays], bytes | memoryview]] = {
+    ".npz": _npz, ".safetensors": safetensors.numpy.save, ".pt": _pt, ".h5": _h5}
