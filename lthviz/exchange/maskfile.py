@@ -107,6 +107,10 @@ def _load(path: Path) -> Arrays:
     return arrays
 
 
+_NO_ARRAY = np.empty((), object)
+"""Stands for an entry that is no array of numbers; an error only where it is asked for."""
+
+
 def _read_npz(path: Path) -> Arrays:
     with np.load(path, allow_pickle=False) as f:
         if not isinstance(f, np.lib.npyio.NpzFile):
@@ -115,8 +119,8 @@ def _read_npz(path: Path) -> Arrays:
         for name in f.files:
             try:
                 out[name] = f[name]
-            except ValueError as e:
-                raise MaskError(f"{path}: {name!r} cannot be read: {str(e).rstrip('.')}") from e
+            except ValueError:  # pickled objects
+                out[name] = _NO_ARRAY
         return out
 
 
@@ -126,7 +130,7 @@ _SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL":
 
 def _read_safetensors(path: Path) -> Arrays:
     out = {}
-    for name, tensor in safetensors.deserialize(path.read_bytes()):
+    for name, tensor in sorted(safetensors.deserialize(path.read_bytes()), key=lambda x: x[0]):
         kind = tensor["dtype"]
         if kind not in _SAFETENSORS:
             raise MaskError(f"{path}: {name!r} has dtype {kind}; known: {', '.join(_SAFETENSORS)}")
@@ -147,7 +151,8 @@ def _read_pt(path: Path) -> Arrays:
     out = {}
     for name, tensor in value.items():
         if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided or tensor.is_quantized:
-            raise MaskError(f"{path}: {name!r} is a {type(tensor).__name__}, not a plain tensor")
+            out[str(name)] = _NO_ARRAY
+            continue
         tensor = tensor.detach()
         out[str(name)] = (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
     return out
@@ -158,7 +163,7 @@ def _read_h5(path: Path) -> Arrays:
     with h5py.File(path, "r", locking=False) as f:
         def take(name: str, item: h5py.Group | h5py.Dataset) -> None:
             if isinstance(item, h5py.Dataset):
-                out[name] = np.empty(item.shape or (), item.dtype) if item.dtype.kind == "O" else item[()]
+                out[name] = _NO_ARRAY if item.dtype.kind == "O" else item[()]
         f.visititems(take)
     return out
 

@@ -25,7 +25,8 @@ from filelock import FileLock
 from lthviz.errors import DamagedError, StoreError
 
 _PROCESS = f"{os.getpid()}-{secrets.token_hex(4)}"
-_STALE_S = 3600.0
+STALE_S = 3600.0
+"""What was put aside longer ago than this belongs to nobody any more."""
 
 
 @functools.cache
@@ -55,12 +56,24 @@ def _plain(value: Any) -> Any:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; DamagedError when it is none. FileNotFoundError is left to the caller."""
     try:
-        value = json.loads(path.read_bytes())
+        with readable(path):
+            value = json.loads(path.read_bytes())
     except ValueError as e:
         raise DamagedError(f"{path} is damaged: not JSON ({e})") from None
     if not isinstance(value, dict):
         raise DamagedError(f"{path} is damaged: not a JSON object")
     return value
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Turns an OSError into a StoreError, but for a file that is not there."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        raise StoreError(f"cannot read {path}: {e.strerror or e}") from e
 
 
 @contextlib.contextmanager
@@ -164,7 +177,7 @@ def _cut(fd: int) -> int:
 def read_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
     """The finished lines from byte `offset` on, and the offset behind them; a file that shrank is read from its start."""
     try:
-        with open(path, "rb") as f:
+        with readable(path), open(path, "rb") as f:
             if offset > f.seek(0, os.SEEK_END):
                 offset = 0
             f.seek(offset)
@@ -181,7 +194,7 @@ def sweep(folder: Path) -> None:
         pid, _, rest = path.name.split(".")[-3].partition("-")
         mine = pid == str(os.getpid()) and f"{pid}-{rest}" != _PROCESS  # an earlier process with this number
         with contextlib.suppress(FileNotFoundError), failing(path):
-            if mine or _is_gone(pid) or time.time() - path.stat().st_mtime > _STALE_S:
+            if mine or _is_gone(pid) or time.time() - path.stat().st_mtime > STALE_S:
                 path.unlink()
 
 

@@ -9,10 +9,10 @@ import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from lthviz.config import RunConfig
-from lthviz.errors import AddressError, DamagedError, LthvizError, StoreError, did_you_mean
+from lthviz.errors import AddressError, ConfigError, DamagedError, StoreError, did_you_mean
 from lthviz.store import files, hdf5, log
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,199}")
@@ -21,6 +21,15 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,199}")
 def valid(run_id: object) -> bool:
     """Whether that can be a run's id, and so the name of a folder: no separators, no dot first."""
     return isinstance(run_id, str) and _ID.fullmatch(run_id) is not None
+
+
+class Head(NamedTuple):
+    """What config.json says of a run."""
+
+    config: RunConfig
+    created: float
+    preset: str
+    title: str
 
 
 class Folders:
@@ -47,6 +56,9 @@ class Folders:
     def new_folder(self, run_id: str) -> Iterator[Path]:
         """A folder to fill, renamed at the end: a run is there with its config.json or not at all. The first to come wins."""
         final = self.root / run_id
+        for left in (*self.root.glob(".new-*"), *self.root.glob(".deleted-*")):
+            if time.time() - left.stat().st_mtime > files.STALE_S:
+                shutil.rmtree(left, ignore_errors=True)
         aside = self.root / f".new-{run_id}-{os.getpid()}-{time.time_ns():x}"
         with files.failing(final):
             (aside / "rounds").mkdir(parents=True)
@@ -79,28 +91,31 @@ class Folders:
                 if not path.is_dir() or path.name.startswith(".") or path.name in (*ids, *broken):
                     continue
                 try:
-                    found.append((-self.head(path)["created"], path.name))
-                except LthvizError as e:
+                    found.append((-self.head(path).created, path.name))
+                except StoreError as e:
                     broken[path.name] = str(e)
             ids += [name for _, name in sorted(found)]
         return ids, broken
 
-    def head(self, path: Path) -> dict[str, Any]:
-        """A run's config.json, checked as far as can be without its settings."""
+    def head(self, path: Path) -> Head:
+        """A run's config.json; StoreError when the folder is no run that can be read."""
         file = path / "config.json"
         try:
-            head = files.read_json(file)
+            value = files.read_json(file)
         except FileNotFoundError:
             raise StoreError(f"{path} has no config.json: it is no run, or a part of one; delete it or put the file back") from None
-        except OSError as e:
-            raise StoreError(f"cannot read {file}: {e.strerror}") from e
         for key, kind in (("format", int), ("id", str), ("created", (int, float)), ("config", dict)):
-            if not isinstance(head.get(key), kind):
+            if not isinstance(value.get(key), kind):
                 raise DamagedError(f"{file} is damaged: {key!r} is missing or of the wrong type")
-        hdf5.check_format(file, head["format"], str(head.get("lthviz", "?")))
-        if head["id"] != path.name:
-            raise DamagedError(f"{file} belongs to run {head['id']!r}; rename the folder to that")
-        return head
+        made_by = str(value.get("lthviz", "?"))
+        hdf5.check_format(file, value["format"], made_by)
+        if value["id"] != path.name:
+            raise DamagedError(f"{file} belongs to run {value['id']!r}; rename the folder to that")
+        try:
+            config = RunConfig.from_dict(value["config"])
+        except ConfigError as e:
+            raise StoreError(f"{file}: {e} (written by lthviz {made_by}; this is {files.version()})") from None
+        return Head(config, value["created"], str(value.get("preset", "")), str(value.get("title", "")))
 
     def exists(self, run_id: str) -> bool:
         """Whether there is a run of that id, the user's own or an example."""

@@ -69,7 +69,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
 @contextlib.contextmanager
 def opened(path: Path, kind: str) -> Iterator[h5py.File]:
     """An HDF5 file of the store for reading. FileNotFoundError, VersionError, DamagedError."""
-    with open(path, "rb"):
+    with files.readable(path), open(path, "rb"):
         pass
     with reading(path, "its head"):
         f = h5py.File(path, "r", locking=False)  # nothing writes to a file that has its final name

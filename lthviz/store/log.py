@@ -68,7 +68,7 @@ def last_state(run: Path) -> dict[str, Any]:
     for text in reversed(lines):
         if text.startswith(b'{"event":"state"'):
             return parse([text])[0]
-    return {"event": "state", "state": "queued", "message": ""}
+    return {"event": "state", "time": 0.0, "state": "queued", "message": ""}
 
 
 def heartbeat(run: Path) -> dict[str, Any]:
@@ -86,10 +86,12 @@ def status(run: Path, held: Any, next_round: Any) -> Status:
     if alone:  # it may have ended between the two looks
         event = last_state(run)
         alone = event["state"] in ("running", "paused")
-    state, message = ("interrupted", f"the worker is gone; {next_round()}") if alone else (event["state"], event.get("message", ""))
-    beat = heartbeat(run)
-    beat_s = max(0.0, time.time() - beat["time"]) if "time" in beat else None
-    if state in ("running", "paused") and beat_s is not None and beat_s > QUIET_S:
-        message = f"the worker has been quiet for {beat_s:.0f} s"
-    eta = beat.get("eta_s") if state in ("running", "paused") else None
-    return Status(state, message, int(beat.get("done", 0)), int(beat.get("total", 0)), eta, beat_s)
+    state, message = ("interrupted", f"the worker is gone; {next_round()}") if alone else (event["state"], event["message"])
+    beat, now = heartbeat(run), time.time()
+    at_work = state in ("running", "paused")
+    quiet_s = now - max(beat.get("time", 0.0), event["time"])
+    if at_work and quiet_s > QUIET_S:
+        message = f"the worker has been quiet for {quiet_s:.0f} s"
+    total = int(beat.get("total", 0))
+    return Status(state, message, total if state == "finished" else int(beat.get("done", 0)), total,
+                  beat.get("eta_s") if at_work else None, max(0.0, now - beat["time"]) if "time" in beat else None)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
-from lthviz.config import RunConfig
 from lthviz.core import stats
 from lthviz.errors import AddressError, DamagedError, StoreError, UsageError, did_you_mean
 from lthviz.records import Address, Begin, Checkpoint, Epoch, Event, Layer, Round, Run, Stage, Status, Ticket
@@ -36,7 +35,7 @@ class Store(Folders):
 
     def __init__(self, root: Path | str | None = None, examples: Path | None = None) -> None:
         super().__init__(root, examples)
-        self._rows: dict[tuple[str, int, str], tuple[Ticket, dict[str, Any]]] = {}
+        self._rows: dict[str, list[tuple[Ticket, dict[str, Any]]]] = {}
 
     # Looking ----------------------------------------------------------------------------------------------------------
 
@@ -44,17 +43,12 @@ class Store(Folders):
         """A run without its masks. A damaged round keeps its number in `rounds`, has no rows and is told in `info["damaged"]`."""
         path = self.path(run_id)
         head = self.head(path)
-        try:
-            config = RunConfig.from_dict(head["config"])
-        except UsageError as e:
-            raise StoreError(f"{path / 'config.json'}: {e} (written by lthviz {head.get('lthviz', '?')}; "
-                             f"this is {files.version()})") from None
         layers, info = self._layers(path)
         found, damaged = self._all_rows(path)
         if damaged:
             info = {**info, "damaged": damaged}
-        return Run(run_id, config, layers, info, tuple(r for i in sorted(found) for r in found[i]), tuple(sorted(found)),
-                   head["created"], head.get("preset", ""), head.get("title", ""))
+        return Run(run_id, head.config, layers, info, tuple(r for i in sorted(found) for r in found[i]), tuple(sorted(found)),
+                   head.created, head.preset, head.title)
 
     def _layers(self, path: Path) -> tuple[tuple[Layer, ...], dict[str, Any]]:
         try:
@@ -107,7 +101,12 @@ class Store(Folders):
         return AddressError(f"run {run_id!r} has no round {index}; " + (f"it has {_span(there)}" if there else "none is finished yet"))
 
     def ticket(self, address: Address) -> Ticket:
-        return self.round(address.run, address.round).ticket(address.structure)
+        """One ticket of a round; the round's others are not read."""
+        path = self.path(address.run)
+        for file, kind in rounds.places(path, address.round):
+            with contextlib.suppress(FileNotFoundError):
+                return rounds.read_ticket(file, kind, address.round, address.structure, path)
+        raise self._no_round(address.run, address.round)
 
     def mask(self, address: Address) -> np.ndarray:
         """One layer's mask, bool in its weight's shape; nothing else is read."""
@@ -188,23 +187,23 @@ class Store(Folders):
             files.write(file, rounds.round_image(path.name, round, self._rows_of(path, round)))
 
     def _rows_of(self, path: Path, round: Round) -> list[dict[str, Any]]:
+        """The rows of a round's trained tickets; a ticket that was in the last checkpoint as well has its row already."""
         layers, _ = self._layers(path)
-        trained = [t for t in round.tickets.values() if t.test_acc is not None]
-        dense = self._dense_acc(path, round) if trained else None
-        out = []
-        for t in trained:
-            at = (path.name, round.index, t.structure)
-            if self._rows.get(at, (None,))[0] is not t:
-                self._rows[at] = t, dict(stats.row(t, layers, dense))
-            out.append(self._rows[at][1])
-        return out
+        tickets = [t for t in round.tickets.values() if t.test_acc is not None]
+        dense = self._dense_acc(path, round) if tickets else None
+        known = [(t, row) for t, row in self._rows.get(path.name, ()) if any(t is x for x in tickets)]
+        for t in tickets:
+            if not any(t is x for x, _ in known):
+                known.append((t, dict(stats.row(t, layers, dense))))
+        self._rows[path.name] = known
+        return [row for t in tickets for x, row in known if x is t]
 
     def _dense_acc(self, path: Path, round: Round) -> float | None:
         if round.index == 0:
             return next(iter(round.tickets.values())).test_acc
         try:
             rows = rounds.read_rows(round_path(path, 0), ROUND)[1]
-        except FileNotFoundError:
+        except (FileNotFoundError, DamagedError):  # `run` tells of a damaged round; the training that goes on is worth more
             return None
         return rows[0]["test_acc"] if rows else None
 
@@ -268,6 +267,8 @@ class Store(Folders):
                 return False
         except Timeout:
             return True
+        except OSError:  # another user's run, which may be looked at only
+            return time.time() - log.heartbeat(file.parent).get("time", 0.0) < log.QUIET_S
 
     def delete(self, run_id: str) -> None:
         """Removes a run for good; StoreError while a worker has it."""
