@@ -1,0 +1,101 @@
+"""What pages read from the store, kept between reruns. Keys are addresses and file stamps, never arrays.
+
+(Streamlit hashes a large array by a sample, so two masks that differ in a bit could share an entry.) Records are frozen, so
+every session gets the same object instead of a copy.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from lthviz.core import stats
+from lthviz.errors import LthvizError
+from lthviz.figures.masks import mask_png
+from lthviz.records import Address, Round, Run, Status
+from lthviz.store import Store
+
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def store() -> Store:
+    """The store that the server was started on ($LTHVIZ_RUNS, else data/runs)."""
+    return Store()
+
+
+def run(run_id: str) -> Run:
+    """A run without its masks; AddressError, StoreError."""
+    path = store().path(run_id)
+    files = [path / "config.json", path / "layers.json", path / "checkpoint.h5", *sorted((path / "rounds").glob("*.h5"))]
+    return _run(str(path), _stamp(*files))
+
+
+def round(run_id: str, index: int) -> Round:
+    """A round, finished or as far as it is; AddressError, StoreError."""
+    path = store().path(run_id)
+    own = path / "rounds" / f"{index:03d}.h5"
+    return _round(str(path), index, _stamp(own) or _stamp(path / "checkpoint.h5"))
+
+
+def done_in_last(found: Run) -> int | None:
+    """Stages done of a run's newest round; None before it has one."""
+    return round(found.id, found.rounds[-1]).stages_done if found.rounds else None
+
+
+def layer_rows(address: Address, before: Address | None) -> list[dict[str, Any]]:
+    """`core.stats.layer_rows` of a ticket against another one."""
+    masks = round(before.run, before.round).ticket(before.structure).masks if before else None
+    ticket = round(address.run, address.round).ticket(address.structure)
+    return _layer_rows(address._replace(layer=""), ticket.masks.digest, masks.digest if masks else "", ticket, masks, run(address.run))
+
+
+def thumbnail(address: Address, before: Address | None = None, *, width: int, height: int, dark: bool) -> bytes:
+    """A PNG of one layer's mask."""
+    after = round(address.run, address.round).ticket(address.structure).masks
+    was = round(before.run, before.round).ticket(before.structure).masks if before else None
+    return _thumbnail(after.digest, was.digest if was else "", address.layer, width, height, dark, after, was)
+
+
+def listed() -> tuple[list[tuple[Run, Status]], dict[str, str]]:
+    """All runs with their states, newest first, and what cannot be read: folder name → why."""
+    there, broken = store(), {}
+    found = []
+    for run_id in there.runs():
+        try:
+            found.append((run(run_id), there.status(run_id)))
+        except LthvizError as e:
+            broken[run_id] = str(e)
+    return found, {**there.broken(), **broken}
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _run(path: str, stamp: Stamp) -> Run:
+    return store().run(Path(path).name)
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _round(path: str, index: int, stamp: Stamp) -> Round:
+    return store().round(Path(path).name, index)
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _layer_rows(address: Address, after: str, before: str, _ticket: Any, _masks: Any, _run: Run) -> list[dict[str, Any]]:
+    return stats.layer_rows(_ticket, _run.layers, _masks)
+
+
+@st.cache_data(max_entries=256, show_spinner=False)
+def _thumbnail(after: str, before: str, layer: str, width: int, height: int, dark: bool, _after: Any, _before: Any) -> bytes:
+    return mask_png(_after.matrix(layer), _before.matrix(layer) if _before is not None else None, width=width, height=height, dark=dark)
+
+
+def _stamp(*files: Path) -> Stamp:
+    out = []
+    for file in files:
+        try:
+            s = file.stat()
+        except FileNotFoundError:
+            continue
+        out.append((str(file), s.st_mtime_ns, s.st_size))
+    return tuple(out)

@@ -1,0 +1,44 @@
+"""The command line that does the same as the page: every setting that differs from a preset, as `--set` words."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+from typing import Any
+
+from lthviz.config import RunConfig, assignments, parse
+from lthviz.presets import PRESETS
+
+
+def differences(config: RunConfig, base: RunConfig) -> list[str]:
+    """`KEY=VALUE` words that turn `base` into `config`; `config.assignments` reads them back."""
+    names = [f.name for f in dataclasses.fields(RunConfig)]
+    return [f"{n}={_word(getattr(config, n))}" for n in names if getattr(config, n) != getattr(base, n)]
+
+
+def apply(base: RunConfig, words: list[str]) -> RunConfig:
+    """The inverse of `differences`; ConfigError names a word that does not fit."""
+    return base.replace(**assignments(words))
+
+
+def run_command(config: RunConfig, preset: str = "") -> str:
+    """`python -m lthviz run …` for this configuration, as few words as the presets allow."""
+    words = ["python", "-m", "lthviz", "run"]
+    base = PRESETS[preset].config if preset in PRESETS else RunConfig()
+    if preset in PRESETS:
+        words += ["--preset", preset]
+    for word in differences(config, base):
+        words += ["--set", word]
+    return shlex.join(words)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, tuple):
+        labels = [getattr(v, "label", None) for v in value]
+        return ",".join(labels) if any(labels) else json.dumps(list(value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value if parse(value) == value else json.dumps(value)
+    return repr(value)

@@ -1,0 +1,115 @@
+"""What stands around every page: its settings, the menu, where runs are kept, and the sentence for what went wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+from collections.abc import Iterator
+
+import streamlit as st
+
+from lthviz.errors import AddressError, LthvizError
+from lthviz.records import Status
+from lthviz.ui.cache import store
+
+PAGES = (("app.py", "Home", ":material/home:"), ("pages/lab.py", "Lab", ":material/science:"),
+         ("pages/masks.py", "Masks", ":material/grid_on:"))
+STATES = {"queued": ("schedule", "gray"), "running": ("play_arrow", "primary"), "paused": ("pause", "orange"),
+          "finished": ("check", "gray"), "cancelled": ("stop", "gray"), "failed": ("error", "red"),
+          "interrupted": ("power_off", "orange"), "example": ("auto_stories", "gray")}
+ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#b3123f"/>
+<path fill="#fff" d="M3 3h4v4H3zM9 3h1.5v1.5H9zM3 9h1.5v1.5H3zM11.5 5.5H13V7h-1.5zM9 9h4v4H9zM5.5 11.5H7V13H5.5z"/></svg>"""
+"""A drawing of our own: Streamlit fetches a Material symbol as page icon from another host."""
+STYLE = """<style>
+.stApp { font-variant-numeric: tabular-nums lining-nums; }
+.stMainBlockContainer { max-width: 1320px; padding: 1.1rem 2rem 4rem; }
+.st-key-menu { border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent); padding-bottom: .35rem; margin-bottom: .6rem; }
+.st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .55rem; }
+.st-key-menu .wordmark { font-family: "Source Serif", Georgia, serif; font-weight: 600; font-size: 1.2rem; letter-spacing: .01em; }
+.lead { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.5; max-width: 46rem; margin: 0; }
+.said { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.45; max-width: 62rem; margin: 0; }
+.quiet { opacity: .66; font-size: .9rem; }
+.stMainBlockContainer h1 { padding: .4rem 0 .1rem; letter-spacing: -.01em; }
+.stMainBlockContainer h2 { padding: 1.4rem 0 .2rem; }
+.stMainBlockContainer h3 { padding: .5rem 0 0; }
+.strip { display: flex; flex-wrap: wrap; gap: 1.1rem; margin: .3rem 0 .5rem; }
+.strip figure { margin: 0; flex: 1 1 150px; max-width: 236px; }
+.strip img { width: 100%; height: auto; image-rendering: pixelated; display: block; }
+.strip figcaption { font-size: .9rem; line-height: 1.35; margin-top: .35rem; }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding: .8rem 1rem 3rem; }
+  .stMainBlockContainer h1 { font-size: 1.6rem; }
+  .lead, .said { font-size: 1.08rem; }
+  .st-key-menu .place { display: none; }
+}
+</style>"""
+
+
+def frame(title: str) -> None:
+    """Draw the page's frame; every page begins with it."""
+    st.set_page_config(page_title=f"{title} · LTHviz" if title != "LTHviz" else title, page_icon=ICON,
+                       layout="wide", initial_sidebar_state="collapsed",
+                       menu_items={"About": "LTHviz: a laboratory for structurally sparse lottery tickets. Everything stays on this machine."})
+    st.html(STYLE)
+    root = store().root
+    with st.container(horizontal=True, vertical_alignment="center", key="menu", gap="small"):
+        st.html("<span class='wordmark'>LTHviz</span>", width="content")
+        for page, name, icon in PAGES:
+            st.page_link(page, label=name, icon=icon)
+        st.html(f"<span class='quiet place' title='{html.escape(str(root))}'>runs in {html.escape(_short(root))}</span>", width="content")
+
+
+def dark() -> bool:
+    """Whether the reader's theme is dark."""
+    return st.context.theme.type == "dark"
+
+
+def badge(status: Status, example: bool = False) -> None:
+    """A run's state as a word with its sign."""
+    word = "example" if example else status.state
+    icon, colour = STATES[word]
+    st.badge(word, icon=f":material/{icon}:", color=colour)
+
+
+def notes(sentences: list[str]) -> None:
+    """What the address asked for and could not have."""
+    for sentence in sentences:
+        st.info(sentence, icon=":material/link_off:")
+
+
+def quiet(text: str) -> None:
+    st.html(f"<div class='quiet'>{html.escape(text)}</div>")
+
+
+def empty(sentence: str, link: bool = True) -> None:
+    """A page that has nothing to show yet, with the way to something."""
+    with st.container(border=True, key="empty"):
+        st.markdown("### :material/inbox: Nothing here yet")
+        st.markdown(sentence)
+        if link:
+            st.page_link("pages/lab.py", label="Start a run", icon=":material/add:", query_params={"new": "digits"})
+
+
+@contextlib.contextmanager
+def answering() -> Iterator[None]:
+    """Show an error of ours as its one line, with a way on, instead of a traceback."""
+    try:
+        yield
+    except AddressError as e:
+        _sorry(str(e), "travel_explore", "Nothing is at this address")
+    except LthvizError as e:
+        _sorry(str(e), "error", "This could not be read")
+
+
+def _sorry(line: str, icon: str, title: str) -> None:
+    with st.container(border=True, key="sorry"):
+        st.markdown(f"### :material/{icon}: {title}")
+        st.text(line)
+        with st.container(horizontal=True):
+            st.page_link("app.py", label="All runs", icon=":material/home:")
+            st.page_link("pages/lab.py", label="Start a new run", icon=":material/add:", query_params={"new": "digits"})
+
+
+def _short(path: object) -> str:
+    parts = str(path).replace("\\", "/").split("/")
+    return "/".join(["…", *parts[-2:]]) if len(parts) > 3 else str(path)

@@ -1,0 +1,107 @@
+"""Home: the runs that are here, each with a picture of what it did to a layer."""
+
+from __future__ import annotations
+
+import html
+
+import streamlit as st
+
+from lthviz.config import UNSTRUCTURED
+from lthviz.figures.masks import data_url
+from lthviz.records import Address, Run, Status
+from lthviz.ui import cache, frame, pickers, stages, transport, where
+
+
+def show() -> None:
+    """Examples with their pictures, then the reader's own runs, then what cannot be read."""
+    found, broken = cache.listed()
+    examples = [(r, s) for r, s in found if cache.store().is_example(r.id)]
+    own = [(r, s) for r, s in found if not cache.store().is_example(r.id)]
+    if not found and not broken:
+        frame.empty("No run is here yet. The digits study trains a small network and prunes it eight times, in about a minute on two cores.",
+                    link=False)
+    for run, _ in examples:
+        st.subheader("An example to look at" if len(examples) == 1 else pickers.run_title(run), anchor=False)
+        example(run)
+    if own:
+        st.subheader("Your runs", anchor=False)
+        alive = any(s.alive for _, s in own)
+        st.fragment(_own, run_every=1.0 if alive else None)(tuple((r.id, s.state) for r, s in own))
+    for name, why in broken.items():
+        st.error(f"`{name}` cannot be read, and is left as it is: {why}", icon=":material/broken_image:")
+
+
+def example(run: Run) -> None:
+    """A run with its strip of masks, what it found, and the ways in."""
+    if strip := mask_strip(run):
+        st.html(strip)
+    st.html(f"<p class='said'>{html.escape(findings(run))}</p>")
+    frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}")
+    _links(run)
+
+
+def mask_strip(run: Run) -> str:
+    """One layer through the run: the trunk's mask round by round, then the structures of a middle round, as HTML."""
+    rounds = [k for k in run.rounds if k and any(r["round"] == k for r in run.rows)]
+    if not rounds or not run.layers:
+        return ""
+    layer = where.find_layer(run.layers, "")[0]
+    middle = rounds[(len(rounds) - 1) // 2]
+    labels = [s.label for s in run.config.structures if any(r["round"] == middle and r["structure"] == s.label for r in run.rows)][:2]
+    shown = [Address(run.id, k, UNSTRUCTURED, layer.name) for k in dict.fromkeys([rounds[0], middle, rounds[-1]])]
+    shown += [Address(run.id, middle, label, layer.name) for label in labels]
+    figures = []
+    for at in shown:
+        masks = cache.round(run.id, at.round).ticket(at.structure).masks
+        name = "Pruned" if at.structure == UNSTRUCTURED else stages.short(run.config, at.structure)
+        png = cache.thumbnail(at, width=216, height=128, dark=frame.dark())
+        said = f"{name}, round {at.round}"
+        figures.append(f"<figure><img src='{data_url(png)}' alt='Mask of {html.escape(layer.short)}: {html.escape(said)}, "
+                       f"{100 * masks.density(layer.name):.1f} percent kept'><figcaption>{html.escape(said)}<br>"
+                       f"<span class='quiet'>{100 * masks.density(layer.name):.1f} % kept</span></figcaption></figure>")
+    return (f"<div class='strip'>{''.join(figures)}</div><div class='quiet'>The mask of {html.escape(layer.short)}, "
+            f"{layer.matrix[0]:,} output channels by {layer.matrix[1]:,} weights: a dark cell is a weight that is kept.</div>")
+
+
+def findings(run: Run) -> str:
+    """What a run found, in two sentences with numbers."""
+    dense = next((r["dense_acc"] for r in run.rows if r.get("dense_acc") is not None), None)
+    last = max((r["round"] for r in run.rows), default=0)
+    if dense is None or not last:
+        return "Nothing has been pruned and trained yet."
+    ends = [(stages.short(run.config, r["structure"]), r) for r in run.rows if r["round"] == last]
+    said = "; ".join(f"{name} {r['test_acc']:.1f} % with {100 * r['density']:.0f} % of the weights" for name, r in ends)
+    return f"The dense network reaches {dense:.1f} % test accuracy. After {last} round{'s' * (last != 1)}: {said}."
+
+
+def _own(known: tuple[tuple[str, str], ...]) -> None:
+    found = [(r, s) for r, s in cache.listed()[0] if not cache.store().is_example(r.id)]
+    if tuple((r.id, s.state) for r, s in found) != known:
+        st.rerun()
+    for run, status in found:
+        with st.container(border=True, key=f"run-{run.id}"):
+            with st.container(horizontal=True, vertical_alignment="center"):
+                st.markdown(f"**{pickers.run_title(run)}**", width="content")
+                frame.badge(status)
+                st.space("stretch")
+                _links(run)
+            frame.quiet(f"{pickers.summary(run.config)} · {run.id}")
+            _state(run, status)
+
+
+def _state(run: Run, status: Status) -> None:
+    """Progress of a living run, what a finished one found, why another stopped."""
+    if status.alive:
+        there = where.positions(run.config, run.rounds, cache.done_in_last(run))
+        st.progress(min(1.0, status.done / status.total) if status.total else 0.0,
+                    text=transport.progress_sentence(run, status, transport.upcoming(run, there), ()))
+    elif status.state == "finished":
+        st.text(findings(run))
+    else:
+        st.text(f"{status.message[:1].upper()}{status.message[1:]}" or "It was ended.")
+
+
+def _links(run: Run) -> None:
+    with st.container(horizontal=True, gap="small", width="content"):
+        st.page_link("pages/lab.py", label="Open in the Lab", icon=":material/science:", query_params={"run": run.id})
+        st.page_link("pages/masks.py", label="Its masks", icon=":material/grid_on:", query_params={"run": run.id})

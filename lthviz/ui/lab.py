@@ -1,0 +1,117 @@
+"""One run in the Lab: what it is doing, where the reader stands, and what the stage there did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from lthviz.figures.accuracy import accuracy_vs_density, accuracy_vs_density_table
+from lthviz.figures.training import loss_curve, loss_curve_table
+from lthviz.records import Address, Layer, Run
+from lthviz.ui import cache, figure, frame, masks, pickers, stages, transport, where
+from lthviz.ui.command import run_command
+from lthviz.ui.where import Position
+
+
+def show(run: Run) -> None:
+    """The whole page below the menu."""
+    there = where.positions(run.config, run.rounds, cache.done_in_last(run))
+    _head(run)
+    transport.live(run, there)
+    if there:
+        st.fragment(_stage)(run, there)
+    else:
+        _nothing_yet(run)
+    st.subheader("The same from a terminal", anchor=False)
+    st.code(run_command(run.config, run.preset), language="bash", wrap_lines=True)
+
+
+def _head(run: Run) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="lab-head"):
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.title(pickers.run_title(run), anchor=False, width="content")
+            frame.badge(cache.store().status(run.id), cache.store().is_example(run.id))
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            pickers.pick_run(run.id)
+            st.button("New run", icon=":material/add:", key="new-run", type="tertiary", help="Start another run, from these settings",
+                      on_click=lambda: where.go(new=run.id))
+    frame.quiet(f"{pickers.summary(run.config)} · {run.id}")
+
+
+def _nothing_yet(run: Run) -> None:
+    with st.container(border=True, key="nothing-yet"):
+        st.markdown("### :material/hourglass_empty: No stage has ended yet")
+        st.markdown("First the dense network is trained. When that is done, its stage appears here, and the masks and the "
+                    "accuracy of every ticket after it.")
+
+
+def _stage(run: Run, there: Sequence[Position]) -> None:
+    """The part that stepping redraws."""
+    place, said = where.find(run.config, there, where.text("round"), where.text("stage"))
+    layer, more = where.find_layer(run.layers, where.text("layer"))
+    frame.notes(said + more)
+    _steps(run, there, place)
+    what = stages.change(run.config, place, lambda k: cache.round(run.id, k))
+    st.markdown(f"<p class='said'>{_html(stages.sentence(run, place, what, layer))}</p>", unsafe_allow_html=True)
+    left, right = st.columns([7, 5], gap="large")
+    with left:
+        pickers.pick_layer(run.layers, layer)
+        _mask(place, what, layer)
+        if note := stages.detail(run, place, what):
+            frame.quiet(note)
+    with right:
+        address = Address(run.id, place.round, place.stage.structure)
+        figure.show(accuracy_vs_density([run], current=address, dark=frame.dark(), height=400), accuracy_vs_density_table([run]),
+                    key="accuracy", on_point=_open)
+    if place.stage.kind == "train" and what.ticket.curve is not None:
+        st.subheader("How it trained", anchor=False)
+        figure.show(loss_curve(what.ticket.curve, dark=frame.dark()), loss_curve_table(what.ticket.curve), key="loss")
+
+
+def _steps(run: Run, there: Sequence[Position], place: Position) -> None:
+    """First, back, next, last; the rounds; the rail of this round's stages."""
+    at = there.index(place)
+    following = not where.text("round")
+    alive = cache.store().status(run.id).alive
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="steps"):
+        with st.container(horizontal=True, gap=None, width="content", key="step-buttons"):
+            for name, key, icon, to, off in (("First", "home", "first_page", 0, at == 0), ("Back", "left", "chevron_left", at - 1, at == 0),
+                                             ("Next", "right", "chevron_right", at + 1, at + 1 == len(there)),
+                                             ("Last", "end", "last_page", len(there) - 1, at + 1 == len(there))):
+                st.button(name, key=f"step-{name.lower()}", icon=f":material/{icon}:", shortcut=key, disabled=off, type="tertiary",
+                          on_click=_step, args=(there[max(0, min(to, len(there) - 1))],))
+        pickers.pick_round(sorted({p.round for p in there}), place.round)
+        if alive:
+            st.session_state["follow"] = following
+            st.toggle("Follow the run", key="follow", on_change=_follow, args=(place,),
+                      help="Show each stage as it ends. Stepping back switches it off.")
+    here = {p.stage.key: p.stage for p in there if p.round == place.round}
+    st.session_state["pick-stage"] = place.stage.key
+    st.segmented_control(f"Stages of round {place.round}", list(here), key="pick-stage", required=True, width="content", wrap=True,
+                         format_func=lambda k: f"{stages.ICONS[here[k].kind]} {stages.label(run.config, place.round, here[k])}",
+                         on_change=lambda: where.go(round=place.round, stage=st.session_state["pick-stage"]))
+
+
+def _mask(place: Position, what: stages.Change, layer: Layer) -> None:
+    title = f"{what.before_title} → {what.after_title}" if what.before is not None else what.after_title
+    masks.picture(what.ticket, what.before, layer, key="lab-mask", title=title, height=340)
+
+
+def _step(to: Position) -> None:
+    where.go(**where.at(to))
+
+
+def _follow(place: Position) -> None:
+    where.go(**({"round": None, "stage": None} if st.session_state["follow"] else where.at(place)))
+
+
+def _open(point: Sequence) -> None:
+    """A point of the curve was clicked: go to its ticket's training."""
+    where.go(round=point[1], stage=f"train:{point[2]}")
+
+
+def _html(markdown: str) -> str:
+    """The stage sentence: its code spans are names of layers."""
+    parts = markdown.split("`")
+    return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))

@@ -1,0 +1,98 @@
+"""Starting a run: a preset, its settings, and what the command line would be. All of it is in the address."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lthviz import launch
+from lthviz.config import RunConfig
+from lthviz.errors import ConfigError, LthvizError
+from lthviz.presets import PRESETS
+from lthviz.ui import cache, forms, frame, pickers, where
+from lthviz.ui.command import apply, differences, run_command
+
+
+def new_run(begin: str) -> None:
+    """The page on which a run is started. begin: a preset, or a run whose settings to start from."""
+    base, preset, said = _base(begin)
+    st.title("Start a run")
+    st.html("<p class='lead'>Choose a study, change what you like, and start it. It trains in a process of its own: "
+            "close the page, come back, and it is still at work.</p>")
+    _presets(preset)
+    words = st.query_params.get_all("set")
+    if st.session_state.get("form-base") != begin:
+        st.session_state["form-base"] = begin
+        try:
+            forms.fill(apply(base, words))
+        except ConfigError as e:
+            said.append(f"The link's settings could not all be taken: {e}. Showing those of {begin}.")
+            forms.fill(base)
+    frame.notes(said)
+    if preset:
+        frame.quiet(f"{PRESETS[preset].note[:1].upper()}{PRESETS[preset].note[1:]}. Source: {PRESETS[preset].source}.")
+    top = st.container(key="start-bar")
+    st.subheader("Settings", anchor=False)
+    config = forms.config_form()
+    if config is not None:
+        _remember(differences(config, base), words)
+    with top:
+        _start(config, preset)
+
+
+def _base(begin: str) -> tuple[RunConfig, str, list[str]]:
+    if begin in PRESETS:
+        return PRESETS[begin].config, begin, []
+    try:
+        found = cache.run(begin)
+        return found.config, found.preset if found.preset in PRESETS else "", []
+    except LthvizError:
+        return PRESETS["digits"].config, "digits", [f"The link begins from {begin!r}, which is no preset and no run here; "
+                                                    f"showing the digits preset."]
+
+
+def _presets(current: str) -> None:
+    st.session_state["pick-preset"] = current or None
+    st.pills("Preset", list(PRESETS), key="pick-preset", format_func=lambda name: PRESETS[name].title, required=bool(current),
+             on_change=lambda: _choose(st.session_state["pick-preset"]))
+
+
+def _choose(preset: str) -> None:
+    st.query_params.pop("set", None)
+    st.session_state.pop("form-base", None)
+    where.go(new=preset)
+
+
+def _remember(now: list[str], words: list[str]) -> None:
+    if now and now != words:
+        st.query_params["set"] = now
+    elif not now:
+        st.query_params.pop("set", None)
+
+
+def _start(config: RunConfig | None, preset: str) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        go = st.button("Start", type="primary", icon=":material/play_arrow:", key="start", disabled=config is None)
+        paused = st.toggle("Wait before the first stage", key="start-paused", persist_state="session",
+                           help="The run begins paused, so that you can step through it from the beginning")
+    if config is None:
+        st.caption(":red[A setting below is refused; the reason stands under it.]")
+        return
+    trainings = 1 + config.rounds * len(config.tickets(1))
+    st.caption(f"{pickers.summary(config)} · {trainings} training{'s' * (trainings != 1)} of up to {config.epochs} epochs · run `{config.run_id}`")
+    if cache.store().exists(config.run_id):
+        st.caption(f"A run with exactly these settings is here already ({cache.store().status(config.run_id).state}); "
+                   "starting it opens it, or resumes it where it stopped.")
+    st.code(run_command(config, preset), language="bash", wrap_lines=True)
+    if go:
+        begin(config, preset, paused=paused)
+
+
+def begin(config: RunConfig, preset: str, *, paused: bool = False) -> None:
+    """Start a run and open it in the Lab; a StoreError is said where the button is."""
+    try:
+        run_id = launch.start(cache.store(), config, preset=preset, paused=paused)
+    except LthvizError as e:
+        st.error(str(e), icon=":material/error:")
+        return
+    where.leave()
+    st.switch_page("pages/lab.py", query_params={"run": run_id})

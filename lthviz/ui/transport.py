@@ -1,0 +1,165 @@
+"""What a run is doing now: its state in a sentence, progress, live curves, and the requests that change it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import streamlit as st
+
+from lthviz import launch
+from lthviz.errors import LthvizError
+from lthviz.figures import theme
+from lthviz.records import Epoch, Run, Status
+from lthviz.ui import cache, frame, stages, where
+from lthviz.ui.where import Position
+
+QUIET_S = 15.0
+
+
+def live(run: Run, there: Sequence[Position]) -> None:
+    """Progress and controls of a run, once a second while it is alive. A new stage or state redraws the page."""
+    status = cache.store().status(run.id)
+    st.fragment(_live, run_every=1.0 if status.alive else None)(run.id, status.state, len(there))
+
+
+def upcoming(run: Run, there: Sequence[Position]) -> Position | None:
+    """The stage that comes after those that have happened; None behind the last."""
+    if not there:
+        return Position(0, run.config.stages(0)[0])
+    k, stage = there[-1]
+    planned = run.config.stages(k)
+    at = planned.index(stage) + 1
+    if at < len(planned):
+        return Position(k, planned[at])
+    return Position(k + 1, run.config.stages(k + 1)[0]) if k < run.config.rounds else None
+
+
+def progress_sentence(run: Run, status: Status, coming: Position | None, epochs: Sequence[Epoch]) -> str:
+    """What happens now and how much is left."""
+    if status.state == "queued":
+        return "Waiting for its turn: one run at a time trains on this machine."
+    if coming is None:
+        return "Finishing."
+    said = f"Round {coming.round} of {run.config.rounds}: {stages.doing(run.config, coming)}"
+    if epochs:
+        last = epochs[-1]
+        said += f", epoch {last.epoch} of {last.epochs}, loss {last.train_loss:.3f}"
+        said += f", validation {last.val_acc:.1f} %" if not math.isnan(last.val_acc) else ""
+    said += "."
+    if status.state == "paused":
+        return f"Paused. Next: {said[0].lower()}{said[1:]}"
+    if status.eta_s is not None and status.total:
+        said += f" {duration(status.eta_s)} left."
+    return said
+
+
+def duration(seconds: float) -> str:
+    s = math.ceil(seconds)
+    if s < 90:
+        return f"{s} s"
+    return f"{s // 60} min {s % 60:02d} s" if s < 3600 else f"{s // 3600} h {s % 3600 // 60:02d} min"
+
+
+def _live(run_id: str, state: str, count: int) -> None:
+    store = cache.store()
+    run, status = cache.run(run_id), store.status(run_id)
+    there = where.positions(run.config, run.rounds, cache.done_in_last(run))
+    if (status.state, len(there)) != (state, count):
+        st.rerun()
+    coming = upcoming(run, there)
+    training = coming and coming.stage.kind == "train" and status.state in ("running", "paused")
+    epochs = store.epochs(run_id, coming.round, coming.stage.structure) if training else ()
+    example = store.is_example(run_id)
+    waiting = "" if example else store.requested(run_id)
+    if status.alive:
+        _progress(run, status, coming, epochs)
+    else:
+        _ended(run, status, there, example)
+    if not example:
+        _buttons(run_id, status, waiting)
+    if said := st.session_state.pop("transport-said", ""):
+        st.warning(said, icon=":material/info:")
+    if epochs and status.alive:
+        _curves(epochs)
+
+
+def _progress(run: Run, status: Status, coming: Position | None, epochs: Sequence[Epoch]) -> None:
+    share = min(1.0, status.done / status.total) if status.total else 0.0
+    st.progress(share, text=progress_sentence(run, status, coming, epochs))
+    if status.beat_s is not None and status.state == "running":
+        if status.beat_s > QUIET_S:
+            st.warning(f"{status.message[:1].upper()}{status.message[1:]}. It may be busy with a long stage, or gone.",
+                       icon=":material/warning:")
+        else:
+            frame.quiet(f"{status.done:,} of {status.total:,} batches · last heard of {status.beat_s:.0f} s ago")
+
+
+def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -> None:
+    """One sentence for each way a run can have come to an end."""
+    rounds = f"{len(run.rounds)} of {run.config.rounds + 1} rounds" if there else "no round yet"
+    if example:
+        frame.quiet("An example that came with the project. It is read-only; a run of your own with the same settings can be started from it.")
+    elif status.state == "finished":
+        seconds = sum(cache.round(run.id, k).seconds for k in run.rounds if str(k) not in run.info.get("damaged", {}))
+        frame.quiet(f"Finished: {len(run.rounds)} rounds, {len(run.rows)} tickets trained in {duration(seconds)}.")
+    elif status.state == "failed":
+        st.error(f"The run failed: {status.message} What it had finished ({rounds}) is kept.", icon=":material/error:")
+    elif status.state == "interrupted":
+        st.warning(f"Interrupted: {status.message}. What it had finished ({rounds}) is kept.", icon=":material/power_off:")
+    else:
+        st.info(f"Cancelled. What it had finished ({rounds}) is kept.", icon=":material/stop_circle:")
+    for part, why in run.info.get("damaged", {}).items():
+        st.error(f"{'Round ' + part if part.isdecimal() else 'The ' + part} cannot be read: {why}", icon=":material/broken_image:")
+
+
+def _buttons(run_id: str, status: Status, waiting: str) -> None:
+    with st.container(horizontal=True, key="transport", gap="small"):
+        if status.state == "running":
+            pausing = waiting == "pause"
+            _request("Pausing" if pausing else "Pause", "pause", run_id, ":material/pause:", "Stop after this batch; nothing is lost",
+                     disabled=pausing, main=True)
+        if status.state == "paused":
+            _request("Play", "play", run_id, ":material/play_arrow:", "Go on", disabled=waiting == "play", main=True)
+        if status.state in ("running", "paused"):
+            stepping = waiting == "step"
+            _request("Stepping" if stepping else "Step", "step", run_id, ":material/skip_next:", "Go on to the end of the next stage, then pause",
+                     disabled=stepping)
+        if status.alive:
+            _request("Cancel", "cancel", run_id, ":material/stop:", "End the run; its finished rounds are kept", disabled=waiting == "cancel")
+        elif status.state != "finished":
+            st.button("Resume", key="do-resume", icon=":material/play_arrow:", type="primary", help="Go on from the last checkpoint",
+                      on_click=_ask, args=(run_id, "resume"))
+
+
+def _request(label: str, action: str, run_id: str, icon: str, help: str, *, disabled: bool = False, main: bool = False) -> None:
+    st.button(label, key=f"do-{action}", icon=icon, help=help, disabled=disabled, type="primary" if main else "secondary",
+              on_click=_ask, args=(run_id, action))
+
+
+def _ask(run_id: str, action: str) -> None:
+    try:
+        if action == "resume":
+            launch.resume(cache.store(), run_id)
+        else:
+            launch.request(cache.store(), run_id, action)
+    except LthvizError as e:
+        st.session_state["transport-said"] = str(e)
+
+
+def _curves(epochs: Sequence[Epoch]) -> None:
+    """Loss and validation accuracy so far. Vega charts: new points are drawn into the picture that is there."""
+    p = theme.palette(frame.dark())
+    held_out = not math.isnan(epochs[-1].val_acc)
+    accuracy = ("val_acc", "validation accuracy (%)") if held_out else ("train_acc", "training accuracy (%)")
+    rows = [{"epoch": e.epoch, "train_loss": e.train_loss, accuracy[0]: getattr(e, accuracy[0])} for e in epochs]
+    columns = st.columns(2, gap="medium")
+    for column, (field, name), colour in zip(columns, (("train_loss", "training loss"), accuracy), (p.text, p.accent), strict=True):
+        spec = {"height": 120, "mark": {"type": "line", "color": colour, "strokeWidth": 2, "point": {"color": colour, "size": 18}}, "encoding": {
+            "x": {"field": "epoch", "type": "quantitative", "title": "epoch",
+                  "scale": {"domain": [0, epochs[-1].epochs]}, "axis": {"grid": False, "tickMinStep": 1, "format": "d"}},
+            "y": {"field": field, "type": "quantitative", "title": None, "scale": {"zero": field == "train_loss"},
+                  "axis": {"grid": False, "tickCount": 4}}}}
+        with column:
+            st.caption(f"{name[0].upper()}{name[1:]}: **{getattr(epochs[-1], field):.4g}**")
+            st.vega_lite_chart(rows, spec, key=f"live-{field}", alt=f"{name} after each epoch so far; now {getattr(epochs[-1], field):.4g}")
