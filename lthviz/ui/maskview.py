@@ -25,6 +25,8 @@ from lthviz.records import Blocks, Layer
 __all__ = ["MODES", "ORDERS", "Picked", "mask_text", "mask_view"]
 
 MODES = {"before": "Before", "after": "After", "pair": "Both", "diff": "Difference"}
+LARGEST = 32_000_000
+"""Weights of a layer: on the smallest picture a pixel then stands for fewer than 1,024, all that its counts can hold."""
 ORDERS = {"original": "Original", "grouped": "Grouped"}
 
 
@@ -47,10 +49,14 @@ HTML = """<div class="mv"><div class="bar"><span class="title"></span>
 <div class="read" aria-live="polite"></div><div class="legend" role="group" aria-label="Weights in each state"></div></div>"""
 
 
+PARTS = ("maskview_cells.js", "maskview_paint.js", "maskview_marks.js", "maskview_words.js", "maskview_controls.js",
+         "maskview_hands.js", "maskview.js")
+
+
 @cache
 def _component() -> Callable[..., Any]:
     here = Path(__file__).parent
-    js = "\n".join((here / name).read_text(encoding="utf-8") for name in ("maskview_cells.js", "maskview_paint.js", "maskview.js"))
+    js = "\n".join((here / name).read_text(encoding="utf-8") for name in PARTS)
     return st.components.v2.component("lthviz_mask_view", html=HTML, js=js, css=(here / "maskview.css").read_text(encoding="utf-8"))
 
 
@@ -65,22 +71,27 @@ def mask_view(after: np.ndarray, before: np.ndarray | None = None, *, key: str, 
     height: of the picture, css pixels. on_view_change: called when view or order was switched; `st.session_state[key].view` is
     then {"layer", "mode", "order"}. Without it a switch never reaches the server. ValueError when shapes or orders do not fit.
     """
+    picked = _picked(st.session_state.get(key), layer)
     data = payload(after, before, layer=layer, blocks=blocks, row_order=row_order, col_order=col_order, title=title, mode=mode,
-                   order=order, height=height, reports=on_view_change is not None)
+                   order=order, height=height, picked=picked, reports=on_view_change is not None)
     heard = {"on_view_change": on_view_change} if on_view_change else {}
-    result = _component()(key=key, data=data, on_select_change=on_select_change or _nothing, **heard)
-    picked = result.get("select")
-    if not picked or picked["layer"] != (layer.name if layer else ""):
-        return None
-    return Picked(**picked)
+    return _picked(_component()(key=key, data=data, on_select_change=on_select_change or _nothing, **heard), layer)
+
+
+def _picked(state: Any, layer: Layer | None) -> Picked | None:
+    """The selection in a component's state, if it is one of this layer."""
+    picked = state.get("select") if state else None
+    return Picked(**picked) if picked and picked["layer"] == (layer.name if layer else "") else None
 
 
 def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer | None = None, blocks: Blocks | None = None,
             row_order: np.ndarray | None = None, col_order: np.ndarray | None = None, title: str = "", mode: str = "after",
-            order: str = "original", height: int = 420, reports: bool = False) -> bytes:
+            order: str = "original", height: int = 420, picked: Picked | None = None, reports: bool = False) -> bytes:
     """What the browser is given: uint32 length, a JSON head, then sections of raw bytes (read by `readLayer`)."""
     if after.dtype != bool or after.ndim != 2 or (before is not None and (before.dtype != bool or before.shape != after.shape)):
         raise ValueError("a mask should be a bool array (C, n), and the mask before of the same shape")
+    if after.size > LARGEST:
+        raise ValueError(f"a mask of {after.shape[0]} × {after.shape[1]} weights is too large to draw; at most {LARGEST:,}")
     if mode not in MODES or order not in ORDERS:
         raise ValueError(f"mode {mode!r} and order {order!r} should be one of {', '.join(MODES)} and {', '.join(ORDERS)}")
     arranged = orders.given(after.shape, row_order, col_order) or orders.grouped(after, before, blocks)
@@ -104,8 +115,9 @@ def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer
     head = json.dumps(dict(
         rows=after.shape[0], cols=after.shape[1], paired=before is not None, layer=layer.name if layer else "", title=title, mode=mode,
         order=order, height=height, kernel=layer.shape[1:] if layer else None, groups=layer.groups if layer else 1,
-        blocks=[0] * (len(few) if few else 0), groups_shown=bool(few), bands=[(b.start, b.stop) for b in arranged.bands] if arranged else [],
+        blocks=[0] * (len(few) if few else 0), bands=[(b.start, b.stop) for b in arranged.bands] if arranged else [],
         spoken=mask_text(after, before, layer) + " Arrow keys move from weight to weight, plus and minus zoom, D shows the difference.",
+        picked=picked and {k: v for k, v in picked._asdict().items() if k != "layer"},
         sections=sections, colours=colours, digest=digest, reports=reports)).encode()
     head += b" " * (-(len(head) + 4) % 4)
     return len(head).to_bytes(4, "little") + head + b"".join(body)

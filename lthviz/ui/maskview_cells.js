@@ -2,13 +2,15 @@
 //
 // A weight's code has bit 0 when it is in the mask after, bit 1 when it was in the mask before.
 const NEVER = 0, ADDED = 1, REMOVED = 2, KEPT = 3;
+const FIELD = 1023;                        // sums hold three counts of ten bits: added, removed << 10, kept << 20
 
 // The payload is one byte string: uint32 length of a JSON head, the head, then its sections, each four bytes aligned.
-function readLayer(bytes) {
-  const at = new DataView(bytes.buffer, bytes.byteOffset);
-  const length = at.getUint32(0, true);
-  const head = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  const body = bytes.subarray(4 + length);
+function readHead(bytes) {
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true);
+  return [JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length))), bytes.subarray(4 + length)];
+}
+
+function readLayer(head, body) {
   const section = name => { const [start, stop] = head.sections[name]; return body.slice(start, stop); };
   const ints = name => new Int32Array(section(name).buffer);
   const { rows: R, cols: C } = head, code = new Uint8Array(R * C);
@@ -51,7 +53,9 @@ function arrange(layer, rows, bands, code) {
   });
   const order = { rows, bands, rowAt, bandOf, boxes: null };
   order.cell = (i, j) => ({ r: rows[i], c: bands[bandOf[i]].cols[j] });
+  let table = null;
   order.codes = () => code ??= permute(layer, order);
+  order.sums = () => table ??= sumTable(order.codes(), R, C);
   order.boxesOf = () => order.boxes ??= boxes(layer, order);
   return order;
 }
@@ -63,6 +67,20 @@ function permute(layer, order) {
     for (let j = 0; j < C; j++, k++) out[k] = code[base + cols[j]];
   }
   return out;
+}
+
+// Summed-area table, (R + 1) × (C + 1): how often each code occurs above and left of a corner. Three counts share a number, and
+// wrap around in it; differences are exact as long as the region between corners has at most 1023 cells (see maskview.py, LARGEST).
+function sumTable(codes, R, C) {
+  const W = C + 1, table = new Int32Array((R + 1) * W), unit = Int32Array.of(0, 1, 1 << 10, 1 << 20);
+  for (let r = 0, k = 0; r < R; r++) {
+    let run = 0;
+    for (let c = 1, t = (r + 1) * W + 1; c <= C; c++, k++, t++) {
+      run = run + unit[codes[k]] | 0;
+      table[t] = table[t - W] + run | 0;
+    }
+  }
+  return table;
 }
 
 // The rectangle {i0, i1, j0, j1} of each block in an order; null where it is torn apart there.
@@ -80,14 +98,4 @@ function boxes(layer, order) {
 function blockAt(layer, r, c) {
   for (const b of layer.blocksOfRow[r]) if (layer.blocks[b].has[c]) return b;
   return -1;
-}
-
-// What a weight is called: its output channel and column, and the input channel and kernel position behind the column.
-function cellName(layer, r, c) {
-  const { kernel, groups } = layer.head;
-  if (!kernel) return `row ${r}, column ${c}`;
-  const [cin, kh, kw] = kernel, inside = Math.floor(c / (kh * kw)), rest = c % (kh * kw);
-  const input = Math.floor(r / (layer.R / groups)) * cin + inside;
-  const where = kh * kw > 1 ? `, kernel row ${Math.floor(rest / kw)}, kernel column ${rest % kw}` : "";
-  return `output channel ${r}, column ${c}: input channel ${input}${where}`;
 }

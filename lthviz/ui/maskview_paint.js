@@ -1,7 +1,6 @@
 // Cells to pixels. A pixel that covers several weights shows all of them: each weight falls into exactly one pixel, the pixel's
 // colour mixes the states in proportion, and its opacity is the occupied share to the power INK, so that a lone weight stays visible.
 const INK = 0.7;
-const SHIFT = 2 ** 17;                       // three counts in one double: kept + SHIFT * (added + SHIFT * removed)
 
 const rgb = hex => [1, 3, 5].map(i => parseInt(hex.slice(i, i + 2), 16));
 const pixel = ([r, g, b]) => (0xff000000 | Math.round(b) << 16 | Math.round(g) << 8 | Math.round(r)) >>> 0;
@@ -21,56 +20,83 @@ function edges(w, start, perPixel, size) {
   return first;
 }
 
-// Paints w × h pixels into `out` (Uint32Array, ABGR). states[code]: what a code is drawn as here (0 paper). `step`: device pixels of a hatch line.
-function paint(out, w, h, codes, R, C, view, states, { paper, gap, ink }, step) {
+// Paints w × h pixels into `out` (Uint32Array, ABGR). order: codes() and sums() of maskview_cells.js; states[code]: what a code is
+// drawn as here (0: paper). step: pixels of a hatch line.
+function paint(out, w, h, order, R, C, view, states, colours, step) {
   const cols = edges(w, view.x0, view.perX, C), rows = edges(h, view.y0, view.perY, R);
-  const many = view.perX > 1 || view.perY > 1;
-  const lines = view.perX < 1 / 7 && view.perY < 1 / 7 ? pixel(gap) : 0;           // a hair between cells that are large enough
-  if (!many) {
-    const flat = ink.map(phase => Uint32Array.from(states, s => pixel(phase[s])));
-    for (let y = 0; y < h; y++) {
-      const base = rows[y] * C, top = lines && (y === 0 || rows[y] !== rows[y - 1]);
-      for (let x = 0, k = y * w; x < w; x++, k++) {
-        const edge = lines && (top || (x > 0 && cols[x] !== cols[x - 1]));
-        out[k] = edge ? lines : flat[Math.floor((x + y) / step) & 1][codes[base + cols[x]]];
-      }
+  if (view.perX > 1 || view.perY > 1) paintMany(out, w, h, order.sums(), C + 1, cols, rows, view, states, colours, step);
+  else paintCells(out, w, h, order.codes(), C, cols, rows, view, states, colours, step);
+}
+
+// Every pixel lies in one cell; cells that are large enough are parted by a hair. Within a row of cells the hatch repeats.
+function paintCells(out, w, h, codes, C, cols, rows, view, states, { gap, ink }, step) {
+  const flat = Uint32Array.from(ink.flatMap(phase => Array.from(states, s => pixel(phase[s])))), phase = phases(w + h, step, 2);
+  const lines = view.hair, hair = pixel(gap), here = new Uint8Array(w);
+  for (let y = 0, first = 0; y < h; y++) {
+    const k = y * w;
+    if (y === 0 || rows[y] !== rows[y - 1]) {
+      const base = rows[y] * C;
+      for (let x = 0; x < w; x++) here[x] = codes[base + cols[x]];
+      first = y;
+      if (lines) { out.fill(hair, k, k + w); first++; continue; }
     }
-    return;
+    if (y - first >= 2 * step) { out.copyWithin(k, k - 2 * step * w, k - 2 * step * w + w); continue; }
+    for (let x = 0; x < w; x++) out[k + x] = flat[phase[x + y] | here[x]];
+    if (lines) for (let x = 1; x < w; x++) if (cols[x] !== cols[x - 1]) out[k + x] = hair;
   }
-  const weight = Float64Array.from(states, s => [0, 1, SHIFT, SHIFT * SHIFT][s]);
-  const sums = new Float64Array(w), delta = ink.map(phase => phase.map(c => c.map((v, i) => v - paper[i])));
-  const [pr, pg, pb] = paper, blank = pixel(paper), strength = new Map();
+}
+
+// A pixel's counts come from the summed-area table: two reads a pixel at any zoom. Few different counts occur, so colours are
+// remembered (direct-mapped, by counts, cells and hatch phase).
+function paintMany(out, w, h, table, W, cols, rows, view, states, colours, step) {
+  const wideX = view.perX > 1, wideY = view.perY > 1, at = new Int32Array(w + 1), counts = new Int32Array(w), phase = phases(w + h, step, 0);
+  const colour = mixer(states, colours), blank = pixel(colours.paper), everywhere = states[NEVER] !== 0;
+  const known = new Uint32Array(4096), knownCounts = new Int32Array(4096).fill(-1), knownCells = new Int32Array(4096);
   let last0 = -1, last1 = -1;
-  for (let y = 0; y < h; y++) {
-    const y0 = rows[y], y1 = Math.max(view.perY > 1 ? rows[y + 1] : 0, y0 + 1);
+  for (let y = 0, k = 0; y < h; y++) {
+    const y0 = rows[y], y1 = wideY ? rows[y + 1] : y0 + 1, tall = y1 - y0;
     if (y0 !== last0 || y1 !== last1) {
-      sums.fill(0);
-      for (let r = y0; r < y1; r++) {
-        const base = r * C;
-        if (view.perX > 1) {
-          for (let x = 0, c = cols[0]; x < w; x++) {
-            const stop = cols[x + 1];
-            let s = 0;
-            for (; c < stop; c++) s += weight[codes[base + c]];
-            sums[x] += s;
-          }
-        } else for (let x = 0; x < w; x++) sums[x] += weight[codes[base + cols[x]]];
+      const upper = y0 * W, lower = y1 * W;
+      if (wideX) {
+        for (let x = 0; x <= w; x++) at[x] = table[lower + cols[x]] - table[upper + cols[x]];
+        for (let x = 0; x < w; x++) counts[x] = at[x + 1] - at[x];
+      } else for (let x = 0; x < w; x++) {
+        const c = cols[x];
+        counts[x] = table[lower + c + 1] - table[upper + c + 1] - table[lower + c] + table[upper + c];
       }
       last0 = y0; last1 = y1;
     }
-    for (let x = 0, k = y * w; x < w; x++, k++) {
-      const sum = sums[x];
-      if (sum === 0) { out[k] = blank; continue; }
-      const removed = Math.floor(sum / (SHIFT * SHIFT)), rest = sum - removed * SHIFT * SHIFT;
-      const added = Math.floor(rest / SHIFT), kept = rest - added * SHIFT;
-      const cells = (y1 - y0) * (view.perX > 1 ? cols[x + 1] - cols[x] : 1);
-      let table = strength.get(cells);
-      if (!table) strength.set(cells, table = Float64Array.from({ length: cells + 1 }, (_, n) => (n / cells) ** INK / n));
-      const g = table[kept + added + removed], d = delta[Math.floor((x + y) / step) & 1], [, dk, da, dm] = d;
-      const red = pr + g * (kept * dk[0] + added * da[0] + removed * dm[0]);
-      const green = pg + g * (kept * dk[1] + added * da[1] + removed * dm[1]);
-      const blue = pb + g * (kept * dk[2] + added * da[2] + removed * dm[2]);
-      out[k] = 0xff000000 | (blue + 0.5) << 16 | (green + 0.5) << 8 | (red + 0.5);
+    for (let x = 0; x < w; x++, k++) {
+      const n = counts[x];
+      if (n === 0 && !everywhere) { out[k] = blank; continue; }
+      const cells = (wideX ? tall * (cols[x + 1] - cols[x]) : tall) << 1 | phase[x + y];
+      const slot = (n ^ n >>> 9 ^ n >>> 17 ^ cells << 3) & 4095;
+      if (knownCounts[slot] !== n || knownCells[slot] !== cells) {
+        known[slot] = colour(n & FIELD, n >>> 10 & FIELD, n >>> 20 & FIELD, cells >> 1, cells & 1);
+        knownCounts[slot] = n; knownCells[slot] = cells;
+      }
+      out[k] = known[slot];
     }
   }
+}
+
+// The colour of a pixel with so many added, removed and kept weights among its cells.
+function mixer(states, { paper, ink }) {
+  return (added, removed, kept, cells, phase) => {
+    const counts = [cells - added - removed - kept, added, removed, kept], sum = [0, 0, 0];
+    let shown = 0;
+    for (let code = 0; code < 4; code++) if (states[code] && counts[code]) {
+      shown += counts[code];
+      ink[phase][states[code]].forEach((v, i) => { sum[i] += counts[code] * v; });
+    }
+    return pixel(shown ? mix(paper, sum.map(v => v / shown), (shown / cells) ** INK) : paper);
+  };
+}
+
+// Device pixels of a hatch line.
+const hatch = ratio => Math.max(2, Math.round(2 * ratio));
+
+// Hatch phase by x + y, shifted left: 0 or 1 << shift.
+function phases(size, step, shift) {
+  return Uint8Array.from({ length: size }, (_, i) => (Math.floor(i / step) & 1) << shift);
 }

@@ -1,0 +1,48 @@
+// The buttons above the picture, and the legend below it, which counts each state and can show one alone.
+function buttons(view) {
+  const button = (parent, text, label, act) => {
+    const b = parent.appendChild(document.createElement("button"));
+    Object.assign(b, { type: "button", textContent: text, title: label });
+    if (text.length < 2) b.setAttribute("aria-label", label);
+    b.addEventListener("click", act, { signal: view.listening.signal });
+    return b;
+  };
+  for (const group of [view.modes, view.orders, view.zoom]) group.replaceChildren();
+  view.modeButtons = Object.entries(MODES).map(([mode, [text, label]]) => [mode, button(view.modes, text, label, () => view.setMode(mode))]);
+  view.orderButtons = Object.entries(ORDERS).map(([order, [text, label]]) => [order, button(view.orders, text, label, () => view.setOrder(order))]);
+  button(view.zoom, "−", "Zoom out (−)", () => view.zoomBy(-0.12));
+  button(view.zoom, "+", "Zoom in (+)", () => view.zoomBy(0.12));
+  button(view.zoom, "Fit", "Show the whole layer (0)", () => view.zoomTo(0));
+}
+
+function controls(view) {
+  const { kept, layer } = view, { counts, R, C } = layer;
+  view.modes.hidden = !layer.paired;
+  view.orders.hidden = !layer.orders.grouped;
+  for (const [mode, b] of view.modeButtons) b.setAttribute("aria-pressed", mode === kept.mode);
+  for (const [order, b] of view.orderButtons) b.setAttribute("aria-pressed", order === kept.order);
+  const both = kept.mode === "diff" || kept.mode === "pair", other = kept.mode === "before" ? REMOVED : ADDED;
+  const rows = both ? [["kept", KEPT, counts[KEPT]], ["added", ADDED, counts[ADDED]], ["removed", REMOVED, counts[REMOVED]], ["never there", NEVER, counts[NEVER]]]
+    : [["kept", KEPT, counts[KEPT] + counts[other]], ["pruned", NEVER, R * C - counts[KEPT] - counts[other]]];
+  view.legend.classList.toggle("alone", both && kept.only !== null);
+  view.legend.replaceChildren(...rows.map(([name, code, n]) => {
+    const b = document.createElement("button"), words = document.createElement("span"), count = document.createElement("b");
+    count.textContent = number(n);
+    words.append(`${name} `, count, ` (${(100 * n / (R * C)).toFixed(1)} %)`);
+    b.append(swatch(view, [0, 2, 3, 1][code]), words);
+    Object.assign(b, { type: "button", disabled: !both, title: both ? `Show only what is ${name}; again: everything` : "" });
+    Object.assign(b.dataset, { state: name, count: n });
+    b.setAttribute("aria-pressed", both && kept.only === code);
+    b.onclick = () => { view.showOnly(code); view.legend.querySelector(`[data-state="${name}"]`).focus(); };
+    return b;
+  }));
+}
+
+// A square in a state's colour and hatch, painted as the picture is.
+function swatch(view, state) {
+  const canvas = document.createElement("canvas"), ratio = window.devicePixelRatio || 1, size = canvas.width = canvas.height = Math.round(14 * ratio);
+  const image = new ImageData(size, size), lone = { codes: () => Uint8Array.of(1) };
+  paint(new Uint32Array(image.data.buffer), size, size, lone, 1, 1, { x0: 0, y0: 0, perX: 1 / size, perY: 1 / size, hair: false }, [0, state], view.ink, hatch(ratio));
+  canvas.getContext("2d").putImageData(image, 0, 0);
+  return canvas;
+}

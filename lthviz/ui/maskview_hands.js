@@ -1,0 +1,82 @@
+// What hands do to the picture. Plain scrolling stays the page's; Ctrl (⌘) and scroll zooms, as does a pinch, and dragging pans.
+// A click selects: the block or row of a weight, with Shift its column, with Alt its row.
+function listen(view) {
+  const on = (target, type, act, more = {}) => target.addEventListener(type, act, { signal: view.listening.signal, ...more });
+  const fingers = new Map();
+  let drag = null;
+  const grip = moved => {
+    const [a, b] = [...fingers.values()];
+    const { cx, cy, t } = view.kept;
+    drag = a ? { x: a.clientX, y: a.clientY, cx, cy, t, apart: b ? apart(a, b) : 0, moved } : null;
+  };
+  on(view.marks, "pointerdown", e => {
+    if (e.button) return;
+    fingers.set(e.pointerId, e);
+    view.marks.setPointerCapture(e.pointerId);
+    grip(fingers.size > 1);
+  });
+  on(view.marks, "pointermove", e => {
+    if (!fingers.has(e.pointerId)) return view.point(view.at(e));
+    fingers.set(e.pointerId, e);
+    const [a, b] = [...fingers.values()];
+    if (b) return view.zoomTo(drag.t + Math.log2(apart(a, b) / drag.apart) / 4);
+    const dx = a.clientX - drag.x, dy = a.clientY - drag.y;
+    drag.moved ||= Math.hypot(dx, dy) > 4;
+    if (!drag.moved || !view.kept.t) return;
+    view.marks.classList.add("panning");
+    view.panTo(drag.cx - dx * view.shape.ratio * view.shape.perX, drag.cy - dy * view.shape.ratio * view.shape.perY);
+  });
+  const lift = e => {
+    if (!fingers.delete(e.pointerId)) return;
+    view.marks.classList.remove("panning");
+    const cell = view.at(e);
+    if (e.type === "pointerup" && !drag.moved && cell) view.pick(e.shiftKey ? "column" : e.altKey ? "row" : "auto", cell);
+    grip(true);
+  };
+  on(view.marks, "pointerup", lift);
+  on(view.marks, "pointercancel", lift);
+  on(view.marks, "pointerleave", () => view.point(null));
+  on(view.marks, "wheel", e => {
+    if (!e.ctrlKey && !e.metaKey) return advise(view);
+    e.preventDefault();
+    const cell = view.at(e), box = view.marks.getBoundingClientRect(), { ratio } = view.shape;
+    view.zoomBy(-Math.max(-60, Math.min(60, e.deltaY)) / 800,
+      cell && { x: (e.clientX - box.left) * ratio - cell.panel.x, y: (e.clientY - box.top) * ratio - cell.panel.y });
+  }, { passive: false });
+  on(view.marks, "keydown", e => { if (key(view, e)) { e.preventDefault(); e.stopPropagation(); } });
+  on(document, "keydown", e => {                          // D works wherever nothing is being typed
+    const target = e.composedPath()[0], typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
+    if (!typing && !e.ctrlKey && !e.metaKey && !e.altKey && e.key.toLowerCase() === "d") view.difference();
+  });
+}
+
+const apart = (a, b) => Math.max(1, Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY));
+
+// How to zoom, said twice at most: whoever scrolls past the picture wants to go on.
+function advise(view) {
+  if (view.hint.classList.contains("on") || view.kept.advised >= 2) return;
+  view.kept.advised = (view.kept.advised ?? 0) + 1;
+  view.hint.textContent = /Mac|iP/.test(navigator.platform) ? "⌘ and scroll to zoom" : "Ctrl and scroll to zoom";
+  view.hint.classList.add("on");
+  setTimeout(() => view.hint.classList.remove("on"), 1400);
+}
+
+const FAR = 16;        // weights that an arrow key with Shift, or a page key, jumps over
+
+// True when the key meant something here.
+function key(view, e) {
+  if (e.ctrlKey || e.metaKey || e.altKey) return false;
+  const { kept } = view, { C } = view.layer, far = e.shiftKey ? FAR : 1;
+  const move = { ArrowUp: [-far, 0], ArrowDown: [far, 0], ArrowLeft: [0, -far], ArrowRight: [0, far], Home: [0, -C], End: [0, C],
+    PageUp: [-FAR, 0], PageDown: [FAR, 0] }[e.key];
+  if (move) view.moveCursor(...move);
+  else if (e.key === "+" || e.key === "=") view.zoomBy(0.12);
+  else if (e.key === "-" || e.key === "_") view.zoomBy(-0.12);
+  else if (e.key === "0") view.zoomTo(0);
+  else if (e.key === "Enter" && kept.cursor) view.pick(e.shiftKey ? "column" : "auto", kept.cursor);
+  else if (e.key === "Escape" && (kept.cursor || kept.picked)) view.forget();
+  else if (e.key.toLowerCase() === "d") view.difference();
+  else if (e.key.toLowerCase() === "g") view.setOrder(kept.order === "original" ? "grouped" : "original");
+  else return false;
+  return true;
+}
