@@ -23,7 +23,7 @@ PRESETS: dict[str, Preset] = {
     "digits": Preset(
         RunConfig(model="convnet", data="digits", structures=(Refill(), Regroup(groups=4, min_rows=8), Random()), rounds=8,
                   epochs=16, batch_size=32, lr=0.1, weight_decay=5e-4, schedule="cosine", warmup=1, augment="shift",
-                  train_images=400, validation=0.1, rewind=0.1, memory_format="channels_last"),
+                  train_images=400, validation=0.1, rewind=0.1, memory_format="channels_last", threads=1),
         "Handwritten digits", "a whole study in about a minute on two cores: dense and 8 rounds, four tickets each",
         "ours, for a first look; sizes chosen so that the structures differ"),
     "resnet20-cifar10": Preset(

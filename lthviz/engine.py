@@ -1,0 +1,201 @@
+"""The experiment: a generator of what happens, stage by stage. No files, no screen; who drives it decides what is kept.
+
+Round 0 trains the dense network and remembers θk. Round i prunes the trunk's trained weights, derives one mask a
+structure, rewinds, and trains each ticket from θk (ICML 2022, section 3). The trunk is the unstructured ticket unless
+`config.in_loop` feeds a structure back; the other structures branch off and are not fed back. Every random choice is
+derived from (seed, purpose), so going on from a checkpoint gives the bits of an uninterrupted run on the CPU.
+
+Unlike the released code: everything is rewound (convolutions, stem, BatchNorm with its statistics, classifier), channels
+are scored by the round's own weights, and removed channels take their BatchNorm with them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from lthviz.config import UNSTRUCTURED, Refill, RunConfig
+from lthviz.core import magnitude, structures
+from lthviz.errors import DamagedError
+from lthviz.nn import data, device, models, topology
+from lthviz.nn.masking import Masked
+from lthviz.nn.scores import channel_scores
+from lthviz.nn.train import BatchDone, EpochDone, Trainer, Training, get_state, set_state
+from lthviz.records import Begin, Checkpoint, Curve, Epoch, Event, Masks, Round, Stage, Step, Ticket
+from lthviz.seeds import derive
+
+State = Mapping[str, np.ndarray]
+
+
+def events(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[Event]:
+    """Everything that happens in a run, from its beginning or from a checkpoint of the same run.
+
+    Yields Begin, then for each training a Step a batch and an Epoch an epoch, and a Stage at the end of every stage of
+    `config.stages(round)`. Not asking for the next event pauses the run.
+    """
+    return iter(Experiment(config, checkpoint))
+
+
+class Experiment:
+    """A run under way: the network, the trunk and θk, and the round so far."""
+
+    def __init__(self, config: RunConfig, checkpoint: Checkpoint | None = None) -> None:
+        self.config = config
+        self.images = data.load(config, device.pick(config))
+        self.model = models.build(config, self.images.shape, len(self.images.classes))
+        self.model = self.model.to(self.images.device, memory_format=device.memory_format(config))
+        self.layers = topology.layers(self.model, self.images.shape)
+        self.trainer = Trainer(config, self.images, self.layers)
+        self.theta_k: State | None = None      # the weights to rewind to
+        self.trunk: State | None = None        # the trunk's weights at the end of its last training
+        self.before: Masks | None = None       # the trunk's masks in the previous round
+        self.round = Round(0, {}, 0, False)
+        self.done = 0
+        self.training: Training | None = None
+        self.unfinished: tuple[State, State, list[EpochDone]] | None = None   # a training to go on with
+        if checkpoint is not None:
+            self._restore(checkpoint)
+
+    def __iter__(self) -> Iterator[Event]:
+        yield Begin(self.layers, self._info())
+        while True:
+            stages = self.config.stages(self.round.index)
+            for kind, label in stages[self.round.stages_done:]:
+                yield from self._stage(kind, label)
+            if self.round.index == self.config.rounds:
+                return
+            self.before = self.round.tickets[self.config.trunk if self.round.index else UNSTRUCTURED].masks
+            self.round = Round(self.round.index + 1, {}, 0, False)
+
+    # Stages
+
+    def _stage(self, kind: str, label: str) -> Iterator[Event]:
+        began = time.perf_counter()
+        if kind == "train":
+            seconds = yield from self._train(label)
+        else:
+            if kind == "prune":
+                self._prune()
+            elif kind == "rewind":
+                set_state(self.model, self.theta_k)
+            else:
+                self._structure(label)
+            seconds = time.perf_counter() - began
+        done = self.round.stages_done + 1
+        self.round = dataclasses.replace(self.round, stages_done=done, seconds=self.round.seconds + seconds,
+                                         complete=done == len(self.config.stages(self.round.index)))
+        yield Stage(self.round, kind, label, seconds, self.snapshot)
+
+    def _prune(self) -> None:
+        self._put(Ticket(UNSTRUCTURED, self.round.index, magnitude.prune(self._trunk_weights(), self.before, self.config.rate)))
+
+    def _structure(self, label: str) -> None:
+        structure, index = self.config.structure(label), self.round.index
+        masks = self.round.tickets[UNSTRUCTURED].masks
+        scores = None
+        if isinstance(structure, Refill) and structure.score not in ("magnitude", "remain"):
+            scores = self._feature_scores(structure.score, masks)
+        # The seed names the kind, not the label: two Regroups that differ only in a threshold share their partition.
+        made = structures.apply(structure, masks, scores=scores, weights=self._trunk_weights(),
+                                seed=derive(self.config.seed, structure.kind, index))
+        self._put(Ticket(label, index, made.masks, made.blocks, made.notes))
+
+    def _feature_scores(self, score: str, masks: Masks) -> dict[str, np.ndarray]:
+        """Scores of the pruned, not yet rewound network."""
+        set_state(self.model, self.trunk)
+        Masked(self.model, self.layers, masks, structural=False).enforce()
+        return channel_scores(self.model, self.layers, score, *self.trainer.calibration(), batch=self.config.batch_size)
+
+    def _train(self, label: str) -> Iterator[Event]:
+        """Train the ticket of that label from θk, or the dense network from its initial weights; returns its seconds."""
+        dense = self.round.index == 0
+        ticket = Ticket(label, 0, self._all_ones()) if dense else self.round.tickets[label]
+        masked = Masked(self.model, self.layers, ticket.masks, structural=ticket.structural)
+        start, momentum, epochs = 0 if dense else self.trainer.resume_step, {}, []
+        if self.unfinished:
+            state, momentum, epochs = self.unfinished
+            set_state(self.model, state)
+            start, self.unfinished = epochs[-1].step, None
+        elif not dense:
+            set_state(self.model, self.theta_k)
+        self.training = self.trainer.train(
+            self.model, masked, start_step=start, optimizer_state=momentum, epochs_so_far=epochs,
+            remember_at=self.trainer.rewind_step if dense and self.theta_k is None else None)
+        for event in self.training:
+            if isinstance(event, BatchDone):
+                self.done += 1
+                if dense and self.theta_k is None:
+                    self.theta_k = self.training.remembered
+                yield Step(self.done, self._total(), event.loss.item)
+            else:
+                yield self._epoch(label, event)
+        epochs, self.training = [self._epoch(label, e) for e in self.training.epochs], None
+        began = time.perf_counter()
+        test_acc, state = self.trainer.test_accuracy(self.model), get_state(self.model)
+        seconds = sum(e.seconds for e in epochs) + time.perf_counter() - began
+        is_trunk = label == (UNSTRUCTURED if dense else self.config.trunk)
+        if is_trunk:
+            self.trunk = state
+        keep = self.config.keep_weights == "all" or (self.config.keep_weights == "trunk" and is_trunk)
+        self._put(dataclasses.replace(ticket, curve=Curve.of(epochs), test_acc=test_acc, val_acc=epochs[-1].val_acc,
+                                      train_seconds=seconds, weights=state if keep else None))
+        return seconds
+
+    def _epoch(self, label: str, e: EpochDone) -> Epoch:
+        return Epoch(self.round.index, label, e.epoch, e.epochs, e.train_loss, e.train_acc, e.val_acc, e.lr, e.seconds, self.snapshot)
+
+    # Small things
+
+    def _put(self, ticket: Ticket) -> None:
+        self.round = dataclasses.replace(self.round, tickets={**self.round.tickets, ticket.structure: ticket})
+
+    def _trunk_weights(self) -> dict[str, np.ndarray]:
+        return {layer.name: self.trunk[layer.name] for layer in self.layers}
+
+    def _all_ones(self) -> Masks:
+        return Masks.of({layer.name: np.ones(layer.shape, bool) for layer in self.layers})
+
+    def _total(self) -> int:
+        """Batches of the whole run."""
+        tickets = sum(len(self.config.tickets(i)) for i in range(1, self.config.rounds + 1))
+        return self.trainer.total_steps + tickets * (self.trainer.total_steps - self.trainer.resume_step)
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "parameters": sum(p.numel() for p in self.model.parameters()), "prunable": sum(x.size for x in self.layers),
+            "train_images": len(self.images.x_train), "val_images": len(self.images.x_val), "test_images": len(self.images.x_test),
+            "image_shape": list(self.images.shape), "classes": list(self.images.classes), "data_note": self.images.note,
+            "steps": self.trainer.total_steps, "rewind_step": self.trainer.rewind_step, "total_batches": self._total(),
+            "device": str(self.images.device), "threads": self.trainer.threads, "machine": platform.processor() or platform.machine(),
+            "versions": {p: metadata.version(p) for p in ("torch", "numpy")} | {"python": platform.python_version()},
+        }
+
+    # Checkpoints
+
+    def snapshot(self) -> Checkpoint:
+        """All that is needed to go on from the event just yielded; valid until the next one is asked for."""
+        arrays = {f"theta_k/{k}": v for k, v in (self.theta_k or {}).items()} | {f"trunk/{k}": v for k, v in (self.trunk or {}).items()}
+        meta: dict[str, Any] = {"done": self.done}
+        if self.training is not None:
+            arrays |= {f"model/{k}": v for k, v in get_state(self.model).items()}
+            arrays |= {f"momentum/{k}": v for k, v in self.training.optimizer_state().items()}
+            meta["epochs"] = [list(e) for e in self.training.epochs]
+        return Checkpoint(meta, arrays, self.round)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        def part(prefix: str) -> dict[str, np.ndarray]:
+            return {k.removeprefix(prefix): v for k, v in checkpoint.arrays.items() if k.startswith(prefix)}
+
+        self.round, self.done = checkpoint.round, checkpoint.meta["done"]
+        self.theta_k, self.trunk = part("theta_k/") or None, part("trunk/") or None
+        epochs = [EpochDone(*e) for e in checkpoint.meta.get("epochs", ())]
+        if epochs:
+            self.unfinished = part("model/"), part("momentum/"), epochs
+        elif self.theta_k is None or self.trunk is None:
+            raise DamagedError("the checkpoint holds no weights to go on from; start the run again under another seed or delete it")
