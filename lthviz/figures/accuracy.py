@@ -38,12 +38,12 @@ def accuracy_vs_density(runs: Sequence[Run], *, current: Address | None = None, 
                 rows = [r for r in _rows(run) if r["round"] == 0] + rows
             if not rows:
                 continue
-            name, s = _title(run, label), styles[label]
+            name, s = _short(run, label, labels), styles[label]
             fig.add_scatter(
                 x=[100 * r["density"] for r in rows], y=[_acc(r) for r in rows], mode="lines+markers", name=name,
                 legendgroup=label, showlegend=label not in shown, connectgaps=False,
                 line=dict(color=s.line(dark), width=2 if len(runs) == 1 else 1.2, dash=s.dash),
-                marker=dict(symbol=s.symbol, size=8 if len(runs) == 1 else 6, color=s.line(dark),
+                marker=dict(symbol=s.symbol, size=(8 if len(runs) == 1 else 6) + (s.symbol == "triangle-up"), color=s.line(dark),
                             line=dict(width=2 if "open" in s.symbol else 0, color=s.line(dark))),
                 text=[_name(run, r, several=len(runs) > 1) for r in rows], hovertemplate=_HOVER,
                 customdata=[(run.id, r["round"], r["structure"], _percent(r.get("effective_density")), _percent(r.get("coverage")))
@@ -90,7 +90,7 @@ def accuracy_vs_density_alt(runs: Sequence[Run]) -> str:
 def accuracy_vs_density_caption(runs: Sequence[Run]) -> str:
     """What it shows, n and where it is from, in one sentence."""
     n = sum(1 for run in runs for r in _rows(run) if _acc(r) is not None)
-    which = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs, a thin line each"
+    which = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs, a thin line each" if runs else "no run"
     return f"Test accuracy of each ticket against the weights it keeps, one training a point (n = {n}; {which})."
 
 
@@ -125,6 +125,13 @@ def _title(run: Run, label: str) -> str:
     return run.config.title(label) if label in {UNSTRUCTURED, *(s.label for s in run.config.structures)} else label
 
 
+def _short(run: Run, label: str, labels: Sequence[str]) -> str:
+    """The structure's bare name where no other curve shares it, its full name with all settings otherwise."""
+    bare = {"refill": "Refill", "refill+": "Refill+", "regroup": "Regroup", "random": "Random"}.get(theme.kind(label))
+    alone = sum(theme.kind(other) == theme.kind(label) for other in labels) == 1
+    return bare if bare and alone else _title(run, label)
+
+
 def _ticket(run: Run, row: Any) -> str:
     return "Dense" if row["round"] == 0 else _title(run, row["structure"])
 
@@ -155,8 +162,14 @@ def _dense_lines(fig: go.Figure, runs: Sequence[Run], p: theme.Palette) -> None:
         fig.add_hline(y=level, line=dict(color=p.muted, width=1, dash=theme.STYLES["dense"].dash), layer="below")
         if i == 0:
             text = f"dense {level:.1f} %" if len(levels) == 1 else f"dense, {len(levels)} runs"
-            fig.add_annotation(x=1, xref="paper", y=max(levels), text=text, showarrow=False, xanchor="right", yanchor="bottom",
-                               font=dict(color=p.muted, size=13))
+            fig.add_annotation(x=1, xref="paper", y=max(levels), text=text, showarrow=False, xanchor="right",
+                               yanchor="top" if _ends_above(runs, max(levels)) else "bottom", font=dict(color=p.muted, size=13))
+
+
+def _ends_above(runs: Sequence[Run], level: float) -> bool:
+    """Whether the sparsest of the good tickets lies over the dense line, where its label would stand."""
+    best = max((a for run in runs for r in _rows(run) if (a := _acc(r)) is not None and r["density"] < 0.35), default=level - 1)
+    return best > level
 
 
 def _ring(fig: go.Figure, runs: Sequence[Run], current: Address | None, p: theme.Palette) -> None:

@@ -112,6 +112,7 @@ def apply(fig: go.Figure, dark: bool = False, *, height: int = 380) -> go.Figure
         hovermode="closest", dragmode=False, uirevision="keep", separators=". ", modebar=dict(remove=["zoom", "pan", "lasso", "select"]))
     fig.update_xaxes(**axis(p))
     fig.update_yaxes(**axis(p))
+    fig.update_traces(unselected=dict(marker=dict(opacity=1)), selector=dict(type="scatter"))     # a click leads on; nothing fades
     return fig
 
 

@@ -28,7 +28,7 @@ def loss_curve(epochs: Sequence[Epoch] | Curve | None, *, dark: bool = False, he
         return theme.meta(theme.note(fig, "No epoch has ended yet", dark), caption=loss_curve_caption(c), alt=loss_curve_alt(c), n=0)
     what, acc = _accuracy(c)
     one = len(c.epoch) == 1
-    for y, axis, colour, name in ((c.train_loss, "y", p.text, "training loss"), (acc, "y2", theme.ADDED if not dark else "#4BA6E0", what)):
+    for y, axis, colour, name in ((c.train_loss, "y", p.text, "training loss"), (acc, "y2", p.accent, what)):
         fig.add_scatter(x=c.epoch, y=y, yaxis=axis, name=name, mode="markers" if one else "lines", showlegend=False,
                         line=dict(color=colour, width=2), marker=dict(color=colour, size=7),
                         hovertemplate="epoch %{x}: %{y:.4~g}<extra>" + name + "</extra>")

@@ -53,13 +53,12 @@ class MaskView {
     const [head, body] = readHead(bytes), k = this.kept;
     this.bytes = bytes;
     if (this.layer?.head.digest === head.digest) this.layer.head = head;
-    else this.layer = readLayer(head, body);
+    else { this.layer = readLayer(head, body); this.hover = null; }
     const { layer } = this, which = `${head.layer} ${layer.R} ${layer.C}`;
     if (k.which !== which)
       Object.assign(k, { which, t: 0, cx: layer.C / 2, cy: layer.R / 2, only: null, cursor: null, picked: head.picked });
     if (k.asked !== head.mode) k.mode = k.asked = head.mode;            // Python asks anew; else the reader's choice stays
     if (k.askedOrder !== head.order) k.order = k.askedOrder = head.order;
-    this.hover = null;
     this.stage.style.height = `${head.height}px`;
     this.title.textContent = head.title;
     this.marks.setAttribute("aria-label", head.spoken);

@@ -17,24 +17,35 @@ function drawMarks(view) {
     ctx.rect(panel.x - 3 * one, panel.y - 3 * one, panel.w + 6 * one, panel.h + 6 * one);
     ctx.clip();
     for (const box of order.boxesOf()) if (box && (box.i1 - box.i0) / g.perY >= 3 * one) frame(box, colours.text, one);
-    if (kept.picked) for (const box of extent(layer, order, kept.picked)) frame(box, colours.accent, 2 * one, 0, 2 * one);
+    const bar = (colour, x, y, w, h) => { ctx.fillStyle = colour; ctx.fillRect(x, y, w, h); };
+    const box = kept.picked && extent(layer, order, kept.picked);
+    if (Array.isArray(box)) for (const part of box) frame(part, colours.accent, 2 * one, 0, 2 * one);
+    else if (box) {                                         // torn apart here: ticks at the edges for its rows and columns
+      const tick = 9 * one, thick = cell => Math.max(one, 1 / cell);
+      for (const [colour, more] of [[colours.paper, 2 * one], [colours.accent, 0]]) {
+        for (const i of box.rows) bar(colour, panel.x, Y(i) - more / 2, tick + more, thick(g.perY) + more);
+        for (const [start, j] of box.cols) bar(colour, X(j) - more / 2, Y(start), thick(g.perX) + more, tick + more);
+      }
+    }
     for (const [cell, colour] of [[kept.cursor, colours.accent], [view.hover, colours.text]]) if (cell) {
       const { i, j, i1 = i + 1, j1 = j + 1 } = cell;
       frame({ i0: i, i1, j0: j, j1 }, colour, 1.5 * one, one, 3 * one);
     }
     ctx.restore();
-    ctx.fillStyle = colours.accent;
-    const bar = 3 * one;
-    if (g.seenX < C) ctx.fillRect(panel.x + panel.w * g.x0 / C, panel.y + panel.h - bar, Math.max(bar, panel.w * g.seenX / C), bar);
-    if (g.seenY < R) ctx.fillRect(panel.x + panel.w - bar, panel.y + panel.h * g.y0 / R, bar, Math.max(bar, panel.h * g.seenY / R));
+    const thin = 4 * one, right = panel.x + panel.w - thin, below = panel.y + panel.h - thin;
+    for (const [colour, start, size] of [[colours.paper, 0, 1], [colours.text, null, 0]]) {
+      if (g.seenX < C) bar(colour, panel.x + panel.w * (start ?? g.x0 / C), below, panel.w * (size || g.seenX / C) + (size ? 0 : thin), thin);
+      if (g.seenY < R) bar(colour, right, panel.y + panel.h * (start ?? g.y0 / R), thin, panel.h * (size || g.seenY / R) + (size ? 0 : thin));
+    }
   }
 }
 
-// Boxes of what is selected: a row, a column in every band, a block, or its rows where the order tears it apart.
-function extent({ R, C, blocks }, order, { kind, row, column, block }) {
-  const whole = r => ({ i0: order.rowAt[r], i1: order.rowAt[r] + 1, j0: 0, j1: C });
-  if (kind === "row") return [whole(row)];
+// Boxes of what is selected: a row, a column in every band, a block; where the order tears the block apart, its rows' and columns' places.
+function extent({ C, blocks }, order, { kind, row, column, block }) {
+  if (kind === "row") return [{ i0: order.rowAt[row], i1: order.rowAt[row] + 1, j0: 0, j1: C }];
   if (kind === "column") return order.bands.map(({ start, stop, colAt }) => ({ i0: start, i1: stop, j0: colAt[column], j1: colAt[column] + 1 }));
   const box = order.boxesOf()[block];
-  return box ? [box] : Array.from(blocks[block].rows, whole);
+  if (box) return [box];
+  const { start, colAt } = order.bands[order.bandOf[order.rowAt[row]]];
+  return { rows: Array.from(blocks[block].rows, r => order.rowAt[r]), cols: Array.from(blocks[block].cols, c => [start, colAt[c]]) };
 }

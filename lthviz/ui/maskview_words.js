@@ -25,8 +25,8 @@ function pickedName(layer, { kind, row, column, block }) {
 function wholeWords(layer, shape, picked) {
   const { head, R, C } = layer, per = Math.max(1, shape.perX) * Math.max(1, shape.perY);
   const columns = head.kernel ? `${number(C)} weights each (${head.kernel.join(" × ")})` : `${number(C)} columns`;
-  const holds = per < 1.05 ? "1 weight" : `about ${per < 10 ? per.toFixed(1) : Math.round(per)} weights`;
-  return `${number(R)} output channels, top to bottom; ${columns}, left to right. One pixel = ${holds}.` + (picked ? ` Selected: ${pickedName(layer, picked)}.` : "");
+  const holds = per < 1.05 ? "Every weight has a cell of its own." : `One pixel = about ${per < 10 ? per.toFixed(1) : Math.round(per)} weights.`;
+  return `${number(R)} output channels, top to bottom; ${columns}, left to right. ${holds}` + (picked ? ` Selected: ${pickedName(layer, picked)}.` : "");
 }
 
 // One weight, or all the weights {i…i1, j…j1} of a pixel.
