@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import html
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import streamlit as st
 
@@ -17,21 +19,24 @@ PAGES = (("app.py", "Home", ":material/home:"), ("pages/lab.py", "Lab", ":materi
 STATES = {"queued": ("schedule", "gray"), "running": ("play_arrow", "primary"), "paused": ("pause", "orange"),
           "finished": ("check", "gray"), "cancelled": ("stop", "gray"), "failed": ("error", "red"),
           "interrupted": ("power_off", "orange"), "example": ("auto_stories", "gray")}
-ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#b3123f"/>
+ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#0072b2"/>
 <path fill="#fff" d="M3 3h4v4H3zM9 3h1.5v1.5H9zM3 9h1.5v1.5H3zM11.5 5.5H13V7h-1.5zM9 9h4v4H9zM5.5 11.5H7V13H5.5z"/></svg>"""
 """A drawing of our own: Streamlit fetches a Material symbol as page icon from another host."""
 STYLE = """<style>
 .stApp { font-variant-numeric: tabular-nums lining-nums; }
+.stAppHeader { background: transparent; pointer-events: none; }
+.stAppHeader button { pointer-events: auto; }
 .stMainBlockContainer { max-width: 1320px; padding: 1.1rem 2rem 4rem; }
-.st-key-menu { border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent); padding-bottom: .35rem; margin-bottom: .6rem; }
+.st-key-menu { padding-right: 2.5rem; border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent); padding-bottom: .35rem; margin-bottom: .6rem; }
 .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .55rem; }
 .st-key-menu .wordmark { font-family: "Source Serif", Georgia, serif; font-weight: 600; font-size: 1.2rem; letter-spacing: .01em; }
 .lead { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.5; max-width: 46rem; margin: 0; }
-.said { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.45; max-width: 62rem; margin: 0; }
+.said { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.45; max-width: 64rem; margin: .35rem 0 .6rem; }
 .quiet { opacity: .66; font-size: .9rem; }
 .stMainBlockContainer h1 { padding: .4rem 0 .1rem; letter-spacing: -.01em; }
 .stMainBlockContainer h2 { padding: 1.4rem 0 .2rem; }
 .stMainBlockContainer h3 { padding: .5rem 0 0; }
+.st-key-live-curves { overflow: hidden; }
 .strip { display: flex; flex-wrap: wrap; gap: 1.1rem; margin: .3rem 0 .5rem; }
 .strip figure { margin: 0; flex: 1 1 150px; max-width: 236px; }
 .strip img { width: 100%; height: auto; image-rendering: pixelated; display: block; }
@@ -77,6 +82,12 @@ def notes(sentences: list[str]) -> None:
         st.info(sentence, icon=":material/link_off:")
 
 
+def said(sentence: str) -> None:
+    """The sentence a page stands under. Code spans in it are names; a number and its unit stay on one line."""
+    parts = html.escape(sentence).replace(" %", "\u00a0%").split("`")
+    st.html("<p class='said'>" + "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts)) + "</p>")
+
+
 def quiet(text: str) -> None:
     st.html(f"<div class='quiet'>{html.escape(text)}</div>")
 
@@ -101,8 +112,17 @@ def answering() -> Iterator[None]:
         _sorry(str(e), "error", "This could not be read")
 
 
+def fragment(part: Callable[..., None], *, run_every: float | None = None) -> Callable[..., None]:
+    """A part of a page that redraws on its own and answers its own errors."""
+    @functools.wraps(part)
+    def answered(*args: Any) -> None:
+        with answering():
+            part(*args)
+    return st.fragment(answered, run_every=run_every)
+
+
 def _sorry(line: str, icon: str, title: str) -> None:
-    with st.container(border=True, key="sorry"):
+    with st.container(border=True):
         st.markdown(f"### :material/{icon}: {title}")
         st.text(line)
         with st.container(horizontal=True):

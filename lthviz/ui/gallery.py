@@ -26,7 +26,7 @@ def show() -> None:
     if own:
         st.subheader("Your runs", anchor=False)
         alive = any(s.alive for _, s in own)
-        st.fragment(_own, run_every=1.0 if alive else None)(tuple((r.id, s.state) for r, s in own))
+        frame.fragment(_own, run_every=1.0 if alive else None)(tuple((r.id, s.state) for r, s in own))
     for name, why in broken.items():
         st.error(f"`{name}` cannot be read, and is left as it is: {why}", icon=":material/broken_image:")
 
@@ -35,7 +35,7 @@ def example(run: Run) -> None:
     """A run with its strip of masks, what it found, and the ways in."""
     if strip := mask_strip(run):
         st.html(strip)
-    st.html(f"<p class='said'>{html.escape(findings(run))}</p>")
+    frame.said(findings(run))
     frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}")
     _links(run)
 

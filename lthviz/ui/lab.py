@@ -20,7 +20,7 @@ def show(run: Run) -> None:
     _head(run)
     transport.live(run, there)
     if there:
-        st.fragment(_stage)(run, there)
+        frame.fragment(_stage)(run, there)
     else:
         _nothing_yet(run)
     st.subheader("The same from a terminal", anchor=False)
@@ -36,7 +36,7 @@ def _head(run: Run) -> None:
             pickers.pick_run(run.id)
             st.button("New run", icon=":material/add:", key="new-run", type="tertiary", help="Start another run, from these settings",
                       on_click=lambda: where.go(new=run.id))
-    frame.quiet(f"{pickers.summary(run.config)} · {run.id}")
+    frame.quiet(f"{pickers.summary(run.config)} · {run.id}" + (" · read-only" if cache.store().is_example(run.id) else ""))
 
 
 def _nothing_yet(run: Run) -> None:
@@ -53,7 +53,7 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
     frame.notes(said + more)
     _steps(run, there, place)
     what = stages.change(run.config, place, lambda k: cache.round(run.id, k))
-    st.markdown(f"<p class='said'>{_html(stages.sentence(run, place, what, layer))}</p>", unsafe_allow_html=True)
+    frame.said(stages.sentence(run, place, what, layer))
     left, right = st.columns([7, 5], gap="large")
     with left:
         pickers.pick_layer(run.layers, layer)
@@ -62,7 +62,7 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
             frame.quiet(note)
     with right:
         address = Address(run.id, place.round, place.stage.structure)
-        figure.show(accuracy_vs_density([run], current=address, dark=frame.dark(), height=400), accuracy_vs_density_table([run]),
+        figure.show(accuracy_vs_density([run], current=address, dark=frame.dark(), height=430), accuracy_vs_density_table([run]),
                     key="accuracy", on_point=_open)
     if place.stage.kind == "train" and what.ticket.curve is not None:
         st.subheader("How it trained", anchor=False)
@@ -75,7 +75,7 @@ def _steps(run: Run, there: Sequence[Position], place: Position) -> None:
     following = not where.text("round")
     alive = cache.store().status(run.id).alive
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="steps"):
-        with st.container(horizontal=True, gap=None, width="content", key="step-buttons"):
+        with st.container(horizontal=True, gap="xsmall", width="content", key="step-buttons"):
             for name, key, icon, to, off in (("First", "home", "first_page", 0, at == 0), ("Back", "left", "chevron_left", at - 1, at == 0),
                                              ("Next", "right", "chevron_right", at + 1, at + 1 == len(there)),
                                              ("Last", "end", "last_page", len(there) - 1, at + 1 == len(there))):
@@ -83,14 +83,14 @@ def _steps(run: Run, there: Sequence[Position], place: Position) -> None:
                           on_click=_step, args=(there[max(0, min(to, len(there) - 1))],))
         pickers.pick_round(sorted({p.round for p in there}), place.round)
         if alive:
-            st.session_state["follow"] = following
-            st.toggle("Follow the run", key="follow", on_change=_follow, args=(place,),
+            key = pickers.showing("follow", following)
+            st.toggle("Follow the run", key=key, on_change=_follow, args=(key, place),
                       help="Show each stage as it ends. Stepping back switches it off.")
     here = {p.stage.key: p.stage for p in there if p.round == place.round}
-    st.session_state["pick-stage"] = place.stage.key
-    st.segmented_control(f"Stages of round {place.round}", list(here), key="pick-stage", required=True, width="content", wrap=True,
+    rail = pickers.showing("pick-stage", place.stage.key)
+    st.segmented_control(f"Stages of round {place.round}", list(here), key=rail, required=True, width="content", wrap=True,
                          format_func=lambda k: f"{stages.ICONS[here[k].kind]} {stages.label(run.config, place.round, here[k])}",
-                         on_change=lambda: where.go(round=place.round, stage=st.session_state["pick-stage"]))
+                         on_change=lambda: where.go(round=place.round, stage=st.session_state[rail]))
 
 
 def _mask(place: Position, what: stages.Change, layer: Layer) -> None:
@@ -102,16 +102,10 @@ def _step(to: Position) -> None:
     where.go(**where.at(to))
 
 
-def _follow(place: Position) -> None:
-    where.go(**({"round": None, "stage": None} if st.session_state["follow"] else where.at(place)))
+def _follow(key: str, place: Position) -> None:
+    where.go(**({"round": None, "stage": None} if st.session_state[key] else where.at(place)))
 
 
 def _open(point: Sequence) -> None:
     """A point of the curve was clicked: go to its ticket's training."""
     where.go(round=point[1], stage=f"train:{point[2]}")
-
-
-def _html(markdown: str) -> str:
-    """The stage sentence: its code spans are names of layers."""
-    parts = markdown.split("`")
-    return "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts))

@@ -27,7 +27,7 @@ def show(run: Run) -> None:
             st.markdown(f"This run is {cache.store().status(run.id).state} and no stage of it has ended. Its first masks come with the first pruning.")
             st.page_link("pages/lab.py", label="Watch it in the Lab", icon=":material/science:", query_params={"run": run.id})
         return
-    st.fragment(_ticket)(run)
+    frame.fragment(_ticket)(run)
 
 
 def newest() -> str:
@@ -57,14 +57,10 @@ def _ticket(run: Run) -> None:
     frame.notes(said + more + odd + other)
     _pick(run, rounds, now, label, against)
     ticket, before = now.ticket(label), _before(run, against)
-    st.html(f"<p class='said'>{totals(run, ticket, before, against)}</p>")
-    left, right = st.columns([6, 7], gap="large")
-    with left:
-        rows = cache.layer_rows(Address(run.id, k, label), against)
-        _layer_list(run, rows, layer, before is not None)
-    with right:
-        picture(ticket, before, layer, key="masks-mask", title=_title(run, k, label, against, layer), height=430)
-        _details(run, ticket, before, layer)
+    frame.said(totals(run, ticket, before, against))
+    _layer_list(cache.layer_rows(Address(run.id, k, label), against), layer, before is not None)
+    picture(ticket, before, layer, key="masks-mask", title=f"{layer.short} · {stages.name(run.config, k, label)}, round {k}", height=430)
+    _details(ticket, before, layer)
 
 
 def _against(run: Run, now: Round, label: str) -> tuple[Address | None, list[str]]:
@@ -87,15 +83,15 @@ def _before(run: Run, against: Address | None) -> Masks | None:
 def _pick(run: Run, rounds: Sequence[int], now: Round, label: str, against: Address | None) -> None:
     choice = "none" if against is None else "round" if against.round == now.index else "previous"
     options = [x for x in AGAINST if (x != "round" or label != UNSTRUCTURED) and (x != "previous" or now.index - 1 in rounds)]
-    st.session_state["pick-ticket"], st.session_state["pick-against"] = label, choice
+    which, other = pickers.showing("pick-ticket", label), pickers.showing("pick-against", choice)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="large", key="masks-pick"):
         pickers.pick_round(rounds, now.index)
-        st.segmented_control("Ticket", list(now.tickets), key="pick-ticket", required=True,
+        st.segmented_control("Ticket", list(now.tickets), key=which, required=True,
                              format_func=lambda x: "Dense" if now.index == 0 else stages.short(run.config, x),
-                             on_change=lambda: where.go(ticket=st.session_state["pick-ticket"], round=now.index, against=None))
+                             on_change=lambda: where.go(ticket=st.session_state[which], round=now.index, against=None))
         if len(options) > 1:
-            st.selectbox("Compared with", options, key="pick-against", format_func=AGAINST.get, width=280,
-                         on_change=lambda: where.go(against=st.session_state["pick-against"]))
+            st.selectbox("Compared with", options, key=other, format_func=AGAINST.get, width=280,
+                         on_change=lambda: where.go(against=st.session_state[other]))
 
 
 def totals(run: Run, ticket: Ticket, before: Masks | None, against: Address | None) -> str:
@@ -116,21 +112,17 @@ def totals(run: Run, ticket: Ticket, before: Masks | None, against: Address | No
     return said
 
 
-def _title(run: Run, k: int, label: str, against: Address | None, layer: Layer) -> str:
-    return f"{layer.short} · {stages.name(run.config, k, label)}, round {k}"
-
-
-def _layer_list(run: Run, rows: Sequence[dict[str, Any]], layer: Layer, compared: bool) -> None:
+def _layer_list(rows: Sequence[dict[str, Any]], layer: Layer, compared: bool) -> None:
     """The layers with bars; the selected row is the layer of the address."""
     names = [r["name"] for r in rows]
     at = names.index(layer.name)
-    st.session_state["layers"] = {"selection": {"rows": [at], "columns": [], "cells": []}}
+    key = pickers.showing("layers", {"selection": {"rows": [at], "columns": [], "cells": []}})
     table = [{"layer": r["short"], "shape": "×".join(map(str, r["shape"])), "density": 100 * r["density"],
               "effective": 100 * r["effective_density"], "in blocks": 100 * r["coverage"], "blocks": r["blocks"], "kept": r["kept"],
               **({"added": r["added"], "removed": r["removed"]} if compared else {}), "channels gone": r["removed_channels"]} for r in rows]
     percent = st.column_config.NumberColumn
-    st.dataframe(table, key="layers", on_select=_chosen(names), selection_mode="single-row-required", hide_index=True, alt=_list_alt(rows),
-                 height=min(600, 38 + 35 * max(4, len(rows))), column_config={
+    st.dataframe(table, key=key, on_select=_chosen(key, names), selection_mode="single-row-required", hide_index=True, alt=_list_alt(rows),
+                 height=38 + 35 * min(9, len(rows)), column_config={
         "density": st.column_config.ProgressColumn("density (%)", format="%.1f", min_value=0, max_value=100, width="small",
                                                    help="Share of the layer's weights that the mask keeps"),
         "effective": percent("effective (%)", format="%.1f", help="The same after inputs from removed channels are taken away"),
@@ -140,9 +132,9 @@ def _layer_list(run: Run, rows: Sequence[dict[str, Any]], layer: Layer, compared
         pickers.layer_keys(names, at)
 
 
-def _chosen(names: Sequence[str]) -> Any:
+def _chosen(key: str, names: Sequence[str]) -> Any:
     def choose() -> None:
-        if rows := st.session_state["layers"]["selection"]["rows"]:
+        if rows := st.session_state[key]["selection"]["rows"]:
             where.go(layer=names[rows[0]])
     return choose
 
@@ -173,7 +165,7 @@ def _viewed(key: str, paired: bool) -> None:
     where.go(order=view.get("order"), **({"view": view.get("mode")} if paired else {}))
 
 
-def _details(run: Run, ticket: Ticket, before: Masks | None, layer: Layer) -> None:
+def _details(ticket: Ticket, before: Masks | None, layer: Layer) -> None:
     after, was = ticket.masks.matrix(layer.name), before.matrix(layer.name) if before is not None else None
     with st.expander("The mask in words and numbers", icon=":material/table:", type="compact", key="mask-table"):
         st.caption(mask_text(after, was, layer))

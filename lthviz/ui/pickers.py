@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import streamlit as st
 
@@ -28,27 +29,27 @@ def pick_run(current: str) -> None:
     found, _ = cache.listed()
     names = {r.id: f"{run_title(r)} · {r.id.rsplit('-', 1)[-1]} · {s.state if not cache.store().is_example(r.id) else 'example'}"
              for r, s in found}
-    _show("pick-run", current if current in names else None)
-    st.selectbox("Run", list(names), key="pick-run", format_func=names.get, label_visibility="collapsed", placeholder="Choose a run",
-                 on_change=lambda: where.go(run=st.session_state["pick-run"], round=None, stage=None, layer=None, ticket=None,
+    key = showing("pick-run", current if current in names else None)
+    st.selectbox("Run", list(names), key=key, format_func=names.get, label_visibility="collapsed", placeholder="Choose a run",
+                 on_change=lambda: where.go(run=st.session_state[key], round=None, stage=None, layer=None, ticket=None,
                                             against=None, new=None), width=360)
 
 
 def pick_round(rounds: Sequence[int], current: int) -> None:
     """The rounds that are there; another one keeps the kind of stage where it has it."""
-    _show("pick-round", current)
-    st.segmented_control("Round", list(rounds), key="pick-round", required=True, width="content",
-                         on_change=lambda: where.go(round=st.session_state["pick-round"]))
+    key = showing("pick-round", current)
+    st.segmented_control("Round", list(rounds), key=key, required=True, width="content",
+                         on_change=lambda: where.go(round=st.session_state[key]))
 
 
 def pick_layer(layers: Sequence[Layer], current: Layer) -> None:
     """A layer by name, and its neighbours on the keys J and K."""
     names = [x.name for x in layers]
     at = names.index(current.name)
-    _show("pick-layer", current.name)
+    key = showing("pick-layer", current.name)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="layer-row"):
-        st.selectbox("Layer", names, key="pick-layer", width=280, format_func={x.name: _layer(x) for x in layers}.get,
-                     on_change=lambda: where.go(layer=st.session_state["pick-layer"]))
+        st.selectbox("Layer", names, key=key, width=280, format_func={x.name: _layer(x) for x in layers}.get,
+                     on_change=lambda: where.go(layer=st.session_state[key]))
         layer_keys(names, at)
 
 
@@ -65,6 +66,15 @@ def _layer(layer: Layer) -> str:
     return f"{layer.short} · {c:,} × {n:,}"
 
 
-def _show(key: str, value: object) -> None:
-    """Let a widget show what the address says."""
-    st.session_state[key] = value
+def showing(name: str, value: Any) -> str:
+    """The key under which a widget shows what the address says.
+
+    It is a new one whenever the page moved on without the widget: a rerun that the browser asked for before it heard of the
+    move still carries the widget's old value, and under the same key that would be taken for the reader's choice.
+    """
+    turn = st.session_state.get(f"{name}-turn", 0)
+    if f"{name}-{turn}" in st.session_state and st.session_state[f"{name}-{turn}"] != value:
+        turn += 1
+    st.session_state[f"{name}-turn"] = turn
+    st.session_state[f"{name}-{turn}"] = value
+    return f"{name}-{turn}"

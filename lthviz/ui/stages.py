@@ -41,8 +41,8 @@ def doing(config: RunConfig, position: Position) -> str:
     """A stage under way, as part of a sentence."""
     k, (kind, structure) = position
     if kind == "train":
-        return f"training {'the dense network' if k == 0 else config.title(structure)}"
-    return {"prune": "pruning", "rewind": "rewinding"}.get(kind) or f"making the {config.title(structure)} ticket"
+        return f"training {'the dense network' if k == 0 else short(config, structure)}"
+    return {"prune": "pruning", "rewind": "rewinding"}.get(kind) or f"making the {short(config, structure)} ticket"
 
 
 def change(config: RunConfig, position: Position, load: Callable[[int], Round]) -> Change:
@@ -54,13 +54,13 @@ def change(config: RunConfig, position: Position, load: Callable[[int], Round]) 
         trunk = config.trunk if k > 1 else UNSTRUCTURED
         return Change(ticket, load(k - 1).ticket(trunk).masks, f"round {k}", f"round {k - 1}")
     if kind in ("train", "rewind"):
-        return Change(ticket, None, name(config, k, structure), "")
-    return Change(ticket, now.ticket(UNSTRUCTURED).masks, config.title(structure), "Unstructured")
+        return Change(ticket, None, f"{name(config, k, structure)}, round {k}" if k else "Dense", "")
+    return Change(ticket, now.ticket(UNSTRUCTURED).masks, short(config, structure), "Unstructured")
 
 
 def name(config: RunConfig, round: int, structure: str) -> str:
     """A ticket's name for people; round 0 holds the dense network."""
-    return "Dense" if round == 0 else config.title(structure)
+    return "Dense" if round == 0 else short(config, structure)
 
 
 def sentence(run: Run, position: Position, what: Change, layer: Layer) -> str:
@@ -74,7 +74,7 @@ def sentence(run: Run, position: Position, what: Change, layer: Layer) -> str:
         had = what.before.nnz()
         return (f"Pruned {_percent((had - masks.nnz()) / max(1, had))} of what was left: {masks.nnz():,} of {masks.size():,} "
                 f"weights remain, {_percent(masks.density(layer.name))} of `{layer.short}`.")
-    said = {"refill": _refilled, "regroup": _regrouped}.get(kind, _moved)(run.config.title(position.stage.structure), what, layer)
+    said = {"refill": _refilled, "regroup": _regrouped}.get(kind, _moved)(short(run.config, position.stage.structure), what, layer)
     return said + f" The network keeps {masks.nnz():,} of {masks.size():,} weights ({_percent(masks.density())})."
 
 

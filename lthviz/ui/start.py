@@ -51,9 +51,9 @@ def _base(begin: str) -> tuple[RunConfig, str, list[str]]:
 
 
 def _presets(current: str) -> None:
-    st.session_state["pick-preset"] = current or None
-    st.pills("Preset", list(PRESETS), key="pick-preset", format_func=lambda name: PRESETS[name].title, required=bool(current),
-             on_change=lambda: _choose(st.session_state["pick-preset"]))
+    key = pickers.showing("pick-preset", current or None)
+    st.pills("Preset", list(PRESETS), key=key, format_func=lambda name: PRESETS[name].title, required=bool(current),
+             on_change=lambda: _choose(st.session_state[key]))
 
 
 def _choose(preset: str) -> None:

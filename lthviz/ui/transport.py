@@ -15,12 +15,14 @@ from lthviz.ui import cache, frame, stages, where
 from lthviz.ui.where import Position
 
 QUIET_S = 15.0
+LIVE_PX = 168
+"""Height of the live curves."""
 
 
 def live(run: Run, there: Sequence[Position]) -> None:
     """Progress and controls of a run, once a second while it is alive. A new stage or state redraws the page."""
     status = cache.store().status(run.id)
-    st.fragment(_live, run_every=1.0 if status.alive else None)(run.id, status.state, len(there))
+    frame.fragment(_live, run_every=1.0 if status.alive else None)(run.id, status.state, len(there))
 
 
 def upcoming(run: Run, there: Sequence[Position]) -> Position | None:
@@ -41,6 +43,8 @@ def progress_sentence(run: Run, status: Status, coming: Position | None, epochs:
         return "Waiting for its turn: one run at a time trains on this machine."
     if coming is None:
         return "Finishing."
+    if not status.total:
+        return "Loading the network and the images." if status.state == "running" else "Paused before the first stage."
     said = f"Round {coming.round} of {run.config.rounds}: {stages.doing(run.config, coming)}"
     if epochs:
         last = epochs[-1]
@@ -73,15 +77,21 @@ def _live(run_id: str, state: str, count: int) -> None:
     example = store.is_example(run_id)
     waiting = "" if example else store.requested(run_id)
     if status.alive:
-        _progress(run, status, coming, epochs)
+        left, right = st.columns([5, 7], gap="large")
+        with left:
+            _progress(run, status, coming, epochs)
+            _buttons(run_id, status, waiting)
+        with right.container(height=LIVE_PX, border=False, key="live-curves"):    # a fixed height: what is below stays where it is
+            if epochs:
+                _curves(epochs)
+            else:
+                frame.quiet("Loss and accuracy appear here after the first epoch." if training else "")
     else:
         _ended(run, status, there, example)
-    if not example:
-        _buttons(run_id, status, waiting)
+        if not example:
+            _buttons(run_id, status, waiting)
     if said := st.session_state.pop("transport-said", ""):
         st.warning(said, icon=":material/info:")
-    if epochs and status.alive:
-        _curves(epochs)
 
 
 def _progress(run: Run, status: Status, coming: Position | None, epochs: Sequence[Epoch]) -> None:
@@ -92,14 +102,15 @@ def _progress(run: Run, status: Status, coming: Position | None, epochs: Sequenc
             st.warning(f"{status.message[:1].upper()}{status.message[1:]}. It may be busy with a long stage, or gone.",
                        icon=":material/warning:")
         else:
-            frame.quiet(f"{status.done:,} of {status.total:,} batches · last heard of {status.beat_s:.0f} s ago")
+            frame.quiet(f"{status.done:,} of {status.total:,} batches · last heard of {status.beat_s:.0f} s ago" if status.total else
+                        f"last heard of {status.beat_s:.0f} s ago")
 
 
 def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -> None:
     """One sentence for each way a run can have come to an end."""
     rounds = f"{len(run.rounds)} of {run.config.rounds + 1} rounds" if there else "no round yet"
     if example:
-        frame.quiet("An example that came with the project. It is read-only; a run of your own with the same settings can be started from it.")
+        pass
     elif status.state == "finished":
         seconds = sum(cache.round(run.id, k).seconds for k in run.rounds if str(k) not in run.info.get("damaged", {}))
         frame.quiet(f"Finished: {len(run.rounds)} rounds, {len(run.rows)} tickets trained in {duration(seconds)}.")
@@ -153,13 +164,16 @@ def _curves(epochs: Sequence[Epoch]) -> None:
     held_out = not math.isnan(epochs[-1].val_acc)
     accuracy = ("val_acc", "validation accuracy (%)") if held_out else ("train_acc", "training accuracy (%)")
     rows = [{"epoch": e.epoch, "train_loss": e.train_loss, accuracy[0]: getattr(e, accuracy[0])} for e in epochs]
-    columns = st.columns(2, gap="medium")
-    for column, (field, name), colour in zip(columns, (("train_loss", "training loss"), accuracy), (p.text, p.accent), strict=True):
-        spec = {"height": 120, "mark": {"type": "line", "color": colour, "strokeWidth": 2, "point": {"color": colour, "size": 18}}, "encoding": {
-            "x": {"field": "epoch", "type": "quantitative", "title": "epoch",
-                  "scale": {"domain": [0, epochs[-1].epochs]}, "axis": {"grid": False, "tickMinStep": 1, "format": "d"}},
-            "y": {"field": field, "type": "quantitative", "title": None, "scale": {"zero": field == "train_loss"},
-                  "axis": {"grid": False, "tickCount": 4}}}}
+    top = 0.5 * math.ceil(2 * max(r["train_loss"] for r in rows) + 1e-9)
+    floor = 10 * math.floor(min(r[accuracy[0]] for r in rows) / 10)
+    columns = st.columns(2, gap="medium", wrap=False)
+    for column, (field, name), colour, domain in zip(columns, (("train_loss", "training loss"), accuracy), (p.text, p.accent),
+                                                     ([0, top], [min(floor, 90), 100]), strict=True):
+        spec = {"height": 118, "mark": {"type": "line", "color": colour, "strokeWidth": 2, "point": {"color": colour, "size": 16}},
+                "encoding": {"x": {"field": "epoch", "type": "quantitative", "title": None, "scale": {"domain": [0, epochs[-1].epochs]},
+                                   "axis": {"grid": False, "tickMinStep": 1, "format": "d"}},
+                             "y": {"field": field, "type": "quantitative", "title": None, "scale": {"domain": domain},
+                                   "axis": {"grid": False, "tickCount": 4}}}}
         with column:
-            st.caption(f"{name[0].upper()}{name[1:]}: **{getattr(epochs[-1], field):.4g}**")
+            st.caption(f"{name[0].upper()}{name[1:]}: **{getattr(epochs[-1], field):.4g}**, epoch {epochs[-1].epoch} of {epochs[-1].epochs}")
             st.vega_lite_chart(rows, spec, key=f"live-{field}", alt=f"{name} after each epoch so far; now {getattr(epochs[-1], field):.4g}")

@@ -1,0 +1,52 @@
+"""Home on every kind of store."""
+
+from lthviz.ui import gallery
+
+
+def test_an_example_is_shown_with_its_numbers(example, run_id, page, words):
+    said = words(page("home"))
+    rows = example.run(run_id).rows
+    assert f"The dense network reaches {rows[0]['test_acc']:.1f} % test accuracy. After 2 rounds:" in said
+    for row in (r for r in rows if r["round"] == 2):
+        assert f"{row['test_acc']:.1f} % with {100 * row['density']:.0f} % of the weights" in said
+    assert "An example to look at" in said and "Your runs" not in said
+
+
+def test_the_strip_shows_masks_of_the_store(example, run_id, page):
+    strip = gallery.mask_strip(example.run(run_id))
+    layer = max(example.run(run_id).layers, key=lambda x: x.size)
+    for round, structure in ((1, "unstructured"), (2, "unstructured"), (1, "refill")):
+        kept = 100 * example.round(run_id, round).ticket(structure).masks.density(layer.name)
+        assert f"{kept:.1f} % kept" in strip
+    assert strip.count("<img") == strip.count("alt='Mask of")
+
+
+def test_an_empty_store_says_so(nothing, page, words):
+    at = page("home")
+    assert "No run is here yet." in words(at)
+    assert [b.label for b in at.button] == ["Start the digits study"]
+
+
+def test_a_broken_folder_is_named_and_the_others_are_shown(store, run_id, page, words):
+    (store.root / "spoilt").mkdir()
+    (store.root / "spoilt" / "config.json").write_text("{not json")
+    said = words(page("home"))
+    assert "`spoilt` cannot be read" in said and store.broken()["spoilt"] in said
+    assert run_id in said
+
+
+def test_a_failed_run_shows_its_line(store, page, words, unfinished):
+    unfinished(store, "failed", "the data set is not in /nowhere; put it there")
+    said = words(page("home"))
+    assert "The data set is not in /nowhere; put it there" in said
+
+
+def test_an_interrupted_run_is_told_apart_from_a_running_one(store, page, words, unfinished):
+    run = unfinished(store, "running")
+    assert "The worker is gone" in words(page("home"))
+    with store.lock(run):
+        store.beat(run, done=30, total=120, eta_s=12.2)
+        at = page("home")
+    assert "The worker is gone" not in words(at)
+    assert at.get("progress")[0].proto.value == 25
+    assert at.get("progress")[0].proto.text.endswith("13 s left.")
