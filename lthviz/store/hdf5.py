@@ -1,7 +1,8 @@
 """HDF5 as the store uses it: made in memory, checked on reading, refused when newer.
 
 Every dataset carries a Fletcher-32 checksum, the rest of the file (names, attributes, chunk tables) the checksums of
-HDF5's own version-2 object headers: a flipped byte is noticed wherever it is read. No pickles, no variable-length data.
+HDF5's own version-2 object headers: a flipped byte is noticed wherever it is read. Variable-length data (h5py's default for
+text) would be outside of both, and a flipped byte there can hang the HDF5 library, so there is none; and no pickles.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ FORMAT = 1
 """Of every file of a run; a reader of format n reads all formats up to n."""
 
 
-def image(kind: str, head: dict[str, Any], fill: Callable[[h5py.File], None]) -> memoryview:
+def image(kind: str, head: Mapping[str, str], fill: Callable[[h5py.File], None]) -> memoryview:
     """The bytes of an HDF5 file of that kind; the same content gives the same bytes."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", libver="v110", track_order=True) as f:
-        f.attrs.update({"format": FORMAT, "kind": kind, **head})
+        f.attrs.update({"format": FORMAT, **{k: np.bytes_(v.encode()) for k, v in {"kind": kind, **head}.items()}})
         fill(f)
     return buffer.getbuffer()
 
@@ -61,7 +62,7 @@ def reading(path: Path, what: str) -> Iterator[None]:
     """Turns what h5py raises on a damaged file into a DamagedError that names file and dataset."""
     try:
         yield
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as e:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as e:
         why = str(e).strip("\"'").splitlines()[0][:160]
         raise DamagedError(f"{path} is damaged at {what}: {why}") from e
 
@@ -75,11 +76,20 @@ def opened(path: Path, kind: str) -> Iterator[h5py.File]:
         f = h5py.File(path, "r", locking=False)  # nothing writes to a file that has its final name
     with f:
         with reading(path, "its head"):
-            version, made_by, found = f.attrs["format"], f.attrs["lthviz"], f.attrs["kind"]
-        check_format(path, int(version), str(made_by))
+            version, made_by, found = int(f.attrs["format"]), f.attrs["lthviz"].decode(), f.attrs["kind"].decode()
+        check_format(path, version, made_by)
         if found != kind:
             raise DamagedError(f"{path} is a {found} file; a {kind} file was expected")
         yield f
+
+
+def kind_of(path: Path) -> str:
+    """'round', 'checkpoint' or 'run' by a file's head; '' when it is no HDF5 file of ours."""
+    if not h5py.is_hdf5(path):
+        return ""
+    with h5py.File(path, "r", locking=False) as f:
+        kind = f.attrs.get("kind", b"")
+        return kind.decode(errors="replace") if isinstance(kind, bytes) else ""
 
 
 def check_format(path: Path, version: int, made_by: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import h5py
@@ -43,19 +44,15 @@ def pack(run: Path, out: Path, *, overwrite: bool = False) -> Path:
 
 
 def unpack(store: Folders, file: Path) -> str:
-    """Makes a run's folder from a packed run; its id."""
+    """Makes a run's folder from a packed run; its id. UsageError when the file is no packed run, StoreError when another run
+    of that id is here, VersionError and DamagedError as for any file."""
     if not file.is_file():
         raise UsageError(f"there is no file {str(file)!r}")
-    if not h5py.is_hdf5(file):
-        raise UsageError(f"{file} is not a packed run: not an HDF5 file, or cut off at its start")
+    if (kind := hdf5.kind_of(file)) != PACK:
+        raise UsageError(f"{file} is not a packed run" + (f" but a {kind} file of one" if kind else "; `lthviz pack` makes one"))
     with hdf5.opened(file, PACK) as f:
         hdf5.verify(file, f)
-        run_id = str(f.attrs["run"])
-        with hdf5.reading(file, "/config.json"):
-            head = json.loads(f["config.json"][()].tobytes())
-        if head.get("id") != run_id or not valid(run_id):
-            raise DamagedError(f"{file} is damaged: its run is called {run_id!r} here and {head.get('id')!r} in its config.json")
-        hdf5.check_format(file, int(head["format"]), str(head.get("lthviz", "?")))
+        run_id, made_by = _identity(file, f)
         if store.exists(run_id):
             differs = _differs(store.path(run_id), f)
             if not differs:
@@ -67,10 +64,24 @@ def unpack(store: Folders, file: Path) -> str:
                 if name in f:
                     files.write(folder / name, f[name][()].tobytes())
             for stem in f["rounds"]:
-                attrs = {"lthviz": str(f.attrs["lthviz"]), "run": run_id}
-                data = hdf5.image(ROUND, attrs, lambda out, s=stem: f.copy(f["rounds"][s], out, "round"))
+                data = hdf5.image(ROUND, {"lthviz": made_by, "run": run_id}, lambda out, s=stem: f.copy(f["rounds"][s], out, "round"))
                 files.write(folder / "rounds" / f"{stem}.h5", data)
     return run_id
+
+
+def _identity(file: Path, f: h5py.File) -> tuple[str, str]:
+    """(run id, the lthviz that packed it), once nothing in the file can lead outside of the run's folder."""
+    with hdf5.reading(file, "its head"):
+        run_id, made_by = (f.attrs[k].decode() for k in ("run", "lthviz"))
+        head = json.loads(f["config.json"][()].tobytes())
+        version, named = int(head["format"]), head["id"]
+        stems = list(f["rounds"])
+    hdf5.check_format(file, version, made_by)
+    if named != run_id or not valid(run_id):
+        raise DamagedError(f"{file} is damaged: its run is called {run_id!r} in its head and {named!r} in its config.json")
+    if odd := [s for s in stems if not re.fullmatch(r"[0-9]{3,}", s)]:
+        raise DamagedError(f"{file} is damaged: {odd[0]!r} is not the number of a round")
+    return run_id, made_by
 
 
 def _differs(run: Path, packed: h5py.File) -> str:

@@ -49,7 +49,7 @@ def checkpoint_image(run_id: str, checkpoint: Checkpoint, rows: Sequence[Mapping
     return hdf5.image(CHECKPOINT, _head(run_id), fill)
 
 
-def _head(run_id: str) -> dict[str, Any]:
+def _head(run_id: str) -> dict[str, str]:
     return {"lthviz": files.version(), "run": run_id}
 
 
@@ -66,7 +66,7 @@ _SCALARS = ("test_acc", "val_acc", "train_seconds")
 
 
 def _write_ticket(group: h5py.Group, ticket: Ticket, *, gzip: bool) -> None:
-    group.attrs["structure"], group.attrs["round"] = ticket.structure, ticket.round
+    group.attrs["round"] = ticket.round
     for name in _SCALARS:
         if (value := getattr(ticket, name)) is not None:
             group.attrs[name] = float(value)
@@ -78,7 +78,7 @@ def _write_ticket(group: h5py.Group, ticket: Ticket, *, gzip: bool) -> None:
         _write_blocks(group.create_group("blocks", track_order=True), ticket.blocks)
     if ticket.curve is not None:
         curve = put(group, "curve", np.array([getattr(ticket.curve, f) for f in Curve.FIELDS], np.float64))
-        curve.attrs["fields"] = list(Curve.FIELDS)
+        curve.attrs["fields"] = np.array(Curve.FIELDS, np.bytes_)
     if ticket.weights is not None:
         weights = group.create_group("weights", track_order=True)
         for name, weight in ticket.weights.items():
@@ -249,7 +249,7 @@ def _read_ticket(group: h5py.Group, label: str, path: Path, run: Path, index: in
         masks = group["masks"]
         shapes = {hdf5.name(k): tuple(map(int, masks[k].attrs["shape"])) for k in masks}
         weight_names = tuple(hdf5.name(k) for k in group["weights"]) if "weights" in group else None
-        has_blocks, has_curve = "blocks" in group, "curve" in group
+        blocks, has_curve = group["blocks"] if "blocks" in group else None, "curve" in group
     weights: Mapping[str, np.ndarray] | None = None
     if weight_names is not None:
         weights = StoredWeights(run, index, label, weight_names) if lazy else {n: _get_weight(group, n, path) for n in weight_names}
@@ -258,7 +258,7 @@ def _read_ticket(group: h5py.Group, label: str, path: Path, run: Path, index: in
         table = get(group, "curve", path)
         curve = Curve(table[0].astype(np.int32), *table[1:])
     return Ticket(label, int(a["round"]), Masks({n: get(masks, n, path) for n in shapes}, shapes),
-                  _read_blocks(group["blocks"], path) if has_blocks else {}, get_json(group, "notes", path), curve,
+                  _read_blocks(blocks, path) if blocks is not None else {}, get_json(group, "notes", path), curve,
                   **{s: float(a[s]) if s in a else None for s in _SCALARS}, weights=weights)
 
 
