@@ -188,6 +188,24 @@ def read_lines(path: Path, offset: int = 0) -> tuple[list[bytes], int]:
     return data.split(b"\n")[:-1], offset + len(data)
 
 
+def read_tail(path: Path) -> Iterator[bytes]:
+    """The end of a log up to its last newline, longer each time, at last the whole log with a newline before it."""
+    size = 65536
+    while True:
+        try:
+            with readable(path), open(path, "rb") as f:
+                start = max(0, f.seek(0, os.SEEK_END) - size)
+                f.seek(start)
+                data = f.read()
+        except FileNotFoundError:
+            return
+        data = data[:data.rfind(b"\n") + 1]
+        yield data if start else b"\n" + data
+        if not start:
+            return
+        size *= 8
+
+
 def sweep(folder: Path) -> None:
     """Removes what killed processes left aside; files that a living process is writing stay."""
     for path in folder.glob(".*.tmp"):

@@ -63,11 +63,11 @@ def epochs(lines: Iterable[bytes], round: int, structure: str) -> tuple[Epoch, .
 
 
 def last_state(run: Path) -> dict[str, Any]:
-    """The newest state line; a run without one is queued."""
-    lines, _ = files.read_lines(run / "events.jsonl")
-    for text in reversed(lines):
-        if text.startswith(b'{"event":"state"'):
-            return parse([text])[0]
+    """The newest state line, looked for from the end; a run without one is queued."""
+    for data in files.read_tail(run / "events.jsonl"):
+        at = data.rfind(b'\n{"event":"state"')
+        if at >= 0:
+            return parse([data[at + 1:].split(b"\n", 1)[0]])[0]
     return {"event": "state", "time": 0.0, "state": "queued", "message": ""}
 
 

@@ -249,7 +249,7 @@ def _read_ticket(group: h5py.Group, label: str, path: Path, run: Path, index: in
         masks = group["masks"]
         shapes = {hdf5.name(k): tuple(map(int, masks[k].attrs["shape"])) for k in masks}
         weight_names = tuple(hdf5.name(k) for k in group["weights"]) if "weights" in group else None
-        blocks, has_curve = group["blocks"] if "blocks" in group else None, "curve" in group
+        has_blocks, has_curve = "blocks" in group, "curve" in group
     weights: Mapping[str, np.ndarray] | None = None
     if weight_names is not None:
         weights = StoredWeights(run, index, label, weight_names) if lazy else {n: _get_weight(group, n, path) for n in weight_names}
@@ -258,11 +258,13 @@ def _read_ticket(group: h5py.Group, label: str, path: Path, run: Path, index: in
         table = get(group, "curve", path)
         curve = Curve(table[0].astype(np.int32), *table[1:])
     return Ticket(label, int(a["round"]), Masks({n: get(masks, n, path) for n in shapes}, shapes),
-                  _read_blocks(blocks, path) if blocks is not None else {}, get_json(group, "notes", path), curve,
+                  _read_blocks(group, path) if has_blocks else {}, get_json(group, "notes", path), curve,
                   **{s: float(a[s]) if s in a else None for s in _SCALARS}, weights=weights)
 
 
-def _read_blocks(group: h5py.Group, path: Path) -> dict[str, Blocks]:
+def _read_blocks(ticket: h5py.Group, path: Path) -> dict[str, Blocks]:
+    with reading(path, f"{ticket.name}/blocks"):
+        group = ticket["blocks"]
     shapes = get_json(group, "layers", path)
     sizes = get(group, "sizes", path).astype(np.int64)
     rows, cols = (get(group, which, path).astype(np.int32) for which in ("rows", "cols"))

@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from lthviz.core import stats
-from lthviz.errors import AddressError, DamagedError, StoreError, UsageError, did_you_mean
+from lthviz.errors import AddressError, DamagedError, StoreError, UsageError, VersionError, did_you_mean
 from lthviz.records import Address, Begin, Checkpoint, Epoch, Event, Layer, Round, Run, Stage, Status, Ticket
 from lthviz.store import files, hdf5, log, pack, rounds
 from lthviz.store.folders import Folders
@@ -35,16 +35,19 @@ class Store(Folders):
 
     def __init__(self, root: Path | str | None = None, examples: Path | None = None) -> None:
         super().__init__(root, examples)
-        self._rows: dict[str, list[tuple[Ticket, dict[str, Any]]]] = {}
+        self._rows: dict[str, dict[str, tuple[Ticket, dict[str, Any]]]] = {}
 
     # Looking ----------------------------------------------------------------------------------------------------------
 
     def run(self, run_id: str) -> Run:
-        """A run without its masks. A damaged round keeps its number in `rounds`, has no rows and is told in `info["damaged"]`."""
+        """A run without its masks. What is damaged is told in `info["damaged"]`; such a round keeps its number in `rounds`."""
         path = self.path(run_id)
         head = self.head(path)
-        layers, info = self._layers(path)
         found, damaged = self._all_rows(path)
+        try:
+            layers, info = self._layers(path)
+        except StoreError as e:
+            layers, info, damaged = (), {}, {"layers": str(e), **damaged}
         if damaged:
             info = {**info, "damaged": damaged}
         return Run(run_id, head.config, layers, info, tuple(r for i in sorted(found) for r in found[i]), tuple(sorted(found)),
@@ -56,8 +59,11 @@ class Store(Folders):
         except FileNotFoundError:
             return (), {}
         fields = [f.name for f in dataclasses.fields(Layer)]
-        made = ({k: tuple(v) if isinstance(v, list) else v for k, v in x.items() if k in fields} for x in value["layers"])
-        return tuple(Layer(**x) for x in made), value["info"]
+        try:
+            made = [{k: tuple(v) if isinstance(v, list) else v for k, v in x.items() if k in fields} for x in value["layers"]]
+            return tuple(Layer(**x) for x in made), dict(value["info"])
+        except (LookupError, TypeError, ValueError, AttributeError) as e:
+            raise DamagedError(f"{path / 'layers.json'} is damaged: {type(e).__name__}: {e}") from None
 
     def _all_rows(self, path: Path) -> tuple[dict[int, list[dict[str, Any]]], dict[str, str]]:
         """Rows by round, the unfinished one included, and what could not be read."""
@@ -77,7 +83,8 @@ class Store(Folders):
             try:
                 found[index] = rounds.read_rows(round_path(path, index), ROUND)[1] or []
             except StoreError as e:
-                found[index], damaged[str(index)] = [], str(e)
+                damaged[str(index)] = str(e)
+                found.setdefault(index, [])
         return found, damaged
 
     def results(self, run_id: str) -> list[dict[str, Any]]:
@@ -191,12 +198,12 @@ class Store(Folders):
         layers, _ = self._layers(path)
         tickets = [t for t in round.tickets.values() if t.test_acc is not None]
         dense = self._dense_acc(path, round) if tickets else None
-        known = [(t, row) for t, row in self._rows.get(path.name, ()) if any(t is x for x in tickets)]
+        before = self._rows.get(path.name, {})
+        self._rows[path.name] = now = {}
         for t in tickets:
-            if not any(t is x for x, _ in known):
-                known.append((t, dict(stats.row(t, layers, dense))))
-        self._rows[path.name] = known
-        return [row for t in tickets for x, row in known if x is t]
+            known, row = before.get(t.structure, (None, {}))
+            now[t.structure] = t, row if known is t else dict(stats.row(t, layers, dense))
+        return [row for _, row in now.values()]
 
     def _dense_acc(self, path: Path, round: Round) -> float | None:
         if round.index == 0:
@@ -213,12 +220,14 @@ class Store(Folders):
         files.cut_torn_line(path / "events.jsonl")
         for folder in (path, path / "rounds"):
             files.sweep(folder)
+        file = checkpoint_path(path)
         try:
-            index, complete = rounds.checkpoint_round(checkpoint_path(path))
-            if complete and not round_path(path, index).exists():
-                self._publish(path, rounds.read_round(checkpoint_path(path), CHECKPOINT, path))
-        except FileNotFoundError:
+            index, complete = rounds.checkpoint_round(file)
+            lost = rounds.read_round(file, CHECKPOINT, path) if complete and not round_path(path, index).exists() else None
+        except (FileNotFoundError, DamagedError, VersionError):  # `checkpoint` says what is wrong with it
             return
+        if lost is not None:
+            self._publish(path, lost)
 
     def set_state(self, run_id: str, state: str, message: str = "") -> None:
         if state not in log.STATES:
@@ -240,8 +249,10 @@ class Store(Folders):
 
     def requested(self, run_id: str) -> str:
         """The request that waits, '' when there is none."""
+        file = self.path(run_id) / "request"
         try:
-            return (self.path(run_id) / "request").read_text()
+            with files.readable(file):
+                return file.read_text()
         except FileNotFoundError:
             return ""
 
