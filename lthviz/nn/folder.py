@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -15,6 +17,8 @@ from lthviz.errors import DataError
 
 Part = tuple[np.ndarray, np.ndarray]
 """Images uint8 (N, h, w, c) and labels int64 (N,)."""
+Header = tuple[tuple[int, int], bool]
+"""((width, height), whether it is grey)."""
 
 
 def read(root: Path) -> tuple[Part, Part, tuple[str, ...], str]:
@@ -25,12 +29,11 @@ def read(root: Path) -> tuple[Part, Part, tuple[str, ...], str]:
     missing, empty or broken.
     """
     train, test = _listing(root, "train"), _listing(root, "test")
-    if train.classes != test.classes:
-        missing = sorted(set(train.classes) - set(test.classes))
-        where, names = ("test", missing) if missing else ("train", sorted(set(test.classes) - set(train.classes)))
-        raise DataError(f"class {names[0]!r} is missing from {root / where}; train/ and test/ need the same class folders")
+    for part, has, other in (("test", test.classes, train.classes), ("train", train.classes, test.classes)):
+        if missing := sorted(set(other) - set(has)):
+            raise DataError(f"class {missing[0]!r} is missing from {str(root / part)!r}; train/ and test/ need the same class folders")
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-        headers = Counter(pool.map(_header, (path for path, _ in train.samples), chunksize=256))
+        headers: Counter[Header] = sum(pool.map(_headers, _blocks(train.samples)), Counter())
         sizes: Counter[tuple[int, int]] = Counter()
         for (size, _), count in headers.items():
             sizes[size] += count
@@ -39,12 +42,8 @@ def read(root: Path) -> tuple[Part, Part, tuple[str, ...], str]:
         parts, fitted = [], 0
         for listing in (train, test):
             images = np.empty((len(listing.samples), size[1], size[0], len(mode)), np.uint8)
-
-            def decode(i: int, images=images, samples=listing.samples) -> bool:
-                images[i], changed = _decode(samples[i][0], size, mode)
-                return changed
-
-            fitted += sum(pool.map(decode, range(len(images)), chunksize=64))
+            blocks = zip(_blocks(listing.samples), _blocks(images), strict=True)
+            fitted += sum(pool.map(lambda block: _decode_into(*block, size, mode), blocks))
             parts.append((images, np.array(listing.targets, np.int64)))
     total = sum(len(labels) for _, labels in parts)
     note = f"{fitted:,} of {total:,} images were scaled and cropped to {size[0]}×{size[1]}" if fitted else ""
@@ -61,10 +60,27 @@ def _listing(root: Path, part: str) -> ImageFolder:
         raise DataError(f"{str(folder)!r} cannot be used: {' '.join(str(e).split())}") from None
 
 
-def _header(path: str) -> tuple[tuple[int, int], bool]:
-    """((width, height), whether it is grey) without decoding."""
-    with _opened(path) as image:
-        return image.size, image.mode in ("1", "L")
+def _blocks(items: Any) -> Iterator[Any]:
+    """Slices of a few hundred: a thread's work on one small image is shorter than handing it over."""
+    return (items[i:i + 256] for i in range(0, len(items), 256))
+
+
+def _headers(samples: list[tuple[str, int]]) -> Counter[Header]:
+    """Size and colour of images, without decoding them."""
+    found: Counter[Header] = Counter()
+    for path, _ in samples:
+        with _opened(path) as image:
+            found[image.size, image.mode in ("1", "L")] += 1
+    return found
+
+
+def _decode_into(samples: list[tuple[str, int]], images: np.ndarray, size: tuple[int, int], mode: str) -> int:
+    """Fill `images` (N, h, w, c) with those of `samples`; how many had another size."""
+    fitted = 0
+    for i, (path, _) in enumerate(samples):
+        images[i], changed = _decode(path, size, mode)
+        fitted += changed
+    return fitted
 
 
 def _decode(path: str, size: tuple[int, int], mode: str) -> tuple[np.ndarray, bool]:
