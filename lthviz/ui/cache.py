@@ -40,8 +40,9 @@ def round(run_id: str, index: int) -> Round:
 
 
 def done_in_last(found: Run) -> int | None:
-    """Stages done of a run's newest round; None before it has one."""
-    return round(found.id, found.rounds[-1]).stages_done if found.rounds else None
+    """Stages done of a run's newest round; None before it has one, and where it cannot be read (the page says so there)."""
+    last = found.rounds[-1] if found.rounds else None
+    return None if last is None or str(last) in found.info.get("damaged", {}) else round(found.id, last).stages_done
 
 
 def layer_rows(address: Address, before: Address | None) -> list[dict[str, Any]]:

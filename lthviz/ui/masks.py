@@ -21,13 +21,14 @@ _VIEWS = {"view": MODES, "order": ORDERS}
 def show(run: Run) -> None:
     """The whole page below the menu."""
     _head(run)
-    if not run.rounds or not run.layers:
+    there = where.positions(run.config, run.rounds, cache.done_in_last(run))
+    if not there or not run.layers:
         with st.container(border=True, key="nothing-yet"):
             st.markdown("### :material/hourglass_empty: No mask yet")
             st.markdown(f"This run is {cache.store().status(run.id).state} and no stage of it has ended. Its first masks come with the first pruning.")
             st.page_link("pages/lab.py", label="Watch it in the Lab", icon=":material/science:", query_params={"run": run.id})
         return
-    frame.fragment(_ticket)(run)
+    frame.fragment(_ticket)(run, there)
 
 
 def newest() -> str:
@@ -45,11 +46,10 @@ def _head(run: Run) -> None:
     frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}")
 
 
-def _ticket(run: Run) -> None:
-    there = where.positions(run.config, run.rounds, cache.done_in_last(run))
-    rounds = [k for k in run.rounds if cache.round(run.id, k).tickets]
+def _ticket(run: Run, there: Sequence[where.Position]) -> None:
+    rounds = sorted({p.round for p in there})
     place, said = where.find(run.config, there, where.text("round"), "")
-    k = place.round if place.round in rounds else rounds[-1]
+    k = place.round
     now = cache.round(run.id, k)
     label, more = where.find_ticket(run.config, now.tickets, k, where.text("ticket"))
     against, odd = _against(run, now, label)
