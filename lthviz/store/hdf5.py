@@ -35,7 +35,7 @@ def image(kind: str, head: Mapping[str, str], fill: Callable[[h5py.File], None])
 
 def put(group: h5py.Group, name: str, array: np.ndarray, *, gzip: bool = True) -> h5py.Dataset:
     """A dataset in one chunk with its checksum; compressed lightly unless the time matters more."""
-    array = np.ascontiguousarray(array)
+    array = np.asarray(array, order="C")
     if not array.size or array.ndim == 0:
         return group.create_dataset(key(name), data=array)
     pack = dict(compression="gzip", compression_opts=1, shuffle=array.itemsize > 1) if gzip else {}
@@ -101,7 +101,7 @@ def check_format(path: Path, version: int, made_by: str) -> None:
 def get(group: h5py.Group, name: str, path: Path) -> np.ndarray:
     """A whole dataset, checked."""
     with reading(path, f"{group.name}/{name}".replace("//", "/")):
-        return group[key(name)][()]
+        return np.asarray(group[key(name)][()])  # h5py gives an array of no dimensions as a scalar
 
 
 def get_json(group: h5py.Group, name: str, path: Path) -> Any:

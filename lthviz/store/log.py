@@ -89,9 +89,10 @@ def status(run: Path, held: Any, next_round: Any) -> Status:
     state, message = ("interrupted", f"the worker is gone; {next_round()}") if alone else (event["state"], event["message"])
     beat, now = heartbeat(run), time.time()
     at_work = state in ("running", "paused")
-    quiet_s = now - max(beat.get("time", 0.0), event["time"])
-    if at_work and quiet_s > QUIET_S:
-        message = f"the worker has been quiet for {quiet_s:.0f} s"
+    heard = max(beat.get("time", 0.0), event["time"] if at_work else 0.0)  # a worker's word on its state is a sign of life
+    beat_s = max(0.0, now - heard) if heard else None
+    if at_work and beat_s is not None and beat_s > QUIET_S:
+        message = f"the worker has been quiet for {beat_s:.0f} s"
     total = int(beat.get("total", 0))
     return Status(state, message, total if state == "finished" else int(beat.get("done", 0)), total,
-                  beat.get("eta_s") if at_work else None, max(0.0, now - beat["time"]) if "time" in beat else None)
+                  beat.get("eta_s") if at_work else None, beat_s)

@@ -33,7 +33,7 @@ def masks(round: int, structure: str) -> Masks:
 
 def weights(round: int, structure: str) -> dict[str, np.ndarray]:
     r, m = rng("weights", round, structure), masks(round, structure)
-    return {x.name: r.standard_normal(x.shape, np.float32) * m[x.name] for x in LAYERS}
+    return {x.name: np.where(m[x.name], r.standard_normal(x.shape, np.float32), np.float32(0)) for x in LAYERS}
 
 
 def blocks(round: int, structure: str) -> dict[str, Blocks]:
@@ -54,7 +54,7 @@ def ticket(round: int, structure: str, trained: bool = True) -> Ticket:
         return made
     curve = Curve.of([epoch(round, structure, e) for e in range(EPOCHS)])
     kept = weights(round, structure) if structure == UNSTRUCTURED else None
-    return Ticket(structure, round, made.masks, made.blocks, made.notes, curve, *(100 * r.random(2)), train_seconds=r.random(), weights=kept)
+    return Ticket(structure, round, made.masks, made.blocks, made.notes, curve, *map(float, 100 * r.random(2)), train_seconds=float(r.random()), weights=kept)
 
 
 def epoch(round: int, structure: str, number: int) -> Epoch:
@@ -73,6 +73,18 @@ def checkpoint(round: Round) -> Checkpoint:
     arrays = {"theta/a.weight": r.random((8, 27), np.float32), "step%2Fx": np.array(3), "empty": np.empty((0, 4)),
               "flags": r.random(9) < 0.5, "order": r.permutation(100)}
     return Checkpoint({"round": round.index, "stage": round.stages_done, "acc": float("nan"), "names": ["x", "y"]}, arrays, round)
+
+
+def plain(round: Round) -> list:
+    """Everything in a round as values that compare with ==, nan included."""
+    out: list = [round.index, round.stages_done, round.complete, round.seconds]
+    for label, t in round.tickets.items():
+        out += [label, t.structure, t.round, list(t.masks), t.masks.digest, {k: dict(v) for k, v in t.notes.items()}]
+        out += [repr(x) for x in (t.test_acc, t.val_acc, t.train_seconds)]
+        out += [(n, b.shape, [r.tolist() for r in b.rows], [c.tolist() for c in b.cols]) for n, b in t.blocks.items()]
+        out += [(f, a.dtype.str, a.tobytes()) for f in Curve.FIELDS if t.curve is not None for a in (getattr(t.curve, f),)]
+        out.append(None if t.weights is None else [(n, w.dtype.str, w.shape, w.tobytes()) for n, w in t.weights.items()])
+    return out
 
 
 def events(config: RunConfig = CONFIG, at: Checkpoint | None = None) -> Iterator[Event]:
