@@ -1,0 +1,183 @@
+"""The app in a real browser, on real runs: what only a browser shows."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from lthviz.store import Store
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ["--set", "rounds=2", "--set", "epochs=2", "--set", "train_images=150", "--set", "threads=1"]
+PROBES = re.compile(r"/(lab|masks)/_stcore/(health|host-config)$")
+"""Streamlit looks for itself below a page's own path first, and is answered 404."""
+PATIENCE = 60_000
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> tuple[Path, str]:
+    """(folder of runs, id of a small finished run in it)."""
+    folder = tmp_path_factory.mktemp("browser") / "runs"
+    done = subprocess.run([sys.executable, "-m", "lthviz", "run", "--preset", "digits", *SMALL, "--runs", str(folder), "--json"],
+                          cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
+    return folder, json.loads(done.stdout)["run_id"]
+
+
+@pytest.fixture(scope="module")
+def url(serve, runs) -> str:
+    return serve(ROOT / "app.py", env={"LTHVIZ_RUNS": str(runs[0])})
+
+
+@pytest.fixture
+def page(browser, url) -> Iterator[Page]:
+    """A page that, when the test is over, has logged no error and asked no other host for anything."""
+    complaints: list[str] = []
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and not PROBES.search(m.location["url"]) else None)
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else complaints.append(f"asked {r.url}"))
+    yield page
+    page.close()
+    assert not complaints
+
+
+def sentence(page: Page):
+    return page.locator("p.said")
+
+
+def button(page: Page, name: str):
+    return page.get_by_role("button", name=re.compile(rf"\b{name}\b"))
+
+
+def press(page: Page, key: str):
+    """A key, once the buttons that listen for it are there and the last answer is complete."""
+    expect(page.locator(".st-key-layer-next button")).to_be_visible()
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
+    page.keyboard.press(key)
+
+
+def test_a_cold_link_to_the_lab_shows_its_stage_and_layer(page, serve, runs, url):
+    run = Store(runs[0]).run(runs[1])
+    masks = Store(runs[0]).round(run.id, 1).ticket("refill").masks
+    page.goto(f"{url}/lab?run={run.id}&round=1&stage=refill:refill&layer=features.0.weight")
+    expect(sentence(page)).to_contain_text(f"Refill kept {int(masks.matrix('features.0.weight').any(1).sum())} of 128 channels in features.0")
+    expect(page.locator("canvas.marks")).to_have_attribute("aria-label", re.compile(r"^Mask of features\.0: 128 output channels by 288"))
+    expect(page.locator(".js-plotly-plot")).to_be_visible()
+
+
+def test_a_cold_link_to_masks_shows_its_ticket_and_layer(page, runs, url):
+    run = Store(runs[0]).run(runs[1])
+    masks = Store(runs[0]).round(run.id, 2).ticket("random").masks
+    page.goto(f"{url}/masks?run={run.id}&round=2&ticket=random&layer=features.6.weight&view=diff")
+    expect(sentence(page)).to_contain_text(f"Random keeps {masks.nnz():,} of {masks.size():,} weights")
+    expect(page.locator("canvas.marks")).to_have_attribute("aria-label", re.compile(r"^Mask of features\.6: .*are added and"))
+    expect(page.locator(".mv")).to_have_attribute("data-mode", "diff")
+
+
+def test_keys_step_and_the_address_keeps_up(page, runs, url):
+    page.goto(f"{url}/lab?run={runs[1]}&round=1&stage=refill:refill")
+    expect(sentence(page)).to_contain_text("Refill kept")
+    press(page, "ArrowRight")
+    expect(sentence(page)).to_contain_text("Regroup ")
+    press(page, "ArrowLeft")
+    press(page, "ArrowLeft")
+    expect(sentence(page)).to_contain_text("Pruned 20")
+    assert "stage=prune%3Aunstructured" in page.url
+    press(page, "End")
+    expect(sentence(page)).to_contain_text("Trained Random")
+    press(page, "Home")
+    expect(sentence(page)).to_contain_text("Trained Dense")
+    press(page, "j")
+    expect(page.locator("canvas.marks")).to_have_attribute("aria-label", re.compile(r"^Mask of features\.6"))
+    page.reload()
+    expect(sentence(page)).to_contain_text("Trained Dense")
+    expect(page.locator("canvas.marks")).to_have_attribute("aria-label", re.compile(r"^Mask of features\.6"))
+
+
+def test_a_click_on_a_point_goes_to_its_ticket(page, runs, url):
+    page.goto(f"{url}/lab?run={runs[1]}&round=1&stage=refill:refill")
+    lines = page.locator(".js-plotly-plot .scatterlayer .trace").filter(has=page.locator(".points path"))
+    box = lines.nth(1).locator(".points path").nth(1).bounding_box()      # the second structure's second round
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(sentence(page)).to_contain_text("Trained Refill")
+    assert "round=2" in page.url and "stage=train%3Arefill" in page.url
+
+
+def test_a_choice_in_the_mask_view_is_in_the_address(page, runs, url):
+    page.goto(f"{url}/lab?run={runs[1]}&round=1&stage=refill:refill")
+    page.get_by_role("button", name="Difference").click()
+    page.wait_for_url(re.compile("view=diff"))
+    page.reload()
+    expect(page.locator(".mv")).to_have_attribute("data-mode", "diff")
+
+
+def test_a_whole_run_by_clicks_reloaded_in_the_middle(page, runs, url):
+    page.goto(url)
+    page.get_by_role("link", name="Set up another study").click()
+    for label, value in (("Rounds", "2"), ("Train images", "160")):
+        page.get_by_label(label, exact=True).first.fill(value)
+        page.get_by_label(label, exact=True).first.press("Enter")
+    page.get_by_text("Training", exact=True).click()
+    page.get_by_label("Epochs", exact=True).first.fill("3")
+    page.get_by_label("Epochs", exact=True).first.press("Enter")
+    page.get_by_text("Machine", exact=True).click()
+    page.get_by_label("Threads", exact=True).first.fill("1")
+    page.get_by_label("Threads", exact=True).first.press("Enter")
+    expect(page.locator("code", has_text="python -m lthviz")).to_contain_text(
+        "epochs=3")
+    expect(page.locator("code", has_text="python -m lthviz")).to_contain_text("threads=1")
+    button(page, "Start").first.click()
+    page.wait_for_url(re.compile(r"/lab\?run=convnet-digits-"))
+    run_id = re.search(r"run=([\w-]+)", page.url)[1]
+    expect(page.get_by_text(re.compile(r"Round 1 of 2: "))).to_be_visible()
+    page.reload()
+    assert run_id in page.url
+    expect(button(page, "Pause")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Finished: 3 rounds, 9 tickets trained"))).to_be_visible()
+    expect(sentence(page)).to_contain_text("Trained Random")          # it was followed to its last stage
+    store = Store(runs[0])
+    assert store.status(run_id).state == "finished"
+    assert (store.run(run_id).config.rounds, store.run(run_id).config.epochs) == (2, 3)
+    page.get_by_role("link", name="Masks").click()
+    expect(sentence(page)).to_contain_text("weights came back")
+
+
+def test_step_play_pause_cancel_and_resume(page, runs, url):
+    page.goto(f"{url}/lab?new=digits&set=rounds%3D3&set=epochs%3D4&set=threads%3D1&set=train_images%3D170")
+    page.get_by_text("Wait before the first stage").click()
+    button(page, "Start").first.click()
+    page.wait_for_url(re.compile(r"/lab\?run="))
+    run_id = re.search(r"run=([\w-]+)", page.url)[1]
+    store = Store(runs[0])
+    expect(button(page, "Play")).to_be_visible()
+    button(page, "Step").click()
+    expect(sentence(page)).to_contain_text("Trained Dense")
+    expect(button(page, "Play")).to_be_visible()
+    assert [e["kind"] for e in store.events(run_id)[0] if e["event"] == "stage"] == ["train"]
+    button(page, "Step").click()
+    expect(sentence(page)).to_contain_text("Pruned 20")
+    expect(button(page, "Play")).to_be_visible()
+    press(page, "ArrowLeft")                                     # looking back lets go of the run
+    expect(sentence(page)).to_contain_text("Trained Dense")
+    expect(page.get_by_label("Follow the run")).not_to_be_checked()
+    button(page, "Play").click()
+    button(page, "Pause").click()
+    expect(page.get_by_text(re.compile("^Paused. Next: "))).to_be_visible()
+    expect(sentence(page)).to_contain_text("Trained Dense")
+    page.get_by_text("Follow the run").click()
+    expect(sentence(page)).not_to_contain_text("Trained Dense")
+    button(page, "Cancel").click()
+    expect(page.get_by_text(re.compile("^Cancelled. What it had finished"))).to_be_visible()
+    assert store.status(run_id).state == "cancelled" and 0 in store.run(run_id).rounds
+    button(page, "Resume").click()
+    expect(page.get_by_text(re.compile(r"Finished: 4 rounds"))).to_be_visible()
