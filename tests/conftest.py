@@ -38,13 +38,14 @@ def browser() -> Iterator:
 
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
-    """`serve(script, theme="dark", env={…}, cwd=…) -> url`: a Streamlit server that lives as long as the test module.
+    """`serve(script, env={…}, cwd=…) -> url`: a Streamlit server that lives as long as the test module.
 
-    script: a path, or the text of a script. The log is quoted when the server does not come up.
+    script: a path, or the text of a script. The log is quoted when the server does not come up. The theme follows the browser:
+    `browser.new_page(color_scheme="dark")`.
     """
     running: list[tuple[subprocess.Popen, object]] = []
 
-    def start(script: str | Path, *, theme: str = "light", env: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
+    def start(script: str | Path, *, env: dict[str, str] | None = None, cwd: Path = ROOT) -> str:
         folder = tmp_path_factory.mktemp("app")
         if not isinstance(script, Path):
             path = folder / "script.py"
@@ -54,7 +55,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., st
         out = log.open("wb")
         server = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port), "--server.address", "127.0.0.1",
-             "--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none", "--theme.base", theme],
+             "--server.headless", "true", "--browser.gatherUsageStats", "false", "--server.fileWatcherType", "none"],
             cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})}, stdout=out, stderr=subprocess.STDOUT)
         running.append((server, out))
         url = f"http://127.0.0.1:{port}"
