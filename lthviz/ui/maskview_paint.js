@@ -52,7 +52,8 @@ function paintMany(out, w, h, table, W, cols, rows, view, states, colours, step)
   const wideX = view.perX > 1, wideY = view.perY > 1, at = new Int32Array(w + 1), counts = new Int32Array(w), phase = phases(w + h, step, 0);
   const colour = mixer(states, colours), blank = pixel(colours.paper), everywhere = states[NEVER] !== 0;
   const known = new Uint32Array(4096), knownCounts = new Int32Array(4096).fill(-1), knownCells = new Int32Array(4096);
-  let last0 = -1, last1 = -1;
+  const cells = new Int32Array(w);                      // of a pixel in this row, shifted left for the hatch phase
+  let last0 = -1, last1 = -1, lastTall = 0;
   for (let y = 0, k = 0; y < h; y++) {
     const y0 = rows[y], y1 = wideY ? rows[y + 1] : y0 + 1, tall = y1 - y0;
     if (y0 !== last0 || y1 !== last1) {
@@ -64,16 +65,16 @@ function paintMany(out, w, h, table, W, cols, rows, view, states, colours, step)
         const c = cols[x];
         counts[x] = table[lower + c + 1] - table[upper + c + 1] - table[lower + c] + table[upper + c];
       }
-      last0 = y0; last1 = y1;
+      if (tall !== lastTall) for (let x = 0; x < w; x++) cells[x] = (wideX ? tall * (cols[x + 1] - cols[x]) : tall) << 1;
+      last0 = y0; last1 = y1; lastTall = tall;
     }
     for (let x = 0; x < w; x++, k++) {
       const n = counts[x];
       if (n === 0 && !everywhere) { out[k] = blank; continue; }
-      const cells = (wideX ? tall * (cols[x + 1] - cols[x]) : tall) << 1 | phase[x + y];
-      const slot = (n ^ n >>> 9 ^ n >>> 17 ^ cells << 3) & 4095;
-      if (knownCounts[slot] !== n || knownCells[slot] !== cells) {
-        known[slot] = colour(n & FIELD, n >>> 10 & FIELD, n >>> 20 & FIELD, cells >> 1, cells & 1);
-        knownCounts[slot] = n; knownCells[slot] = cells;
+      const of = cells[x] | phase[x + y], slot = (n ^ n >>> 9 ^ n >>> 17 ^ of << 3) & 4095;
+      if (knownCounts[slot] !== n || knownCells[slot] !== of) {
+        known[slot] = colour(n & FIELD, n >>> 10 & FIELD, n >>> 20 & FIELD, of >> 1, of & 1);
+        knownCounts[slot] = n; knownCells[slot] = of;
       }
       out[k] = known[slot];
     }
