@@ -28,7 +28,7 @@ def run_command(config: RunConfig, preset: str = "") -> str:
     base = PRESETS[preset].config if preset in PRESETS else RunConfig()
     if preset in PRESETS:
         words += ["--preset", preset]
-    for word in differences(config, base):
+    for word in differences(config, base) or ([] if preset in PRESETS else [f"model={config.model}"]):
         words += ["--set", word]
     return shlex.join(words)
 

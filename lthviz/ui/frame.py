@@ -30,8 +30,9 @@ STYLE = """<style>
 .st-key-menu { padding-right: 2.5rem; border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent); padding-bottom: .35rem; margin-bottom: .6rem; }
 .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .55rem; }
 .st-key-menu .wordmark { font-family: "Source Serif", Georgia, serif; font-weight: 600; font-size: 1.2rem; letter-spacing: .01em; }
-.lead { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.5; max-width: 46rem; margin: 0; }
+.lead { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.5; max-width: 46rem; margin: .35rem 0 .4rem; }
 .said { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.45; max-width: 64rem; margin: .35rem 0 .6rem; }
+.said code { font-size: .82em; padding: .05em .3em; }
 .quiet { opacity: .66; font-size: .9rem; }
 .stMainBlockContainer h1 { padding: .4rem 0 .1rem; letter-spacing: -.01em; }
 .stMainBlockContainer h2 { padding: 1.4rem 0 .2rem; }
@@ -45,7 +46,9 @@ STYLE = """<style>
   .stMainBlockContainer { padding: .8rem 1rem 3rem; }
   .stMainBlockContainer h1 { font-size: 1.6rem; }
   .lead, .said { font-size: 1.08rem; }
-  .st-key-menu .place { display: none; }
+  .st-key-menu .place, .st-key-menu [data-testid="stIconMaterial"] { display: none; }
+  .st-key-menu { gap: .1rem; padding-right: 2rem; }
+  .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .4rem; }
 }
 </style>"""
 

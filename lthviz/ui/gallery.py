@@ -60,7 +60,7 @@ def mask_strip(run: Run) -> str:
                        f"{100 * masks.density(layer.name):.1f} percent kept'><figcaption>{html.escape(said)}<br>"
                        f"<span class='quiet'>{100 * masks.density(layer.name):.1f} % kept</span></figcaption></figure>")
     return (f"<div class='strip'>{''.join(figures)}</div><div class='quiet'>The mask of {html.escape(layer.short)}, "
-            f"{layer.matrix[0]:,} output channels by {layer.matrix[1]:,} weights: a dark cell is a weight that is kept.</div>")
+            f"{layer.matrix[0]:,} output channels by {layer.matrix[1]:,} weights each: a cell is drawn where a weight is kept.</div>")
 
 
 def findings(run: Run) -> str:

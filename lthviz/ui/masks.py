@@ -84,7 +84,7 @@ def _pick(run: Run, rounds: Sequence[int], now: Round, label: str, against: Addr
     choice = "none" if against is None else "round" if against.round == now.index else "previous"
     options = [x for x in AGAINST if (x != "round" or label != UNSTRUCTURED) and (x != "previous" or now.index - 1 in rounds)]
     which, other = pickers.showing("pick-ticket", label), pickers.showing("pick-against", choice)
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="large", key="masks-pick"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="masks-pick"):
         pickers.pick_round(rounds, now.index)
         st.segmented_control("Ticket", list(now.tickets), key=which, required=True,
                              format_func=lambda x: "Dense" if now.index == 0 else stages.short(run.config, x),

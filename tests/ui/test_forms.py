@@ -1,0 +1,29 @@
+"""The form covers the settings, all of them, and says what they say."""
+
+import dataclasses
+
+import pytest
+
+from lthviz.config import STRUCTURES, RunConfig, limits
+from lthviz.ui import forms
+
+
+def test_every_setting_is_in_the_form_once():
+    grouped = [name for names in forms.GROUPS.values() for name in names]
+    assert sorted([*grouped, "structures", "in_loop"]) == sorted(f.name for f in dataclasses.fields(RunConfig))
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(RunConfig), ids=lambda f: f.name)
+def test_a_tooltip_says_help_limits_choices_source_and_flag(field):
+    said, meta = forms.tooltip(field), field.metadata
+    assert meta["help"][1:] in said and meta["source"] in said and f"--set {field.name}=" in said
+    if meta["choices"]:
+        assert all(key in said and what in said for key, what in meta["choices"].items())
+    elif meta["low"] is not None:
+        assert limits(field) in said
+
+
+def test_a_structures_knob_is_no_flag_of_its_own():
+    for cls in STRUCTURES.values():
+        for field in dataclasses.fields(cls):
+            assert "--set" not in forms.tooltip(field, flag=False)
