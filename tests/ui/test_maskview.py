@@ -378,11 +378,12 @@ def test_a_view_that_is_gone_hears_nothing(show):
     held = page.locator(".mv").element_handle()
     page.get_by_text("Hide").click()
     expect(page.locator(".mv")).to_have_count(0)
-    before = held.evaluate("e => e.dataset.draws")
+    state = "e => [e.dataset.draws, e.querySelector('.modes [aria-pressed=true]').textContent]"
+    before = held.evaluate(state)
     page.keyboard.press("d")
     page.set_viewport_size({"width": 900, "height": 700})
     page.wait_for_timeout(300)
-    assert held.evaluate("e => e.dataset.draws") == before
+    assert held.evaluate(state) == before and before[1] == "Difference"
 
 
 def test_the_view_is_reported_where_the_page_asks_for_it(show):
