@@ -45,10 +45,12 @@ function listen(view) {
   }, { passive: false });
   on(view.marks, "keydown", e => { if (key(view, e)) { e.preventDefault(); e.stopPropagation(); } });
   on(document, "keydown", e => {                          // D works wherever nothing is being typed
-    const target = e.composedPath()[0], typing = target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
-    if (!typing && !e.ctrlKey && !e.metaKey && !e.altKey && e.key.toLowerCase() === "d") view.difference();
+    if (!typing(e.composedPath()[0]) && !e.ctrlKey && !e.metaKey && !e.altKey && e.key.toLowerCase() === "d") view.difference();
   });
 }
+
+const typing = target => target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(target.tagName)
+  || target.tagName === "INPUT" && !/^(checkbox|radio|range|button)$/.test(target.type);
 
 const apart = (a, b) => Math.max(1, Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY));
 
