@@ -65,9 +65,11 @@ def test_events_come_in_order(trainer):
     assert done.val_acc == trainer.validation_accuracy(model)
 
 
-def test_an_update_is_sgd_with_momentum_and_weight_decay_on_everything(trainer):
+@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
+def test_an_update_is_sgd_with_momentum_and_weight_decay_on_everything(config, images, memory_format):
     """Against the update written out, v ← μv + (g + λw), w ← w − ηv, on every parameter."""
-    config = trainer.config
+    config = config.replace(memory_format=memory_format)
+    trainer = Trainer(config, images)
     ours, _ = fresh(config, trainer.images, masked=False)
     plain = models.build(config, trainer.images.shape, 10).train()
     velocity = {n: torch.zeros_like(p) for n, p in plain.named_parameters()}

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 
 class ConvNet(nn.Module):
-    """A stem of 32 channels, three 3×3 convolutions of 128 (the first and the last halve the map), average, linear."""
+    """A stem of 32 channels, three 3×3 convolutions of 128 (the first two halve the map), average, linear."""
 
     def __init__(self, channels: int, classes: int) -> None:
         super().__init__()
@@ -14,7 +14,7 @@ class ConvNet(nn.Module):
         self.bn1 = nn.BatchNorm2d(32)
         self.relu = nn.ReLU(inplace=True)
         modules: list[nn.Module] = []
-        for inputs, stride in ((32, 2), (128, 1), (128, 2)):
+        for inputs, stride in ((32, 2), (128, 2), (128, 1)):
             modules += [nn.Conv2d(inputs, 128, 3, stride, 1, bias=False), nn.BatchNorm2d(128), nn.ReLU(inplace=True)]
         self.features = nn.Sequential(*modules)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
