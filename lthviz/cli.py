@@ -53,6 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as every other error here."""
+
+    def error(self, message: str) -> None:
+        print(f"lthviz: {message}; see `{self.prog} --help`", file=sys.stderr)
+        raise SystemExit(2)
+
+
 # run, resume -----------------------------------------------------------------------------------------------------------
 
 
@@ -198,17 +206,20 @@ def refill(args: argparse.Namespace) -> int:
 
 
 def regroup(args: argparse.Namespace) -> int:
-    from lthviz.core import structures
+    from lthviz.core import regroup as core_regroup
+    from lthviz.core.partition import partition_all
     from lthviz.exchange import maskfile
 
     settings = _structure_from(args, Regroup)
     masks = maskfile.read(args.masks)
     begun = time.perf_counter()
-    made = structures.apply(settings, masks, seed=args.seed)
-    return _structured(args, settings, masks, made, time.perf_counter() - begun)
+    partitions = partition_all(masks, settings, args.seed)
+    made = core_regroup.regroup(masks, settings, seed=args.seed, partitions=partitions)
+    return _structured(args, settings, masks, made, time.perf_counter() - begun, {k: p.seconds for k, p in partitions.items()})
 
 
-def _structured(args: argparse.Namespace, settings: Any, before: Any, made: Any, seconds: float) -> int:
+def _structured(args: argparse.Namespace, settings: Any, before: Any, made: Any, seconds: float,
+                layer_seconds: Mapping[str, float] | None = None) -> int:
     from lthviz.core.stats import coverage
     from lthviz.exchange import maskfile
 
@@ -217,8 +228,11 @@ def _structured(args: argparse.Namespace, settings: Any, before: Any, made: Any,
     for name in before:
         blocks, kept = made.blocks.get(name), made.masks.nnz(name)
         inside = blocks.area / kept if blocks and kept else 0.0
+        notes = dict(made.notes.get(name, {}))
+        if "kept" in notes:   # Refill's note counts channels; here "kept" counts weights
+            notes["kept_channels"] = notes.pop("kept")
         layers[name] = {"kept": kept, "size": before.size(name), "before": before.nnz(name), "blocks": len(blocks) if blocks else 0,
-                        "coverage": inside, **made.notes.get(name, {})}
+                        "coverage": inside, **({"seconds": round(layer_seconds[name], 4)} if layer_seconds else {}), **notes}
         table.add_row(name, "×".join(map(str, before.shape(name))), f"{100 * before.density(name):.1f} %",
                       f"{100 * made.masks.density(name):.1f} %", str(layers[name]["blocks"]), f"{100 * inside:.0f} %")
     share_layers, share_weights = coverage(made.masks, made.blocks)
@@ -255,7 +269,7 @@ def _settings_help() -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="lthviz", description="A laboratory for structurally sparse lottery tickets.")
+    parser = _Parser(prog="lthviz", description="A laboratory for structurally sparse lottery tickets.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def command(act: Callable, help: str, *, runs: bool = True, **more: Any) -> argparse.ArgumentParser:

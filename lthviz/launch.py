@@ -39,7 +39,7 @@ class Busy(UsageError):
     """Somebody else is driving this run."""
 
 
-class Cancelled(Exception):  # noqa: N818 - a request, not a fault
+class Cancelled(Exception):
     """The run was asked to end; its finished rounds stay."""
 
 
@@ -92,8 +92,9 @@ def wake(store: Store) -> None:
     package = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     with open(store.root / "worker.log", "ab") as out:
-        subprocess.Popen([sys.executable, "-m", "lthviz", "work", "--runs", str(store.root)], stdin=subprocess.DEVNULL,
-                         stdout=out, stderr=out, start_new_session=True, env={**os.environ, "PYTHONPATH": path})
+        worker = subprocess.Popen([sys.executable, "-m", "lthviz", "work", "--runs", str(store.root)], stdin=subprocess.DEVNULL,
+                                  stdout=out, stderr=out, start_new_session=True, env={**os.environ, "PYTHONPATH": path})
+    threading.Thread(target=worker.wait, daemon=True).start()   # leaves no zombie behind
 
 
 # Working ---------------------------------------------------------------------------------------------------------------

@@ -232,7 +232,7 @@ class Store(Folders):
     def set_state(self, run_id: str, state: str, message: str = "") -> None:
         if state not in log.STATES:
             raise UsageError(f"state {state!r} is not known; {did_you_mean(state, log.STATES)}")
-        files.append_line(self.own(run_id) / "events.jsonl", log.line("state", state=state, message=message))
+        files.append_line(self.own(run_id) / "events.jsonl", log.line("state", state=state, message=message, pid=os.getpid()))
 
     def beat(self, run_id: str, *, done: int, total: int, eta_s: float | None, loss: float | None = None) -> None:
         """A sign of life: batches done of all, seconds left, the newest loss."""

@@ -1,0 +1,156 @@
+"""Runs in real worker processes: attached to, paused, stepped, cancelled, killed and resumed."""
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from lthviz import launch
+from lthviz.config import Refill
+from lthviz.errors import UsageError
+from lthviz.records import Stage
+from lthviz.store import Store
+from tests.small import SMALL
+
+FEW = SMALL.replace(rounds=1, structures=(Refill(),))
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = Store(tmp_path / "runs")
+    yield made
+    for run_id in made.runs():   # no worker outlives its test
+        if made.held(run_id):
+            made.request(run_id, "cancel")
+    wait(lambda: not any(made.held(r) for r in made.runs()), "the workers to end")
+
+
+def wait(condition, what, seconds=90):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    pytest.fail(f"waited {seconds} s for {what}")
+
+
+def wait_for(store, run_id, *states):
+    def reached():
+        state = store.status(run_id).state
+        assert state in (*states, "queued", "running", "paused"), store.status(run_id)
+        return state in states
+    wait(reached, f"{run_id} to be {states}")
+
+
+def stages(store, run_id):
+    return [(e["round"], e["kind"], e["structure"]) for e in store.events(run_id)[0] if e["event"] == "stage"]
+
+
+def equal_runs(a: Store, b: Store, run_id: str) -> None:
+    """Masks, accuracies, curves and weights of every round, bit for bit."""
+    assert a.run(run_id).rounds == b.run(run_id).rounds
+    for i in a.run(run_id).rounds:
+        x, y = a.round(run_id, i), b.round(run_id, i)
+        assert list(x.tickets) == list(y.tickets) and x.complete and y.complete
+        for label in x.tickets:
+            p, q = x.ticket(label), y.ticket(label)
+            assert p.masks == q.masks and (p.test_acc, p.val_acc) == (q.test_acc, q.val_acc)
+            np.testing.assert_array_equal(p.curve.train_loss, q.curve.train_loss)
+            for name in p.weights:
+                np.testing.assert_array_equal(p.weights[name], q.weights[name], err_msg=f"{i} {label} {name}")
+
+
+def test_killed_at_random_moments_and_resumed_equals_uninterrupted(store, tmp_path):
+    undisturbed = Store(tmp_path / "undisturbed")
+    run_id = undisturbed.begin(SMALL)
+    launch.drive(undisturbed, run_id)
+
+    rng = np.random.default_rng(int.from_bytes(os.urandom(4), "little"))
+    launch.start(store, SMALL)
+    kills = 0
+    while store.status(run_id).state != "finished":
+        wait(lambda: store.held(run_id) or store.status(run_id).state == "finished", "the worker to take the run")
+        if kills < 4 and store.held(run_id):
+            seen = len(stages(store, run_id))
+            wait(lambda: len(stages(store, run_id)) > seen or not store.held(run_id), "a stage")  # noqa: B023
+            time.sleep(rng.uniform(0, 0.15))
+            pid = [e["pid"] for e in store.events(run_id)[0] if e.get("state") == "running"][-1]
+            if store.held(run_id):
+                os.kill(pid, signal.SIGKILL)
+                kills += 1
+                wait(lambda: not store.held(run_id), "the lock to be freed")
+                if store.status(run_id).state != "finished":
+                    assert store.status(run_id).state == "interrupted"
+                    launch.resume(store, run_id)
+        time.sleep(0.02)
+    assert kills >= 2
+    equal_runs(store, undisturbed, run_id)
+
+
+def test_a_second_start_attaches(store):
+    run_id = launch.start(store, FEW)
+    assert launch.start(store, FEW) == run_id
+    wait_for(store, run_id, "finished")
+    events = store.events(run_id)[0]
+    assert sum(e.get("state") == "running" for e in events) == 1
+    before = len(events)
+    assert launch.start(store, FEW) == run_id
+    assert store.status(run_id).state == "finished" and len(store.events(run_id)[0]) == before
+
+
+def test_step_pause_play_and_cancel(store):
+    run_id = launch.start(store, FEW, paused=True)
+    wait_for(store, run_id, "paused")
+    assert stages(store, run_id) == []
+    for n in (1, 2, 3):
+        launch.request(store, run_id, "step")
+        wait(lambda: len(stages(store, run_id)) == n and store.status(run_id).state == "paused", f"stage {n}")  # noqa: B023
+    assert stages(store, run_id) == [(0, "train", "unstructured"), (1, "prune", "unstructured"), (1, "refill", "refill")]
+    launch.request(store, run_id, "play")
+    wait_for(store, run_id, "finished")
+
+    other = launch.start(store, FEW.replace(seed=1, epochs=200))
+    wait(lambda: store.status(other).done > 0, "the first steps")
+    launch.request(store, other, "cancel")
+    wait(lambda: store.status(other).state == "cancelled", "the cancel to be obeyed")
+    wait(lambda: not store.held(other), "the worker to let go")
+    with pytest.raises(UsageError, match="cancelled"):
+        launch.request(store, other, "pause")
+
+
+def test_queued_runs_go_one_after_the_other(store):
+    ids = [launch.start(store, FEW.replace(seed=s)) for s in (1, 2)]
+    for run_id in ids:
+        wait_for(store, run_id, "finished")
+    spans = [(min(t), max(t)) for t in ([e["time"] for e in store.events(r)[0] if e["event"] != "state" or e["state"] != "queued"] for r in ids)]
+    assert spans[0][1] <= spans[1][0], "the second began after the first had ended"
+
+
+def test_a_failure_is_the_runs_state_in_one_line(store, tmp_path):
+    run_id = launch.start(store, FEW.replace(data="folder", data_dir=str(tmp_path / "nowhere")))
+    wait_for(store, run_id, "failed")
+    message = store.status(run_id).message
+    assert "nowhere" in message and "\n" not in message
+    wait(lambda: not store.held(run_id), "the worker to let go")
+
+
+def test_ctrl_c_leaves_an_interrupted_run_that_goes_on(store):
+    run_id = store.begin(FEW)
+
+    def stop(event):
+        if isinstance(event, Stage) and event.kind == "refill":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt):
+        launch.drive(store, run_id, stop)
+    assert store.status(run_id).state == "interrupted" and not store.held(run_id)
+    launch.drive(store, run_id)
+    assert store.status(run_id).state == "finished"
+
+
+def test_two_drivers_never_share_a_run(store):
+    run_id = store.begin(FEW)
+    with store.lock(run_id), pytest.raises(launch.Busy, match=run_id):
+        launch.drive(store, run_id)
