@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lthviz.errors import ConfigError
+from lthviz.nn.modes import evaluating
 from lthviz.records import Layer
 
 SCORES = ("l1", "l2", "saliency")
@@ -41,23 +42,26 @@ def channel_scores(model: nn.Module, layers: Sequence[Layer], score: str, images
             return None
         return keep
 
-    modes = {module: module.training for module in model.modules()}
     handles = [model.get_submodule(layer.short).register_forward_hook(hook(layer.name)) for layer in layers]
     try:
-        model.eval()
-        for x, y in zip(images.split(batch), labels.split(batch), strict=True):
-            if score != "saliency":
-                with torch.no_grad():
-                    model(x)
-                continue
-            with torch.enable_grad():
-                loss = F.cross_entropy(model(x.detach().requires_grad_()), y, reduction="sum") / len(images)
-                for name, gradient in zip(maps, torch.autograd.grad(loss, list(maps.values())), strict=True):
-                    totals[name] += (maps[name] * gradient).detach().abs().sum(dim=(0, 2, 3), dtype=torch.float64)
-            maps.clear()
+        with evaluating(model):
+            for x, y in zip(images.split(batch), labels.split(batch), strict=True):
+                if score == "saliency":
+                    _add_saliency(totals, maps, model, x, y, len(images))
+                else:
+                    with torch.no_grad():
+                        model(x)
     finally:
         for handle in handles:
             handle.remove()
-        for module, mode in modes.items():
-            module.training = mode
     return {name: (t.sqrt() if score == "l2" else t).cpu().numpy() for name, t in totals.items()}
+
+
+@torch.enable_grad()
+def _add_saliency(totals: dict[str, torch.Tensor], maps: dict[str, torch.Tensor], model: nn.Module, x: torch.Tensor,
+                  y: torch.Tensor, images: int) -> None:
+    """One batch's Σ|F·∂L/∂F|. The input asks for gradients, so that a frozen network has them too."""
+    loss = F.cross_entropy(model(x.detach().requires_grad_()), y, reduction="sum") / images
+    for name, gradient in zip(maps, torch.autograd.grad(loss, list(maps.values())), strict=True):
+        totals[name] += (maps[name] * gradient).detach().abs().sum(dim=(0, 2, 3), dtype=torch.float64)
+    maps.clear()

@@ -12,6 +12,7 @@ import torch
 from torch import fx, nn
 from torch.nn import functional as F
 
+from lthviz.nn.modes import evaluating
 from lthviz.records import Layer
 
 log = logging.getLogger(__name__)
@@ -58,16 +59,13 @@ def _output_maps(model: nn.Module, image_shape: tuple[int, int, int]) -> dict[st
 
     handles = [module.register_forward_hook(hook(name)) for name, module in model.named_modules()
                if isinstance(module, nn.Conv2d) and name != STEM]
-    modes = {module: module.training for module in model.modules()}
+    like = next(model.parameters())
     try:
-        like = next(model.parameters())
-        with torch.no_grad():
-            model.eval()(torch.zeros((1, *image_shape), dtype=like.dtype, device=like.device))
+        with evaluating(model), torch.no_grad():
+            model(torch.zeros((1, *image_shape), dtype=like.dtype, device=like.device))
     finally:
         for handle in handles:
             handle.remove()
-        for module, mode in modes.items():
-            module.training = mode
     return maps
 
 

@@ -23,6 +23,7 @@ from lthviz.nn import device, state
 from lthviz.nn.batches import Batches
 from lthviz.nn.data import Images
 from lthviz.nn.masking import Masked
+from lthviz.nn.modes import evaluating
 from lthviz.nn.schedule import learning_rate
 from lthviz.nn.state import State, get_state, set_state
 from lthviz.records import Layer
@@ -86,16 +87,12 @@ class Trainer:
         """Percent of the uint8 images x (N, c, h, w) that get their label, in the run's precision; nan without images."""
         if not len(x):
             return math.nan
-        modes = {module: module.training for module in model.modules()}
-        model.eval()
         size = max(1, (1 << 19) // (x.shape[2] * x.shape[3]))
         right = torch.zeros((), dtype=torch.int64, device=x.device)
-        with self.precision():
+        with evaluating(model), self.precision():
             for xs, ys in zip(x.split(size), y.split(size), strict=True):
                 xs = self.images.normalise(xs).contiguous(memory_format=device.memory_format(self.config))
                 right += (model(xs).argmax(1) == ys).sum()
-        for module, mode in modes.items():
-            module.training = mode
         return 100 * right.item() / len(x)
 
     def test_accuracy(self, model: nn.Module) -> float:
@@ -157,7 +154,7 @@ class Training:
                 out = model(x)
             loss = F.cross_entropy(out.float(), y)
             if on_cpu:   # on a GPU this would wait for the device; there the epoch's sum is looked at
-                self._check(loss.item(), epoch, lr)
+                self._check(loss.item(), f"epoch {epoch + 1}, step {self.step + 1}", lr)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
@@ -172,7 +169,7 @@ class Training:
             seconds += time.perf_counter() - began
             yield BatchDone(self.step, loss)
             began = time.perf_counter()
-        self._check(loss_sum.item(), epoch, lr)
+        self._check(loss_sum.item(), f"epoch {epoch + 1}", lr)
         for name, p in model.named_parameters():
             if not torch.isfinite(p).all():
                 raise Diverged(f"{name} is not finite after epoch {epoch + 1} (lr {lr:g}); lower lr or lengthen the warm-up")
@@ -188,7 +185,7 @@ class Training:
         if self.step == self.remember_at and self.remembered is None:
             self.remembered = get_state(self.model)
 
-    def _check(self, loss: float, epoch: int, lr: float) -> None:
+    @staticmethod
+    def _check(loss: float, where: str, lr: float) -> None:
         if not math.isfinite(loss):
-            raise Diverged(f"the loss is {loss} in epoch {epoch + 1}, step {self.step + 1} (lr {lr:g}); "
-                           "lower lr or lengthen the warm-up")
+            raise Diverged(f"the loss is {loss} in {where} (lr {lr:g}); lower lr or lengthen the warm-up")
