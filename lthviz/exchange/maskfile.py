@@ -112,13 +112,14 @@ _NO_ARRAY = np.empty((), object)
 
 
 def _read_npz(path: Path) -> Arrays:
-    with np.load(path, allow_pickle=False) as f:
-        if not isinstance(f, np.lib.npyio.NpzFile):
+    with open(path, "rb") as f:  # numpy leaves a file that it opened and cannot read open
+        found = np.load(f, allow_pickle=False)
+        if isinstance(found, np.ndarray):
             raise MaskError(f"{path} holds one array without a name; save it with numpy.savez(path, **{{name: mask}})")
         out = {}
-        for name in f.files:
+        for name in found.files:
             try:
-                out[name] = f[name]
+                out[name] = found[name]
             except ValueError:  # pickled objects
                 out[name] = _NO_ARRAY
         return out

@@ -211,7 +211,7 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(".*.tmp"):
         pid, _, rest = path.name.split(".")[-3].partition("-")
         mine = pid == str(os.getpid()) and f"{pid}-{rest}" != _PROCESS  # an earlier process with this number
-        with contextlib.suppress(FileNotFoundError), failing(path):
+        with failing(path), contextlib.suppress(FileNotFoundError):
             if mine or _is_gone(pid) or time.time() - path.stat().st_mtime > STALE_S:
                 path.unlink()
 

@@ -113,9 +113,13 @@ def _narrow(array: np.ndarray) -> np.ndarray:
 # Reading ---------------------------------------------------------------------------------------------------------------
 
 
-def read_round(path: Path, kind: str, run: Path) -> Round:
-    """The round in a round file or a checkpoint; masks and blocks are read, weights when asked for."""
+def read_round(path: Path, kind: str, index: int, run: Path) -> Round:
+    """The round in a round file or a checkpoint; masks and blocks are read, weights when asked for.
+
+    FileNotFoundError when the file holds another round.
+    """
     with hdf5.opened(path, kind) as f:
+        _check_index(f, path, index)
         return _read_round(f, path, run)
 
 
@@ -163,18 +167,23 @@ def read_layer(path: Path, kind: str, index: int, structure: str, part: str, lay
 
 
 def read_ticket(path: Path, kind: str, index: int, structure: str, run: Path) -> Ticket:
-    """One ticket, its weights when asked for. Raises as `read_layer` does."""
+    """One ticket, its weights when asked for. Raises what `read_layer` raises."""
     with hdf5.opened(path, kind) as f:
         return _read_ticket(_find_ticket(f, path, index, structure), structure, path, run, index, lazy=True)
 
 
-def _find_ticket(f: h5py.File, path: Path, index: int, structure: str) -> h5py.Group:
+def _check_index(f: h5py.File, path: Path, index: int) -> None:
     with reading(path, "/round"):
         found = int(f["round"].attrs["index"])
-        tickets = f["round/tickets"]
-        labels = [hdf5.name(k) for k in tickets]
     if found != index:
         raise FileNotFoundError(path)
+
+
+def _find_ticket(f: h5py.File, path: Path, index: int, structure: str) -> h5py.Group:
+    _check_index(f, path, index)
+    with reading(path, "/round/tickets"):
+        tickets = f["round/tickets"]
+        labels = [hdf5.name(k) for k in tickets]
     if structure not in labels:
         raise AddressError(f"round {index} has no ticket {structure!r}; {did_you_mean(structure, labels)}")
     with reading(path, f"{tickets.name}/{structure}"):

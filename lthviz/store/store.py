@@ -95,12 +95,8 @@ class Store(Folders):
         """A round, finished or as far as its newest checkpoint; weights are read when asked for."""
         path = self.path(run_id)
         for file, kind in rounds.places(path, index):
-            try:
-                found = rounds.read_round(file, kind, path)
-            except FileNotFoundError:
-                continue
-            if found.index == index:
-                return found
+            with contextlib.suppress(FileNotFoundError):
+                return rounds.read_round(file, kind, index, path)
         raise self._no_round(run_id, index)
 
     def _no_round(self, run_id: str, index: int) -> AddressError:
@@ -223,7 +219,7 @@ class Store(Folders):
         file = checkpoint_path(path)
         try:
             index, complete = rounds.checkpoint_round(file)
-            lost = rounds.read_round(file, CHECKPOINT, path) if complete and not round_path(path, index).exists() else None
+            lost = rounds.read_round(file, CHECKPOINT, index, path) if complete and not round_path(path, index).exists() else None
         except (FileNotFoundError, DamagedError, VersionError):  # `checkpoint` says what is wrong with it
             return
         if lost is not None:
@@ -274,7 +270,7 @@ class Store(Folders):
         if self.is_example(run_id) or not file.exists():
             return False
         try:
-            with FileLock(file, blocking=False):
+            with FileLock(file, timeout=0):
                 return False
         except Timeout:
             return True

@@ -138,13 +138,13 @@ def one(tmp_path):
 def _through(folder, tickets):
     path = folder / "round.h5"
     path.write_bytes(rounds.round_image("run", Round(5, tickets, 1, True), []))
-    return rounds.read_round(path, rounds.ROUND, folder)
+    return rounds.read_round(path, rounds.ROUND, 5, folder)
 
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=4, max_side=9)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12).filter(lambda s: s != "."),
                        hnp.arrays(bool, SHAPES), min_size=1, max_size=4))
 def test_any_masks_come_back(tmp_path_factory, arrays):
@@ -163,7 +163,7 @@ def any_blocks(draw):
     return Blocks((c, n), tuple(r for r, _ in parts), tuple(k for _, k in parts))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.sampled_from(["a", "b/c", "d%2F"]), any_blocks(), max_size=3))
 def test_any_blocks_come_back(tmp_path_factory, blocks):
     ticket = Ticket("s", 5, Masks.of({"a": np.ones((1, 1), bool)}), blocks)
