@@ -2,13 +2,13 @@
 // are joined into one module (maskview.py), whose default export Streamlit calls anew on every change of data or theme.
 const MODES = { before: ["Before", "The mask before"], after: ["After", "The mask after"], pair: ["Both", "Before and after, side by side"],
   diff: ["Difference", "What was kept, added and removed (D)"] };
-const ORDERS = { original: ["Original", "As the network stores it (G)"], grouped: ["Grouped", "Rows of a block together, in each band the block's columns first (G)"] };
+const ORDERS = { original: ["Original", "As the network stores it (G)"],
+  grouped: ["Grouped", "Rows of a block together, in each band the block's columns first (G)"] };
 const PANELS = { before: ["before"], after: ["after"], diff: ["diff"], pair: ["left", "right"] };
 // What each code (never, added, removed, kept) is drawn as in a panel: 0 paper, 1 kept, 2 added, 3 removed.
 const STATES = { before: [0, 0, 1, 1], after: [0, 1, 0, 1], diff: [0, 2, 3, 1], left: [0, 0, 3, 1], right: [0, 2, 0, 1] };
 const NAMES = { before: "before", after: "after", diff: "before → after", left: "before", right: "after" };
-const LABEL = 20, GAP = 20, NARROW = 640, FIT_LARGEST = 24, LARGEST = 28;             // css pixels; the last two: of a cell
-const HAIR = 7;                                                                       // device pixels of a cell from which on a hair parts it from the next
+const ECHO_MS = 5000;                  // longest that a report takes to come back
 const mounted = new WeakMap();
 
 export default function ({ data, parentElement, setStateValue }) {
@@ -31,7 +31,7 @@ class MaskView {
     this.listening = new AbortController();
     buttons(this);
     listen(this);
-    this.resized = new ResizeObserver(() => { if (this.shape && this.shape.css !== this.css()) this.draw(); });   // at once: no stretched frame
+    this.resized = new ResizeObserver(() => { if (this.shape && this.shape.css !== cssSize(this)) this.draw(); });   // at once: no stretched frame
     this.resized.observe(this.stage);
   }
 
@@ -57,11 +57,24 @@ class MaskView {
     const { layer } = this, which = `${head.layer} ${layer.R} ${layer.C}`;
     if (k.which !== which)
       Object.assign(k, { which, t: 0, cx: layer.C / 2, cy: layer.R / 2, only: null, cursor: null, picked: head.picked });
-    if (k.asked !== head.mode) k.mode = k.asked = head.mode;            // Python asks anew; else the reader's choice stays
-    if (k.askedOrder !== head.order) k.order = k.askedOrder = head.order;
+    this.heed(head);
     this.stage.style.height = `${head.height}px`;
     this.title.textContent = head.title;
     this.marks.setAttribute("aria-label", head.spoken);
+  }
+
+  // Python asks for a view anew, or the reader's choice stays. What comes back of our own reports is old news: meanwhile the reader
+  // may have gone on.
+  heed({ mode, order }) {
+    const k = this.kept, now = performance.now();
+    k.reported = (k.reported ?? []).filter(r => now - r.at < ECHO_MS);
+    const echo = k.reported.findIndex(r => r.mode === mode && r.order === order);
+    if (echo >= 0) k.reported.splice(0, echo + 1);
+    else {
+      if (k.asked !== mode) k.mode = mode;
+      if (k.askedOrder !== order) k.order = order;
+    }
+    Object.assign(k, { asked: mode, askedOrder: order });
   }
 
   get mode() { return this.layer.paired ? this.kept.mode : "after"; }
@@ -83,36 +96,6 @@ class MaskView {
     this.ink = inks({ ...this.colours, gap: known ? page : "#ffffff" });
   }
 
-  // Geometry, in device pixels ------------------------------------------------------------------------------------------
-
-  css() { return `${this.stage.clientWidth}×${this.stage.clientHeight}×${window.devicePixelRatio}`; }
-
-  panels() {
-    const { clientWidth, clientHeight } = this.stage, ratio = window.devicePixelRatio || 1, { R, C } = this.layer, k = this.kept;
-    const width = Math.round(clientWidth * ratio), height = Math.round(clientHeight * ratio), label = Math.round(LABEL * ratio), gap = Math.round(GAP * ratio);
-    const names = PANELS[this.mode], two = names.length > 1, across = two && clientWidth >= NARROW;
-    const w = across ? Math.floor((width - gap) / 2) : width, h = two && !across ? Math.floor((height - 2 * label - gap / 2) / 2) : height - label;
-    const axis = (room, cells, centre) => {
-      const fit = Math.min(room / cells, FIT_LARGEST * ratio), cell = fit ** (1 - k.t) * Math.max(fit, LARGEST * ratio) ** k.t;
-      const size = Math.max(1, Math.min(room, Math.round(cells * cell))), per = k.t === 0 ? cells / size : 1 / cell, seen = Math.min(cells, size * per);
-      return { size, per, seen, start: Math.max(0, Math.min(cells - seen, centre - seen / 2)) };
-    };
-    const x = axis(w, C, k.cx), y = axis(h, R, k.cy), down = label + h + Math.round(gap / 2);
-    const panels = names.map((name, i) => ({ name, w: x.size, h: y.size, x: across ? i * (w + gap) : 0, y: label + (across ? 0 : i * down) }));
-    return { panels, width, height, ratio, label, css: this.css(), x0: x.start, y0: y.start, perX: x.per, perY: y.per, seenX: x.seen, seenY: y.seen,
-      hair: x.per * HAIR < 1 && y.per * HAIR < 1 };
-  }
-
-  // The weights under a pointer: places i…i1 and j…j1 (excluded) of its pixel, and its panel; null beside the picture.
-  at(event) {
-    const box = this.marks.getBoundingClientRect(), g = this.shape, { R, C } = this.layer;
-    const px = Math.floor((event.clientX - box.left) * g.ratio), py = Math.floor((event.clientY - box.top) * g.ratio);
-    const panel = g.panels.find(p => px >= p.x && px < p.x + p.w && py >= p.y && py < p.y + p.h);
-    if (!panel) return null;
-    const cols = edges(panel.w, g.x0, g.perX, C), rows = edges(panel.h, g.y0, g.perY, R), x = px - panel.x, y = py - panel.y;
-    return { panel, i: rows[y], i1: g.perY > 1 ? rows[y + 1] : rows[y] + 1, j: cols[x], j1: g.perX > 1 ? cols[x + 1] : cols[x] + 1 };
-  }
-
   // Drawing -------------------------------------------------------------------------------------------------------------
 
   ask() {
@@ -122,7 +105,7 @@ class MaskView {
 
   draw() {
     if (!this.alive || !this.stage.clientWidth) return;
-    const began = performance.now(), g = this.shape = this.panels(), { R, C } = this.layer, { only } = this.kept;
+    const began = performance.now(), g = this.shape = shapeOf(this), { R, C } = this.layer, { only } = this.kept;
     for (const canvas of [this.cells, this.marks])
       if (canvas.width !== g.width || canvas.height !== g.height) Object.assign(canvas, { width: g.width, height: g.height });
     const ctx = this.cells.getContext("2d", { willReadFrequently: true });
@@ -186,7 +169,10 @@ class MaskView {
   switched() {
     controls(this);
     this.draw();
-    if (this.layer.head.reports) this.send("view", { layer: this.layer.head.layer, mode: this.kept.mode, order: this.kept.order });
+    const { mode, order } = this.kept;
+    if (!this.layer.head.reports) return;
+    this.kept.reported.push({ mode, order, at: performance.now() });
+    this.send("view", { layer: this.layer.head.layer, mode, order });
   }
 
   showOnly(code) {
@@ -201,7 +187,7 @@ class MaskView {
   zoomTo(t, about = null) {
     const k = this.kept, g = this.shape;
     k.t = t < 1e-6 ? 0 : Math.min(1, t);
-    const next = this.panels();
+    const next = shapeOf(this);
     if (about) this.panTo(g.x0 + about.x * g.perX + next.seenX / 2 - about.x * next.perX, g.y0 + about.y * g.perY + next.seenY / 2 - about.y * next.perY);
     else if (k.cursor) this.panTo(k.cursor.j + 0.5, k.cursor.i + 0.5);
     else this.panTo(k.cx, k.cy);
@@ -209,7 +195,7 @@ class MaskView {
 
   panTo(cx, cy) {
     Object.assign(this.kept, { cx, cy });
-    const g = this.panels();                                 // where the middle can really be
+    const g = shapeOf(this);                                 // where the middle can really be
     Object.assign(this.kept, { cx: g.x0 + g.seenX / 2, cy: g.y0 + g.seenY / 2 });
     this.hover = null;
     this.ask();

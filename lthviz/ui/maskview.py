@@ -49,7 +49,7 @@ HTML = """<div class="mv"><div class="bar"><span class="title"></span>
 <div class="read" aria-live="polite"></div><div class="legend" role="group" aria-label="Weights in each state"></div></div>"""
 
 
-PARTS = ("maskview_cells.js", "maskview_paint.js", "maskview_marks.js", "maskview_words.js", "maskview_controls.js",
+PARTS = ("maskview_cells.js", "maskview_shape.js", "maskview_paint.js", "maskview_marks.js", "maskview_words.js", "maskview_controls.js",
          "maskview_hands.js", "maskview.js")
 
 

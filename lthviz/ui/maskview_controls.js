@@ -22,7 +22,7 @@ function controls(view) {
   for (const [name, b] of view.modeButtons) b.setAttribute("aria-pressed", name === mode);
   for (const [order, b] of view.orderButtons) b.setAttribute("aria-pressed", order === kept.order);
   const other = mode === "before" ? REMOVED : ADDED;
-  const rows = both ? [["kept", KEPT, counts[KEPT]], ["added", ADDED, counts[ADDED]], ["removed", REMOVED, counts[REMOVED]], ["never", NEVER, counts[NEVER]]]
+  const rows = both ? Object.entries({ kept: KEPT, added: ADDED, removed: REMOVED, never: NEVER }).map(([name, code]) => [name, code, counts[code]])
     : [["kept", KEPT, counts[KEPT] + counts[other]], ["pruned", NEVER, R * C - counts[KEPT] - counts[other]]];
   view.legend.classList.toggle("alone", both && kept.only !== null);
   view.legend.replaceChildren(...rows.map(([name, code, n]) => {
@@ -30,7 +30,7 @@ function controls(view) {
     count.textContent = number(n);
     words.append(`${name} `, count, ` (${(100 * n / (R * C)).toFixed(1)} %)`);
     b.append(swatch(view, [0, 2, 3, 1][code]), words);
-    Object.assign(b, { type: "button", disabled: !both, title: both ? `Show only ${name === "never" ? "what was never there" : `what is ${name}`}; again: everything` : "" });
+    Object.assign(b, { type: "button", disabled: !both, title: both ? `Show ${name} alone; again: everything` : "" });
     Object.assign(b.dataset, { state: name, count: n });
     b.setAttribute("aria-pressed", both && kept.only === code);
     b.onclick = () => { view.showOnly(code); view.legend.querySelector(`[data-state="${name}"]`).focus(); };
@@ -42,7 +42,8 @@ function controls(view) {
 function swatch(view, state) {
   const canvas = document.createElement("canvas"), ratio = window.devicePixelRatio || 1, size = canvas.width = canvas.height = Math.round(14 * ratio);
   const image = new ImageData(size, size), lone = { codes: () => Uint8Array.of(1) };
-  paint(new Uint32Array(image.data.buffer), size, size, lone, 1, 1, { x0: 0, y0: 0, perX: 1 / size, perY: 1 / size, hair: false }, [0, state, 0, 0], view.ink, hatch(ratio));
+  const cell = { x0: 0, y0: 0, perX: 1 / size, perY: 1 / size, hair: false };
+  paint(new Uint32Array(image.data.buffer), size, size, lone, 1, 1, cell, [0, state, 0, 0], view.ink, hatch(ratio));
   canvas.getContext("2d").putImageData(image, 0, 0);
   return canvas;
 }

@@ -16,7 +16,7 @@ function listen(view) {
     grip(fingers.size > 1);
   });
   on(view.marks, "pointermove", e => {
-    if (!fingers.has(e.pointerId)) return view.point(view.at(e));
+    if (!fingers.has(e.pointerId)) return view.point(cellAt(view, e));
     fingers.set(e.pointerId, e);
     const [a, b] = [...fingers.values()];
     if (b) return view.zoomTo(drag.t + Math.log2(apart(a, b) / drag.apart) / 4);
@@ -29,7 +29,7 @@ function listen(view) {
   const lift = e => {
     if (!fingers.delete(e.pointerId)) return;
     view.marks.classList.remove("panning");
-    const cell = view.at(e);
+    const cell = cellAt(view, e);
     if (e.type === "pointerup" && !drag.moved && cell) view.pick(e.shiftKey ? "column" : e.altKey ? "row" : "auto", cell);
     grip(true);
   };
@@ -39,7 +39,7 @@ function listen(view) {
   on(view.marks, "wheel", e => {
     if (!e.ctrlKey && !e.metaKey) return advise(view);
     e.preventDefault();
-    const cell = view.at(e), box = view.marks.getBoundingClientRect(), { ratio } = view.shape;
+    const cell = cellAt(view, e), box = view.marks.getBoundingClientRect(), { ratio } = view.shape;
     view.zoomBy(-Math.max(-60, Math.min(60, e.deltaY)) / 800,
       cell && { x: (e.clientX - box.left) * ratio - cell.panel.x, y: (e.clientY - box.top) * ratio - cell.panel.y });
   }, { passive: false });

@@ -12,14 +12,6 @@ function inks(colours) {
   return { paper, gap: rgb(colours.gap), ink: [[paper, kept, added, removed], [paper, kept, added, mix(removed, paper, 0.45)]] };
 }
 
-// First cells of w pixels that see `visible` cells from `start` on; edges[w] ends the last. Below one cell a pixel, the cell at its middle.
-function edges(w, start, perPixel, size) {
-  const first = new Int32Array(w + 1);
-  const shift = perPixel < 1 ? 0.5 : 0, most = perPixel < 1 ? size - 1 : size;
-  for (let x = 0; x <= w; x++) first[x] = Math.max(0, Math.min(most, Math.floor(start + (x + shift) * perPixel + 1e-9)));
-  return first;
-}
-
 // Paints w × h pixels into `out` (Uint32Array, ABGR). order: codes() and sums() of maskview_cells.js; states[code]: what a code is
 // drawn as here (0: paper). step: pixels of a hatch line.
 function paint(out, w, h, order, R, C, view, states, colours, step) {

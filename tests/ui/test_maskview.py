@@ -30,6 +30,7 @@ def plant(shape, seed=0, groups=4):
 '''
 SCRIPT = PLANT + f'''
 import dataclasses
+import time
 
 import streamlit as st
 from lthviz.ui.maskview import mask_view
@@ -41,8 +42,11 @@ layer = dataclasses.replace(layer, groups=int(ask.get("groups", 1)))
 if st.toggle("Changed"):
     after = ~after
 if not st.toggle("Hide"):
-    picked = mask_view(after, None if "single" in ask else before, layer=layer, blocks=blocks, key="mask", mode=ask.get("mode", "diff"),
-                       order=ask.get("order", "original"), title="<img src=x onerror=window.broken=1> & co", height=420,
+    view = st.session_state.get("mask", {{}}).get("view") or {{}} if "views" in ask else {{}}
+    if view:
+        time.sleep(0.5)
+    picked = mask_view(after, None if "single" in ask else before, layer=layer, blocks=blocks, key="mask",
+                       mode=view.get("mode") or ask.get("mode", "diff"), order=view.get("order") or ask.get("order", "original"), title="<img src=x onerror=window.broken=1> & co", height=420,
                        on_view_change=(lambda: None) if "views" in ask else None)
     st.text(f"picked: {{picked!r}}")
     st.text(f"view: {{st.session_state.mask.get('view')}}")
@@ -392,6 +396,20 @@ def test_the_view_is_reported_where_the_page_asks_for_it(show):
     expect(page.get_by_text("view:")).to_contain_text("'mode': 'diff', 'order': 'original'")
     page.get_by_role("button", name="Grouped").click()
     expect(page.get_by_text("view:")).to_contain_text("'mode': 'diff', 'order': 'grouped'")
+
+
+def test_a_page_that_gives_the_view_back_late_does_not_turn_it_back(show):
+    """The script here takes half a second and hands the reported view in again as the mode to show."""
+    page = show("mode=after&views=1")
+    root = page.locator(".mv")
+    root.evaluate("""e => { window.seen = []; new MutationObserver(() => { if (seen.at(-1) !== e.dataset.mode) seen.push(e.dataset.mode); })
+        .observe(e, { attributes: true, attributeFilter: ["data-mode"] }); }""")
+    for name in ("Difference", "Both", "Before"):
+        page.get_by_role("button", name=name, exact=True).click()
+        page.wait_for_timeout(250)
+    expect(page.get_by_text("view:")).to_contain_text("'mode': 'before'")
+    page.wait_for_timeout(1000)
+    assert page.evaluate("seen") == ["diff", "pair", "before"]
 
 
 def test_words_for_those_who_do_not_see_it(show):

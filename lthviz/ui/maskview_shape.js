@@ -1,0 +1,39 @@
+// Where everything lies, in device pixels: one panel or two, which cells they show, and which weights are under a pointer.
+const LABEL = 20, GAP = 20, NARROW = 640;                 // css pixels; narrower than that, the two panels of "both" are stacked
+const FIT_LARGEST = 24, LARGEST = 28, HAIR = 7;           // of a cell: at most when all are shown, at most, and from where on a hair parts it from the next
+
+const cssSize = ({ stage }) => `${stage.clientWidth}×${stage.clientHeight}×${window.devicePixelRatio}`;
+
+// Zoom runs from the whole layer, stretched to its panel, to square cells; in between each axis grows by its own constant factor.
+function shapeOf(view) {
+  const { stage, layer: { R, C }, kept: { t, cx, cy } } = view, ratio = window.devicePixelRatio || 1, px = css => Math.round(css * ratio);
+  const width = px(stage.clientWidth), height = px(stage.clientHeight), label = px(LABEL), gap = px(GAP);
+  const names = PANELS[view.mode], two = names.length > 1, across = two && stage.clientWidth >= NARROW;
+  const w = across ? Math.floor((width - gap) / 2) : width, h = two && !across ? Math.floor((height - 2 * label - gap / 2) / 2) : height - label;
+  const axis = (room, cells, centre) => {
+    const fit = Math.min(room / cells, FIT_LARGEST * ratio), cell = fit ** (1 - t) * Math.max(fit, LARGEST * ratio) ** t;
+    const size = Math.max(1, Math.min(room, Math.round(cells * cell))), per = t === 0 ? cells / size : 1 / cell, seen = Math.min(cells, size * per);
+    return { size, per, seen, start: Math.max(0, Math.min(cells - seen, centre - seen / 2)) };
+  };
+  const x = axis(w, C, cx), y = axis(h, R, cy), down = label + h + Math.round(gap / 2);
+  const panels = names.map((name, i) => ({ name, w: x.size, h: y.size, x: across ? i * (w + gap) : 0, y: label + (across ? 0 : i * down) }));
+  return { panels, width, height, ratio, label, css: cssSize(view), x0: x.start, y0: y.start, perX: x.per, perY: y.per, seenX: x.seen, seenY: y.seen,
+    hair: x.per * HAIR < 1 && y.per * HAIR < 1 };
+}
+
+// First cell of each of w pixels, from `start` on; [w] ends the last. Below one cell a pixel, the cell at the pixel's middle.
+function edges(w, start, per, size) {
+  const first = new Int32Array(w + 1), shift = per < 1 ? 0.5 : 0, most = per < 1 ? size - 1 : size;
+  for (let x = 0; x <= w; x++) first[x] = Math.max(0, Math.min(most, Math.floor(start + (x + shift) * per + 1e-9)));
+  return first;
+}
+
+// The weights under a pointer: places i…i1 and j…j1 (excluded) of its pixel, and its panel; null beside the picture.
+function cellAt(view, event) {
+  const box = view.marks.getBoundingClientRect(), g = view.shape, { R, C } = view.layer;
+  const px = Math.floor((event.clientX - box.left) * g.ratio), py = Math.floor((event.clientY - box.top) * g.ratio);
+  const panel = g.panels.find(p => px >= p.x && px < p.x + p.w && py >= p.y && py < p.y + p.h);
+  if (!panel) return null;
+  const cols = edges(panel.w, g.x0, g.perX, C), rows = edges(panel.h, g.y0, g.perY, R), x = px - panel.x, y = py - panel.y;
+  return { panel, i: rows[y], i1: g.perY > 1 ? rows[y + 1] : rows[y] + 1, j: cols[x], j1: g.perX > 1 ? cols[x + 1] : cols[x] + 1 };
+}
