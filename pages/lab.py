@@ -3,7 +3,7 @@
 from lthviz.ui import cache, frame, lab, start, where
 
 frame.frame("Lab")
-where.arrive()
+where.arrive(where.LAB)
 with frame.answering():
     if where.text("new") or not where.text("run"):
         start.new_run(where.text("new") or "digits")

@@ -5,11 +5,11 @@ import streamlit as st
 from lthviz.ui import cache, frame, masks, where
 
 frame.frame("Masks")
-where.arrive()
+where.arrive(where.MASKS)
 with frame.answering():
     run_id = where.text("run") or masks.newest()
     if run_id:
         masks.show(cache.run(run_id))
     else:
         st.title("Masks", anchor=False)
-        frame.empty("There is no run yet, so there is no mask to look at. The digits study takes about a minute on two cores.")
+        frame.empty("There is no run yet, so there is no mask to look at. Start one, and its first masks come with its first pruning.")

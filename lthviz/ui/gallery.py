@@ -8,6 +8,7 @@ import streamlit as st
 
 from lthviz.config import UNSTRUCTURED
 from lthviz.figures.masks import data_url
+from lthviz.presets import preset
 from lthviz.records import Address, Run, Status
 from lthviz.ui import cache, frame, pickers, stages, transport, where
 
@@ -18,8 +19,7 @@ def show() -> None:
     examples = [(r, s) for r, s in found if cache.store().is_example(r.id)]
     own = [(r, s) for r, s in found if not cache.store().is_example(r.id)]
     if not found and not broken:
-        frame.empty("No run is here yet. The digits study trains a small network and prunes it eight times, in about a minute on two cores.",
-                    link=False)
+        frame.empty(f"No run is here yet. The digits study is {preset('digits').note}.", link=False)
     for run, _ in examples:
         st.subheader("An example to look at" if len(examples) == 1 else pickers.run_title(run), anchor=False)
         example(run)

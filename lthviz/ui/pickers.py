@@ -27,8 +27,8 @@ def summary(config: RunConfig) -> str:
 def pick_run(current: str) -> None:
     """All runs, newest first; another one starts at its newest stage."""
     found, _ = cache.listed()
-    names = {r.id: f"{run_title(r)} · {r.id.rsplit('-', 1)[-1]} · {s.state if not cache.store().is_example(r.id) else 'example'}"
-             for r, s in found}
+    # No state in the names: a browser that still knows a run as "running" would answer with a name that is none any more.
+    names = {r.id: f"{run_title(r)} · {r.id.rsplit('-', 1)[-1]}" + (" · example" if cache.store().is_example(r.id) else "") for r, _ in found}
     key = showing("pick-run", current if current in names else None)
     st.selectbox("Run", list(names), key=key, format_func=names.get, label_visibility="collapsed", placeholder="Choose a run",
                  on_change=lambda: where.go(run=st.session_state[key], round=None, stage=None, layer=None, ticket=None,
@@ -72,9 +72,9 @@ def showing(name: str, value: Any) -> str:
     It is a new one whenever the page moved on without the widget: a rerun that the browser asked for before it heard of the
     move still carries the widget's old value, and under the same key that would be taken for the reader's choice.
     """
-    turn = st.session_state.get(f"{name}-turn", 0)
-    if f"{name}-{turn}" in st.session_state and st.session_state[f"{name}-{turn}"] != value:
+    turn, last = st.session_state.get(f"{name}-shown", (0, value))
+    if st.session_state.get(f"{name}-{turn}", last) != value:
         turn += 1
-    st.session_state[f"{name}-turn"] = turn
+    st.session_state[f"{name}-shown"] = (turn, value)
     st.session_state[f"{name}-{turn}"] = value
     return f"{name}-{turn}"

@@ -15,8 +15,8 @@ from lthviz.config import UNSTRUCTURED, RunConfig, StageId
 from lthviz.errors import did_you_mean
 from lthviz.records import Layer
 
-SHARED = ("run", "round", "layer")
-"""What a page keeps when another is opened."""
+LAB, MASKS = ("run", "round", "stage", "layer"), ("run", "round", "ticket", "layer")
+"""What each page has in its address to say where it stands."""
 _MEMORY = "where"
 
 
@@ -48,16 +48,26 @@ def at(position: Position) -> dict[str, Any]:
 
 
 def remember() -> None:
-    """Keep what the pages share, for the page that is opened next."""
-    st.session_state[_MEMORY] = {k: text(k) for k in SHARED if text(k)}
+    """Keep where this page stands, for the page that is opened next: a stage leads to its ticket, a ticket to its training."""
+    here = {k: text(k) for k in {*LAB, *MASKS} if text(k)}
+    if "stage" in here:
+        here["ticket"] = here["stage"].partition(":")[2]
+    elif "ticket" in here and "round" in here:
+        last = st.session_state.get(_MEMORY, {})
+        same = all(last.get(k) == here[k] for k in ("run", "round", "ticket"))
+        here["stage"] = last["stage"] if same and "stage" in last else f"train:{here['ticket']}"
+    st.session_state[_MEMORY] = here
 
 
-def arrive() -> None:
-    """On a page opened from the menu, go on where the last page was left."""
+def arrive(names: Iterable[str]) -> None:
+    """On a page opened from the menu, go on where the last page was left. names: LAB or MASKS."""
     if "run" not in st.query_params and "new" not in st.query_params:
-        for name, value in st.session_state.get(_MEMORY, {}).items():
-            st.query_params[name] = value
-    remember()
+        memory = st.session_state.get(_MEMORY, {})
+        for name in names:
+            if name in memory:
+                st.query_params[name] = memory[name]
+    if text("run"):
+        remember()
 
 
 def leave() -> None:

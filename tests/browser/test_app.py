@@ -130,12 +130,7 @@ def test_a_whole_run_by_clicks_reloaded_in_the_middle(page, runs, url):
     page.get_by_text("Training", exact=True).click()
     page.get_by_label("Epochs", exact=True).first.fill("3")
     page.get_by_label("Epochs", exact=True).first.press("Enter")
-    page.get_by_text("Machine", exact=True).click()
-    page.get_by_label("Threads", exact=True).first.fill("1")
-    page.get_by_label("Threads", exact=True).first.press("Enter")
-    expect(page.locator("code", has_text="python -m lthviz")).to_contain_text(
-        "epochs=3")
-    expect(page.locator("code", has_text="python -m lthviz")).to_contain_text("threads=1")
+    expect(page.locator("code", has_text="python -m lthviz")).to_contain_text("--set rounds=2 --set epochs=3 --set train_images=160")
     button(page, "Start").first.click()
     page.wait_for_url(re.compile(r"/lab\?run=convnet-digits-"))
     run_id = re.search(r"run=([\w-]+)", page.url)[1]
@@ -169,7 +164,9 @@ def test_step_play_pause_cancel_and_resume(page, runs, url):
     expect(button(page, "Play")).to_be_visible()
     press(page, "ArrowLeft")                                     # looking back lets go of the run
     expect(sentence(page)).to_contain_text("Trained Dense")
-    expect(page.get_by_label("Follow the run")).not_to_be_checked()
+    follow = page.get_by_role("switch", name="Follow the run")
+    expect(follow).to_have_count(1)
+    expect(follow).not_to_be_checked()
     button(page, "Play").click()
     button(page, "Pause").click()
     expect(page.get_by_text(re.compile("^Paused. Next: "))).to_be_visible()

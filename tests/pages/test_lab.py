@@ -6,8 +6,10 @@ from lthviz.config import RunConfig
 from lthviz.presets import preset
 from lthviz.ui.command import run_command
 
-STAGES = ["prune:unstructured", "refill:refill", "regroup:regroup-groups=4-min_rows=8", "random:random", "rewind:unstructured",
-          "train:unstructured", "train:refill", "train:regroup-groups=4-min_rows=8", "train:random"]
+REGROUP = preset("digits").config.structures[1].label
+STAGES = ["prune:unstructured", "refill:refill", f"regroup:{REGROUP}", "random:random", "rewind:unstructured",
+          "train:unstructured", "train:refill", f"train:{REGROUP}", "train:random"]
+ROUNDS = preset("digits").config.rounds
 
 
 def control(at, kind, label):
@@ -57,7 +59,7 @@ def test_prune_and_rewind_are_told_with_their_numbers(store, run_id, page, words
 
 def test_regroup_is_told_with_its_blocks(store, run_id, page, words):
     said = words(page("lab", run=run_id, round=1, stage=STAGES[2], layer="features.6.weight"))
-    ticket = store.round(run_id, 1).ticket("regroup-groups=4-min_rows=8")
+    ticket = store.round(run_id, 1).ticket(REGROUP)
     assert f"Regroup formed {len(ticket.blocks['features.6.weight'])} block" in said
 
 
@@ -70,7 +72,7 @@ def test_stepping_goes_through_every_stage_and_back_and_changes_no_file(store, r
         seen.append(press(at, "Next").query_params["stage"])
     assert seen == ["train:unstructured", *STAGES, *STAGES]
     assert control(at, "button", "Next").disabled and control(at, "button", "Last").disabled
-    assert press(at, "Back").query_params["stage"] == "train:regroup-groups=4-min_rows=8"
+    assert press(at, "Back").query_params["stage"] == f"train:{REGROUP}"
     assert press(at, "Last").query_params["stage"] == "train:random"
     assert files == {p: p.read_bytes() for p in store.path(run_id).rglob("*") if p.is_file()}
 
@@ -131,7 +133,7 @@ def test_a_running_run_takes_requests(store, page, words, unfinished):
     with store.lock(run):
         store.beat(run, done=10, total=100, eta_s=200.0)
         at = page("lab", run=run)
-        assert at.get("progress")[0].proto.text == "Round 0 of 8: training the dense network. 3 min 20 s left."
+        assert at.get("progress")[0].proto.text == f"Round 0 of {ROUNDS}: training the dense network. 3 min 20 s left."
         assert "10 of 100 batches" in words(at)
         press(at, "Pause")
         assert store.requested(run) == "pause"
@@ -139,7 +141,7 @@ def test_a_running_run_takes_requests(store, page, words, unfinished):
         store.set_state(run, "paused")
         store.clear_request(run)
         at = page("lab", run=run)
-        assert at.get("progress")[0].proto.text.startswith("Paused. Next: round 0 of 8")
+        assert at.get("progress")[0].proto.text.startswith(f"Paused. Next: round 0 of {ROUNDS}")
         press(at, "Step")
         assert store.requested(run) == "step"
         press(at, "Play")
@@ -212,7 +214,7 @@ def test_structures_are_added_removed_and_must_differ(nothing, page, words):
     last = [b for b in at.button if b.label == "Remove"][-1]
     last.click().run()
     assert not at.button(key="start").disabled
-    assert "structures=refill,regroup-groups=4-min_rows=8,random,regroup" in at.code[0].value.replace("'", "")
+    assert f"structures=refill,{REGROUP},random,regroup" in at.code[0].value.replace("'", "")
 
 
 def test_an_unknown_preset_in_a_link_is_said(nothing, page, words):

@@ -63,7 +63,7 @@ def test_keys_move_the_layer_and_the_list_follows(store, run_id, page):
     at = page("masks", run=run_id, layer="features.0.weight")
     control(at, "button", "Next layer").click().run()
     assert at.query_params["layer"] == "features.3.weight"
-    turn = at.session_state["layers-turn"]
+    turn, _ = at.session_state["layers-shown"]
     assert at.session_state[f"layers-{turn}"]["selection"]["rows"] == [1]
     control(at, "button", "Layer before").click().run()
     assert at.query_params["layer"] == "features.0.weight"
@@ -89,9 +89,17 @@ def test_a_damaged_round_is_said_and_the_others_are_shown(store, run_id, page, w
     assert "Refill keeps" in words(page("masks", run=run_id, round=2, ticket="refill"))
 
 
-def test_the_page_goes_on_where_the_lab_was_left(store, run_id, page):
+def test_the_pages_go_on_where_the_other_was_left(store, run_id, page):
+    def switch(at, name):
+        at.query_params.clear()
+        at.switch_page(f"pages/{name}.py").run()
+        assert not at.exception
+        return {k: at.query_params[k] for k in ("run", "round", "layer", "stage", "ticket") if k in at.query_params}
+
     at = page("lab", run=run_id, round=1, stage="refill:refill", layer="features.6.weight")
-    at.query_params.clear()
-    at.switch_page("pages/masks.py").run()
-    assert not at.exception
-    assert (at.query_params["run"], at.query_params["round"], at.query_params["layer"]) == (run_id, "1", "features.6.weight")
+    here = {"run": run_id, "round": "1", "layer": "features.6.weight"}
+    assert switch(at, "masks") == here | {"ticket": "refill"}
+    assert switch(at, "lab") == here | {"stage": "refill:refill"}
+    assert switch(at, "masks") == here | {"ticket": "refill"}
+    control(at, "button_group", "Ticket").set_value("random").run()
+    assert switch(at, "lab") == here | {"stage": "train:random"}
