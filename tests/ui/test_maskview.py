@@ -30,7 +30,6 @@ def plant(shape, seed=0, groups=4):
 '''
 SCRIPT = PLANT + f'''
 import dataclasses
-import time
 
 import streamlit as st
 from lthviz.ui.maskview import mask_view
@@ -42,9 +41,8 @@ layer = dataclasses.replace(layer, groups=int(ask.get("groups", 1)))
 if st.toggle("Changed"):
     after = ~after
 if not st.toggle("Hide"):
-    view = st.session_state.get("mask", {{}}).get("view") or {{}} if "views" in ask else {{}}
-    if view:
-        time.sleep(0.5)
+    view = st.session_state.get("was", {{}}) if "late" in ask else {{}}
+    st.session_state.was = st.session_state.get("mask", {{}}).get("view") or {{}}
     picked = mask_view(after, None if "single" in ask else before, layer=layer, blocks=blocks, key="mask",
                        mode=view.get("mode") or ask.get("mode", "diff"), order=view.get("order") or ask.get("order", "original"), title="<img src=x onerror=window.broken=1> & co", height=420,
                        on_view_change=(lambda: None) if "views" in ask else None)
@@ -399,16 +397,15 @@ def test_the_view_is_reported_where_the_page_asks_for_it(show):
 
 
 def test_a_page_that_gives_the_view_back_late_does_not_turn_it_back(show):
-    """The script here takes half a second and hands the reported view in again as the mode to show."""
-    page = show("mode=after&views=1")
+    """The script here hands in again, as the view to show, what was reported one switch ago."""
+    page = show("mode=after&views=1&late=1")
     root = page.locator(".mv")
     root.evaluate("""e => { window.seen = []; new MutationObserver(() => { if (seen.at(-1) !== e.dataset.mode) seen.push(e.dataset.mode); })
         .observe(e, { attributes: true, attributeFilter: ["data-mode"] }); }""")
-    for name in ("Difference", "Both", "Before"):
+    for name, mode in (("Difference", "diff"), ("Both", "pair"), ("Before", "before")):
         page.get_by_role("button", name=name, exact=True).click()
-        page.wait_for_timeout(250)
-    expect(page.get_by_text("view:")).to_contain_text("'mode': 'before'")
-    page.wait_for_timeout(1000)
+        expect(page.get_by_text("view:")).to_contain_text(f"'mode': '{mode}'")
+        page.wait_for_timeout(150)
     assert page.evaluate("seen") == ["diff", "pair", "before"]
 
 
