@@ -13,7 +13,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from scipy import sparse
 
 from lthviz.errors import PartitionerMissing
 
@@ -91,6 +90,7 @@ def _context(machine: Any) -> Any:
 def _pymetis(mask: np.ndarray, groups: int, imbalance: float, seed: int) -> np.ndarray:
     """METIS on the graph of the rows, an edge for each pair that shares columns, its weight their number."""
     import pymetis
+    from scipy import sparse
 
     bits = sparse.csr_array(mask.astype(np.int32))
     graph = (bits @ bits.T).tocsr()
