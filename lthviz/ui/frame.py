@@ -24,8 +24,10 @@ ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect widt
 """A drawing of our own: Streamlit fetches a Material symbol as page icon from another host."""
 STYLE = """<style>
 .stApp { font-variant-numeric: tabular-nums lining-nums; }
-.stAppHeader { background: transparent; pointer-events: none; }
-.stAppHeader button { pointer-events: auto; }
+.stAppHeader { background: transparent; }
+.stAppHeader, .stAppHeader * { pointer-events: none; }
+.stAppHeader button, .stAppHeader button * { pointer-events: auto; }
+.stAppHeader [data-testid="stStatusWidget"] { display: none; }
 .stMainBlockContainer { max-width: 1320px; padding: 1.1rem 2rem 4rem; }
 .st-key-menu { padding-right: 2.5rem; border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent); padding-bottom: .35rem; margin-bottom: .6rem; }
 .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .55rem; }
@@ -48,7 +50,7 @@ STYLE = """<style>
   .lead, .said { font-size: 1.08rem; }
   .st-key-menu .place, .st-key-menu [data-testid="stIconMaterial"] { display: none; }
   .st-key-menu { gap: .1rem; padding-right: 2rem; }
-  .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .4rem; }
+  .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .4rem; gap: 0; }
 }
 </style>"""
 
@@ -127,7 +129,7 @@ def fragment(part: Callable[..., None], *, run_every: float | None = None) -> Ca
 def _sorry(line: str, icon: str, title: str) -> None:
     with st.container(border=True):
         st.markdown(f"### :material/{icon}: {title}")
-        st.text(line)
+        st.text(line[:1].upper() + line[1:])
         with st.container(horizontal=True):
             st.page_link("app.py", label="All runs", icon=":material/home:")
             st.page_link("pages/lab.py", label="Start a new run", icon=":material/add:", query_params={"new": "digits"})

@@ -98,7 +98,8 @@ def _state(run: Run, status: Status) -> None:
     elif status.state == "finished":
         st.text(findings(run))
     else:
-        st.text(f"{status.message[:1].upper()}{status.message[1:]}" or "It was ended.")
+        kept = f"{len(run.rounds)} of {run.config.rounds + 1} rounds were begun" if run.rounds else "it had not begun a round"
+        st.text(f"{status.message[:1].upper()}{status.message[1:]}" if status.message else f"Cancelled; {kept}.")
 
 
 def _links(run: Run) -> None:
