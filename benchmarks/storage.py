@@ -22,7 +22,7 @@ import numpy as np
 from lthviz.config import UNSTRUCTURED, Random, Refill, Regroup, RunConfig
 from lthviz.records import Address, Begin, Blocks, Checkpoint, Curve, Epoch, Layer, Masks, Round, Stage, Ticket
 from lthviz.store import Store
-from lthviz.store.rounds import checkpoint_path, round_path
+from lthviz.store.writing import checkpoint_path, round_path
 
 KEPT = 0.2
 

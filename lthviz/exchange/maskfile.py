@@ -125,8 +125,8 @@ def _read_npz(path: Path) -> Arrays:
         return out
 
 
-_SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?", "U8": "u1", "I8": "i1", "I16": "<i2", "U16": "<u2",
-                "I32": "<i4", "U32": "<u4", "I64": "<i8", "U64": "<u8"}
+_SAFETENSORS = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2",
+                "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8", "I64": "<i8"}
 
 
 def _read_safetensors(path: Path) -> Arrays:

@@ -103,7 +103,7 @@ class Folders:
         try:
             value = files.read_json(file)
         except FileNotFoundError:
-            raise StoreError(f"{path} has no config.json: it is no run, or a part of one; delete it or put the file back") from None
+            raise StoreError(f"{path} has no config.json: no run, or a part of one; delete it or put the file back") from None
         for key, kind in (("format", int), ("id", str), ("created", (int, float)), ("config", dict)):
             if not isinstance(value.get(key), kind):
                 raise DamagedError(f"{file} is damaged: {key!r} is missing or of the wrong type")
@@ -130,7 +130,8 @@ class Folders:
         if (path := self._find(run_id)) is not None:
             return path
         known = self.runs()
-        raise AddressError(f"there is no run {run_id!r}" + (f"; {did_you_mean(str(run_id), known)}" if known else f" in {self.root}"))
+        where = f"; {did_you_mean(str(run_id), known)}" if known else f" in {self.root}"
+        raise AddressError(f"there is no run {run_id!r}{where}")
 
     def _find(self, run_id: str) -> Path | None:
         roots = filter(None, (self.root, self.examples)) if valid(run_id) else ()

@@ -58,7 +58,7 @@ def name(key: str) -> str:
 
 
 @contextlib.contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
+def intact(path: Path, what: str) -> Iterator[None]:
     """Turns what h5py raises on a damaged file into a DamagedError that names file and dataset."""
     try:
         yield
@@ -72,10 +72,10 @@ def opened(path: Path, kind: str) -> Iterator[h5py.File]:
     """An HDF5 file of the store for reading. FileNotFoundError, VersionError, DamagedError."""
     with files.readable(path), open(path, "rb"):
         pass
-    with reading(path, "its head"):
+    with intact(path, "its head"):
         f = h5py.File(path, "r", locking=False)  # nothing writes to a file that has its final name
     with f:
-        with reading(path, "its head"):
+        with intact(path, "its head"):
             version, made_by, found = int(f.attrs["format"]), f.attrs["lthviz"].decode(), f.attrs["kind"].decode()
         check_format(path, version, made_by)
         if found != kind:
@@ -100,22 +100,22 @@ def check_format(path: Path, version: int, made_by: str) -> None:
 
 def get(group: h5py.Group, name: str, path: Path) -> np.ndarray:
     """A whole dataset, checked."""
-    with reading(path, f"{group.name}/{name}".replace("//", "/")):
+    with intact(path, f"{group.name}/{name}".replace("//", "/")):
         return np.asarray(group[key(name)][()])  # h5py gives an array of no dimensions as a scalar
 
 
 def get_json(group: h5py.Group, name: str, path: Path) -> Any:
     data = get(group, name, path).tobytes()
-    with reading(path, f"{group.name}/{name}"):
+    with intact(path, f"{group.name}/{name}"):
         return json.loads(data)
 
 
 def verify(path: Path, group: h5py.Group) -> None:
     """Reads everything below a group; DamagedError names the first dataset that is not what was written."""
-    with reading(path, group.name):
+    with intact(path, group.name):
         members = list(group)
     for member in members:
-        with reading(path, f"{group.name}/{member}".replace("//", "/")):
+        with intact(path, f"{group.name}/{member}".replace("//", "/")):
             item = group[member]
             dict(item.attrs)
             if isinstance(item, h5py.Dataset):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import h5py
@@ -12,7 +13,7 @@ import h5py
 from lthviz.errors import DamagedError, StoreError, UsageError
 from lthviz.store import files, hdf5
 from lthviz.store.folders import Folders, valid
-from lthviz.store.rounds import ROUND
+from lthviz.store.writing import ROUND
 
 PACK = "run"
 _TEXTS = ("config.json", "layers.json", "events.jsonl")
@@ -58,20 +59,20 @@ def unpack(store: Folders, file: Path) -> str:
             if not differs:
                 return run_id
             if not store.is_example(run_id):
-                raise StoreError(f"run {run_id!r} is already here and differs at {differs}; delete it, or unpack into another folder")
+                raise StoreError(f"run {run_id!r} is already here and differs at {differs}; delete it, or unpack elsewhere")
         with store.new_folder(run_id) as folder:
             for name in _TEXTS:
                 if name in f:
                     files.write(folder / name, f[name][()].tobytes())
             for stem in f["rounds"]:
-                data = hdf5.image(ROUND, {"lthviz": made_by, "run": run_id}, lambda out, s=stem: f.copy(f["rounds"][s], out, "round"))
-                files.write(folder / "rounds" / f"{stem}.h5", data)
+                copy = partial(f.copy, f["rounds"][stem], name="round")
+                files.write(folder / "rounds" / f"{stem}.h5", hdf5.image(ROUND, {"lthviz": made_by, "run": run_id}, copy))
     return run_id
 
 
 def _identity(file: Path, f: h5py.File) -> tuple[str, str]:
     """(run id, the lthviz that packed it), once nothing in the file can lead outside of the run's folder."""
-    with hdf5.reading(file, "its head"):
+    with hdf5.intact(file, "its head"):
         run_id, made_by = (f.attrs[k].decode() for k in ("run", "lthviz"))
         head = json.loads(f["config.json"][()].tobytes())
         version, named = int(head["format"]), head["id"]

@@ -1,6 +1,7 @@
 """Events such as the engine yields, without an engine: deterministic, so that two processes make the same.
 
-As a script, `store_writer.py ROOT [ROUNDS]` holds the run's lock, resumes from the checkpoint and appends until it is killed or done.
+As a script, `store_writer.py ROOT [ROUNDS]` holds the run's lock, resumes from the checkpoint, and appends until it is killed or
+done.
 """
 
 from __future__ import annotations
@@ -54,7 +55,8 @@ def ticket(round: int, structure: str, trained: bool = True) -> Ticket:
         return made
     curve = Curve.of([epoch(round, structure, e) for e in range(EPOCHS)])
     kept = weights(round, structure) if structure == UNSTRUCTURED else None
-    return Ticket(structure, round, made.masks, made.blocks, made.notes, curve, *map(float, 100 * r.random(2)), train_seconds=float(r.random()), weights=kept)
+    test, val, seconds = map(float, 100 * r.random(3))
+    return Ticket(structure, round, made.masks, made.blocks, made.notes, curve, test, val, seconds, kept)
 
 
 def epoch(round: int, structure: str, number: int) -> Epoch:

@@ -62,8 +62,8 @@ def test_the_damaged_dataset_is_named(stored, file, name):
     for k in (0, 1, 3, 4):
         assert writer.plain(store.round(run, k))[4:] == writer.plain(writer.whole(k))[4:]
     if name == "masks/b.weight":  # what does not need the damaged dataset is still read
-        np.testing.assert_array_equal(store.mask(Address(run, 2, "unstructured", "a.weight")), writer.masks(2, "unstructured")["a.weight"])
-        np.testing.assert_array_equal(store.mask(Address(run, 2, "refill", "b.weight")), writer.masks(2, "refill")["b.weight"])
+        for s, layer in (("unstructured", "a.weight"), ("refill", "b.weight")):
+            np.testing.assert_array_equal(store.mask(Address(run, 2, s, layer)), writer.masks(2, s)[layer])
 
 
 @pytest.mark.parametrize("keep", [0, 1, 8, 100, 3000, -1])
@@ -88,7 +88,8 @@ def test_a_newer_format_is_refused_by_name(stored, file):
     assert "update lthviz" in store.run(run).info["damaged"]["2"]
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b'{"format": 1}', b'{"layers": 3, "info": {}}', b'{"layers": [{"nam": 1}], "info": {}}'])
+@pytest.mark.parametrize("text", [b"", b"{", b'{"format": 1}', b'{"layers": 3, "info": {}}',
+                                  b'{"layers": [{"x": 1}], "info": {}}'])
 def test_damaged_layers_are_told(stored, text):
     store, run = stored
     file = store.path(run) / "layers.json"

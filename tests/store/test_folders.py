@@ -74,7 +74,8 @@ def test_an_example_is_only_looked_at(tmp_path):
     assert (store.status(RUN).state, store.held(RUN), len(store.run(RUN).rows)) == ("finished", False, 13)
     for change in (lambda: store.delete(RUN), lambda: store.set_state(RUN, "queued"), lambda: store.request(RUN, "pause"),
                    lambda: store.clear_request(RUN), lambda: store.lock(RUN), lambda: store.recover(RUN),
-                   lambda: store.beat(RUN, done=1, total=1, eta_s=None), lambda: store.save_checkpoint(RUN, store.checkpoint(RUN)),
+                   lambda: store.beat(RUN, done=1, total=1, eta_s=None),
+                   lambda: store.save_checkpoint(RUN, store.checkpoint(RUN)),
                    lambda: store.append(RUN, next(writer.events()))):
         with pytest.raises(StoreError, match="is an example and is not changed"):
             change()

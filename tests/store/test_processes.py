@@ -75,7 +75,7 @@ def test_killed_at_any_moment_nothing_finished_is_lost(tmp_path, spawn):
     writer.write(untouched)
     assert store.run(RUN).rows == untouched.run(RUN).rows
     for s in ("unstructured", "refill"):
-        assert store.epochs(RUN, 3, s) == untouched.epochs(RUN, 3, s) or repr(store.epochs(RUN, 3, s)) == repr(untouched.epochs(RUN, 3, s))
+        assert repr(store.epochs(RUN, 3, s)) == repr(untouched.epochs(RUN, 3, s)), "as texts: a nan is not equal to itself"
 
 
 def test_a_kill_between_checkpoint_and_round_loses_nothing(tmp_path, monkeypatch):
@@ -123,7 +123,7 @@ def test_readers_see_whole_rounds_while_a_writer_works(tmp_path, spawn):
             for label, t in now.tickets.items():
                 assert t.masks == writer.masks(k, label)
                 if t.weights is not None:
-                    assert {n: w.tobytes() for n, w in t.weights.items()} == {n: w.tobytes() for n, w in writer.weights(k, label).items()}
+                    assert all(w.tobytes() == t.weights[n].tobytes() for n, w in writer.weights(k, label).items())
         more, offset = store.events(run, offset)
         log += more
         assert store.status(run).state in ("queued", "running", "finished", "interrupted")

@@ -15,7 +15,7 @@ from lthviz.config import UNSTRUCTURED
 from lthviz.core import stats
 from lthviz.errors import AddressError
 from lthviz.records import Address, Begin, Blocks, Checkpoint, Epoch, Masks, Round, Stage, Step, Ticket
-from lthviz.store import Store, rounds
+from lthviz.store import Store, reading, writing
 
 LABELS = ("unstructured", "refill", "regroup-groups=4")
 
@@ -40,7 +40,8 @@ def test_rows_are_those_of_core_with_the_dense_accuracy_of_round_0(stored):
     store, run = stored
     dense = writer.ticket(0, UNSTRUCTURED).test_acc
     rows = store.run(run).rows
-    assert list(rows) == [stats.row(writer.ticket(k, s), writer.LAYERS, dense) for k in range(5) for s in writer.CONFIG.tickets(k)]
+    tickets = [writer.ticket(k, s) for k in range(5) for s in writer.CONFIG.tickets(k)]
+    assert list(rows) == [stats.row(t, writer.LAYERS, dense) for t in tickets]
     assert store.results(run) == list(rows)
     json.dumps(store.results(run), allow_nan=False)
 
@@ -70,7 +71,7 @@ def test_one_layer_of_one_ticket(stored):
 def test_weights_are_read_when_asked_for(stored, monkeypatch):
     store, run = stored
     asked = []
-    monkeypatch.setattr(rounds, "_get_weight", lambda t, name, path: asked.append(name))
+    monkeypatch.setattr(reading, "_get_weight", lambda t, name, path: asked.append(name))
     weights = store.round(run, 2).tickets[UNSTRUCTURED].weights
     assert (list(weights), len(weights), asked) == (["a.weight", "b.weight", "c.weight"], 3, [])
     assert "nothing" not in weights
@@ -137,16 +138,16 @@ def one(tmp_path):
 
 def _through(folder, tickets):
     path = folder / "round.h5"
-    path.write_bytes(rounds.round_image("run", Round(5, tickets, 1, True), []))
-    return rounds.read_round(path, rounds.ROUND, 5, folder)
+    path.write_bytes(writing.round_image("run", Round(5, tickets, 1, True), []))
+    return reading.read_round(path, writing.ROUND, 5, folder)
 
 
 SHAPES = hnp.array_shapes(min_dims=2, max_dims=4, max_side=9)
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12).filter(lambda s: s != ".")
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.dictionaries(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=12).filter(lambda s: s != "."),
-                       hnp.arrays(bool, SHAPES), min_size=1, max_size=4))
+@given(st.dictionaries(NAMES, hnp.arrays(bool, SHAPES), min_size=1, max_size=4))
 def test_any_masks_come_back(tmp_path_factory, arrays):
     masks = Masks.of(arrays)
     found = _through(tmp_path_factory.getbasetemp(), {"s": Ticket("s", 5, masks)}).tickets["s"].masks
@@ -158,9 +159,9 @@ def test_any_masks_come_back(tmp_path_factory, arrays):
 @st.composite
 def any_blocks(draw):
     c, n = draw(st.integers(1, 70)), draw(st.integers(1, 70_000))
-    numbers = lambda high: st.lists(st.integers(0, high - 1), max_size=8, unique=True).map(lambda x: np.array(x, np.int32))  # noqa: E731
-    parts = draw(st.lists(st.tuples(numbers(c), numbers(n)), max_size=4))
-    return Blocks((c, n), tuple(r for r, _ in parts), tuple(k for _, k in parts))
+    some_rows, some_cols = (st.lists(st.integers(0, high - 1), max_size=8, unique=True) for high in (c, n))
+    parts = draw(st.lists(st.tuples(some_rows, some_cols), max_size=4))
+    return Blocks((c, n), *(tuple(np.array(p[i], np.int32) for p in parts) for i in (0, 1)))
 
 
 @settings(deadline=None, max_examples=40)

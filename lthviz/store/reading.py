@@ -1,12 +1,8 @@
-"""Rounds and checkpoints as HDF5: bit-packed masks, blocks, notes, curves, and weights that are read when asked for.
-
-data/README.md describes the tree for whoever writes a reader of their own.
-"""
+"""Rounds and checkpoints read from HDF5: all of a round, one ticket, one layer, or only the rows; weights when asked for."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,101 +12,14 @@ import numpy as np
 
 from lthviz.errors import AddressError, did_you_mean
 from lthviz.records import Blocks, Checkpoint, Curve, Masks, Round, Ticket
-from lthviz.store import files, hdf5
-from lthviz.store.hdf5 import get, get_json, key, put, put_bytes, reading
-
-ROUND, CHECKPOINT = "round", "checkpoint"
-
-
-def round_path(run: Path, index: int) -> Path:
-    return run / "rounds" / f"{index:03d}.h5"
+from lthviz.store import hdf5
+from lthviz.store.hdf5 import get, get_json, intact, key
+from lthviz.store.writing import CHECKPOINT, ROUND, SCALARS, checkpoint_path, round_path
 
 
-def checkpoint_path(run: Path) -> Path:
-    return run / "checkpoint.h5"
-
-
-# Writing ---------------------------------------------------------------------------------------------------------------
-
-
-def round_image(run_id: str, round: Round, rows: Sequence[Mapping[str, Any]]) -> memoryview:
-    """The bytes of rounds/NNN.h5. rows: of its trained tickets, as `core.stats.row` makes them."""
-    return hdf5.image(ROUND, _head(run_id), lambda f: _write_round(f, round, rows, gzip=True))
-
-
-def checkpoint_image(run_id: str, checkpoint: Checkpoint, rows: Sequence[Mapping[str, Any]]) -> memoryview:
-    """The bytes of checkpoint.h5, uncompressed: it is written often and lives shortly."""
-    def fill(f: h5py.File) -> None:
-        put_bytes(f, "meta", json.dumps(checkpoint.meta, default=lambda x: x.tolist()).encode())
-        arrays = f.create_group("arrays", track_order=True)
-        for name, array in checkpoint.arrays.items():
-            put(arrays, name, array, gzip=False)
-        _write_round(f, checkpoint.round, rows, gzip=False)
-    return hdf5.image(CHECKPOINT, _head(run_id), fill)
-
-
-def _head(run_id: str) -> dict[str, str]:
-    return {"lthviz": files.version(), "run": run_id}
-
-
-def _write_round(f: h5py.File, round: Round, rows: Sequence[Mapping[str, Any]], *, gzip: bool) -> None:
-    group = f.create_group("round", track_order=True)
-    group.attrs.update(index=round.index, stages_done=round.stages_done, complete=bool(round.complete), seconds=float(round.seconds))
-    put_bytes(group, "rows", files.json_bytes(list(rows)))
-    tickets = group.create_group("tickets", track_order=True)
-    for label, ticket in round.tickets.items():
-        _write_ticket(tickets.create_group(key(label), track_order=True), ticket, gzip=gzip)
-
-
-_SCALARS = ("test_acc", "val_acc", "train_seconds")
-
-
-def _write_ticket(group: h5py.Group, ticket: Ticket, *, gzip: bool) -> None:
-    group.attrs["round"] = ticket.round
-    for name in _SCALARS:
-        if (value := getattr(ticket, name)) is not None:
-            group.attrs[name] = float(value)
-    put_bytes(group, "notes", files.json_bytes(ticket.notes))
-    masks = group.create_group("masks", track_order=True)
-    for name in ticket.masks:
-        put(masks, name, ticket.masks.packed(name), gzip=gzip).attrs["shape"] = np.array(ticket.masks.shape(name), np.int64)
-    if ticket.blocks:
-        _write_blocks(group.create_group("blocks", track_order=True), ticket.blocks)
-    if ticket.curve is not None:
-        curve = put(group, "curve", np.array([getattr(ticket.curve, f) for f in Curve.FIELDS], np.float64))
-        curve.attrs["fields"] = np.array(Curve.FIELDS, np.bytes_)
-    if ticket.weights is not None:
-        weights = group.create_group("weights", track_order=True)
-        for name, weight in ticket.weights.items():
-            _write_weight(weights, name, weight, ticket.masks.get(name), gzip=gzip)
-
-
-def _write_weight(group: h5py.Group, name: str, weight: np.ndarray, mask: np.ndarray | None, *, gzip: bool) -> None:
-    """The kept weights alone, in C order: half of what compressing the zeros leaves, and no time. Whole if that loses any."""
-    if mask is not None and mask.shape == weight.shape:
-        kept = weight[mask]
-        if np.count_nonzero(kept) == np.count_nonzero(weight):
-            put(group, name, kept, gzip=False).attrs["kept_only"] = True
-            return
-    put(group, name, weight, gzip=gzip)
-
-
-def _write_blocks(group: h5py.Group, blocks: Mapping[str, Blocks]) -> None:
-    """All layers' blocks in four datasets: a file of many small ones would be mostly headers."""
-    put_bytes(group, "layers", files.json_bytes({name: b.shape for name, b in blocks.items()}))
-    sizes = [(i, r.size, c.size) for i, b in enumerate(blocks.values()) for r, c in zip(b.rows, b.cols, strict=True)]
-    put(group, "sizes", _narrow(np.array(sizes, np.int64).reshape(-1, 3)))
-    for which in ("rows", "cols"):
-        parts = [x for b in blocks.values() for x in getattr(b, which)]
-        put(group, which, _narrow(np.concatenate([np.empty(0, np.int64), *parts])))
-
-
-def _narrow(array: np.ndarray) -> np.ndarray:
-    """In the smallest unsigned type that holds it."""
-    return array.astype(np.min_scalar_type(int(array.max(initial=0))))
-
-
-# Reading ---------------------------------------------------------------------------------------------------------------
+def places(run: Path, index: int) -> tuple[tuple[Path, str], ...]:
+    """Where a round may be, best first; its own file twice, as it may be published between two looks."""
+    return (round_path(run, index), ROUND), (checkpoint_path(run), CHECKPOINT), (round_path(run, index), ROUND)
 
 
 def read_round(path: Path, kind: str, index: int, run: Path) -> Round:
@@ -127,7 +36,7 @@ def read_checkpoint(path: Path, run: Path) -> Checkpoint:
     """All of a checkpoint, the weights of its tickets as well: its file will be replaced."""
     with hdf5.opened(path, CHECKPOINT) as f:
         meta = get_json(f, "meta", path)
-        with reading(path, "/arrays"):
+        with intact(path, "/arrays"):
             group = f["arrays"]
             names = list(group)
         arrays = {hdf5.name(k): get(group, hdf5.name(k), path) for k in names}
@@ -137,7 +46,7 @@ def read_checkpoint(path: Path, run: Path) -> Checkpoint:
 def read_rows(path: Path, kind: str) -> tuple[int, list[dict[str, Any]] | None]:
     """(index of the round, the rows of its trained tickets or None before its first ticket), without reading a mask."""
     with hdf5.opened(path, kind) as f:
-        with reading(path, "/round"):
+        with intact(path, "/round"):
             group = f["round"]
             index, begun = int(group.attrs["index"]), len(group["tickets"]) > 0
         return index, get_json(group, "rows", path) if begun else None
@@ -145,7 +54,7 @@ def read_rows(path: Path, kind: str) -> tuple[int, list[dict[str, Any]] | None]:
 
 def checkpoint_round(path: Path) -> tuple[int, bool]:
     """(index, complete) of the round in a checkpoint."""
-    with hdf5.opened(path, CHECKPOINT) as f, reading(path, "/round"):
+    with hdf5.opened(path, CHECKPOINT) as f, intact(path, "/round"):
         return int(f["round"].attrs["index"]), bool(f["round"].attrs["complete"])
 
 
@@ -156,7 +65,7 @@ def read_layer(path: Path, kind: str, index: int, structure: str, part: str, lay
     """
     with hdf5.opened(path, kind) as f:
         ticket = _find_ticket(f, path, index, structure)
-        with reading(path, ticket.name):
+        with intact(path, ticket.name):
             names = [hdf5.name(k) for k in ticket["masks"]]
             there = part in ticket and key(layer) in ticket[part]
         if there:
@@ -173,7 +82,7 @@ def read_ticket(path: Path, kind: str, index: int, structure: str, run: Path) ->
 
 
 def _check_index(f: h5py.File, path: Path, index: int) -> None:
-    with reading(path, "/round"):
+    with intact(path, "/round"):
         found = int(f["round"].attrs["index"])
     if found != index:
         raise FileNotFoundError(path)
@@ -181,31 +90,31 @@ def _check_index(f: h5py.File, path: Path, index: int) -> None:
 
 def _find_ticket(f: h5py.File, path: Path, index: int, structure: str) -> h5py.Group:
     _check_index(f, path, index)
-    with reading(path, "/round/tickets"):
+    with intact(path, "/round/tickets"):
         tickets = f["round/tickets"]
         labels = [hdf5.name(k) for k in tickets]
     if structure not in labels:
         raise AddressError(f"round {index} has no ticket {structure!r}; {did_you_mean(structure, labels)}")
-    with reading(path, f"{tickets.name}/{structure}"):
+    with intact(path, f"{tickets.name}/{structure}"):
         return tickets[key(structure)]
 
 
 def _get_mask(ticket: h5py.Group, name: str, path: Path) -> np.ndarray:
     bits = get(ticket["masks"], name, path)
-    with reading(path, f"{ticket.name}/masks/{name}"):
+    with intact(path, f"{ticket.name}/masks/{name}"):
         shape = tuple(map(int, ticket["masks"][key(name)].attrs["shape"]))
         return np.unpackbits(bits, count=int(np.prod(shape))).view(bool).reshape(shape)
 
 
 def _get_weight(ticket: h5py.Group, name: str, path: Path) -> np.ndarray:
     values = get(ticket["weights"], name, path)
-    with reading(path, f"{ticket.name}/weights/{name}"):
+    with intact(path, f"{ticket.name}/weights/{name}"):
         kept_only = "kept_only" in ticket["weights"][key(name)].attrs
     if not kept_only:
         return values
     mask = _get_mask(ticket, name, path)
     weight = np.zeros(mask.shape, values.dtype)
-    with reading(path, f"{ticket.name}/weights/{name}"):
+    with intact(path, f"{ticket.name}/weights/{name}"):
         weight[mask] = values
     return weight
 
@@ -237,13 +146,8 @@ class StoredWeights(Mapping[str, np.ndarray]):
         return len(self.names)
 
 
-def places(run: Path, index: int) -> tuple[tuple[Path, str], ...]:
-    """Where a round may be, best first; its own file twice, as it may be published between two looks."""
-    return (round_path(run, index), ROUND), (checkpoint_path(run), CHECKPOINT), (round_path(run, index), ROUND)
-
-
 def _read_round(f: h5py.File, path: Path, run: Path, *, lazy: bool = True) -> Round:
-    with reading(path, "/round"):
+    with intact(path, "/round"):
         group = f["round"]
         a = dict(group.attrs)
         index, stages_done, complete, seconds = int(a["index"]), int(a["stages_done"]), bool(a["complete"]), float(a["seconds"])
@@ -253,7 +157,7 @@ def _read_round(f: h5py.File, path: Path, run: Path, *, lazy: bool = True) -> Ro
 
 
 def _read_ticket(group: h5py.Group, label: str, path: Path, run: Path, index: int, lazy: bool) -> Ticket:
-    with reading(path, group.name):
+    with intact(path, group.name):
         a = dict(group.attrs)
         masks = group["masks"]
         shapes = {hdf5.name(k): tuple(map(int, masks[k].attrs["shape"])) for k in masks}
@@ -261,23 +165,25 @@ def _read_ticket(group: h5py.Group, label: str, path: Path, run: Path, index: in
         has_blocks, has_curve = "blocks" in group, "curve" in group
     weights: Mapping[str, np.ndarray] | None = None
     if weight_names is not None:
-        weights = StoredWeights(run, index, label, weight_names) if lazy else {n: _get_weight(group, n, path) for n in weight_names}
+        weights = StoredWeights(run, index, label, weight_names)
+        if not lazy:
+            weights = {n: _get_weight(group, n, path) for n in weight_names}
     curve = None
     if has_curve:
         table = get(group, "curve", path)
         curve = Curve(table[0].astype(np.int32), *table[1:])
     return Ticket(label, int(a["round"]), Masks({n: get(masks, n, path) for n in shapes}, shapes),
                   _read_blocks(group, path) if has_blocks else {}, get_json(group, "notes", path), curve,
-                  **{s: float(a[s]) if s in a else None for s in _SCALARS}, weights=weights)
+                  **{s: float(a[s]) if s in a else None for s in SCALARS}, weights=weights)
 
 
 def _read_blocks(ticket: h5py.Group, path: Path) -> dict[str, Blocks]:
-    with reading(path, f"{ticket.name}/blocks"):
+    with intact(path, f"{ticket.name}/blocks"):
         group = ticket["blocks"]
     shapes = get_json(group, "layers", path)
     sizes = get(group, "sizes", path).astype(np.int64)
     rows, cols = (get(group, which, path).astype(np.int32) for which in ("rows", "cols"))
-    with reading(path, group.name):
+    with intact(path, group.name):
         rows, cols = (np.split(x, np.cumsum(n)[:-1]) if len(n) else [] for x, n in ((rows, sizes[:, 1]), (cols, sizes[:, 2])))
         out = {}
         for i, (name, shape) in enumerate(shapes.items()):

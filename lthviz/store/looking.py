@@ -1,0 +1,171 @@
+"""Looking at runs: nothing on this page writes, and any number of processes may do it while a worker writes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from lthviz.errors import AddressError, DamagedError, StoreError
+from lthviz.records import Address, Checkpoint, Epoch, Layer, Round, Run, Status, Ticket
+from lthviz.store import files, log, reading
+from lthviz.store.folders import Folders
+from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
+
+
+class Looking(Folders):
+    """What can be asked about the runs below a folder and the examples beside it."""
+
+    def run(self, run_id: str) -> Run:
+        """A run without its masks. What is damaged is told in `info["damaged"]`; such a round keeps its number in `rounds`."""
+        path = self.path(run_id)
+        head = self.head(path)
+        found, damaged = self._all_rows(path)
+        try:
+            layers, info = self._layers(path)
+        except StoreError as e:
+            layers, info, damaged = (), {}, {"layers": str(e), **damaged}
+        if damaged:
+            info = {**info, "damaged": damaged}
+        return Run(run_id, head.config, layers, info, tuple(r for i in sorted(found) for r in found[i]), tuple(sorted(found)),
+                   head.created, head.preset, head.title)
+
+    def _layers(self, path: Path) -> tuple[tuple[Layer, ...], dict[str, Any]]:
+        try:
+            value = files.read_json(path / "layers.json")
+        except FileNotFoundError:
+            return (), {}
+        fields = [f.name for f in dataclasses.fields(Layer)]
+        try:
+            made = [{k: tuple(v) if isinstance(v, list) else v for k, v in x.items() if k in fields} for x in value["layers"]]
+            return tuple(Layer(**x) for x in made), dict(value["info"])
+        except (LookupError, TypeError, ValueError, AttributeError) as e:
+            raise DamagedError(f"{path / 'layers.json'} is damaged: {type(e).__name__}: {e}") from None
+
+    def _all_rows(self, path: Path) -> tuple[dict[int, list[dict[str, Any]]], dict[str, str]]:
+        """Rows by round, the unfinished one included, and what could not be read."""
+        found: dict[int, list[dict[str, Any]]] = {}
+        damaged: dict[str, str] = {}
+        numbers = sorted(int(p.stem) for p in (path / "rounds").glob("*.h5") if p.stem.isdecimal())
+        # The checkpoint first: what it holds may be published as a round meanwhile, never the other way.
+        try:
+            index, rows = reading.read_rows(checkpoint_path(path), CHECKPOINT)
+            if rows is not None:
+                found[index] = rows
+        except FileNotFoundError:
+            pass
+        except StoreError as e:
+            damaged["checkpoint"] = str(e)
+        for index in numbers:
+            try:
+                found[index] = reading.read_rows(round_path(path, index), ROUND)[1] or []
+            except StoreError as e:
+                damaged[str(index)] = str(e)
+                found.setdefault(index, [])
+        return found, damaged
+
+    def results(self, run_id: str) -> list[dict[str, Any]]:
+        """One mapping a trained ticket, as `lthviz run --json` prints them under `rounds`."""
+        return [dict(row) for row in self.run(run_id).rows]
+
+    def round(self, run_id: str, index: int) -> Round:
+        """A round, finished or as far as its newest checkpoint; weights are read when asked for."""
+        path = self.path(run_id)
+        for file, kind in reading.places(path, index):
+            with contextlib.suppress(FileNotFoundError):
+                return reading.read_round(file, kind, index, path)
+        raise self._no_round(run_id, index)
+
+    def _no_round(self, run_id: str, index: int) -> AddressError:
+        there = self.run(run_id).rounds
+        known = f"it has {_span(there)}" if there else "none is finished yet"
+        return AddressError(f"run {run_id!r} has no round {index}; {known}")
+
+    def ticket(self, address: Address) -> Ticket:
+        """One ticket of a round; the round's others are not read."""
+        path = self.path(address.run)
+        for file, kind in reading.places(path, address.round):
+            with contextlib.suppress(FileNotFoundError):
+                return reading.read_ticket(file, kind, address.round, address.structure, path)
+        raise self._no_round(address.run, address.round)
+
+    def mask(self, address: Address) -> np.ndarray:
+        """One layer's mask, bool in its weight's shape; nothing else is read."""
+        return self._layer(address, "masks")
+
+    def weight(self, address: Address) -> np.ndarray | None:
+        """One layer's trained weight, float32; None where weights were not kept."""
+        return self._layer(address, "weights")
+
+    def _layer(self, address: Address, part: str) -> np.ndarray | None:
+        for file, kind in reading.places(self.path(address.run), address.round):
+            with contextlib.suppress(FileNotFoundError):
+                return reading.read_layer(file, kind, address.round, address.structure, part, address.layer)
+        raise self._no_round(address.run, address.round)
+
+    def epochs(self, run_id: str, round: int, structure: str) -> tuple[Epoch, ...]:
+        """The curve so far of one ticket's training, unfinished ones included."""
+        return log.epochs(files.read_lines(self.path(run_id) / "events.jsonl")[0], round, structure)
+
+    def events(self, run_id: str, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
+        """What was logged from `offset` on, and the offset for the next call; an unfinished last line is left for then."""
+        lines, end = files.read_lines(self.path(run_id) / "events.jsonl", offset)
+        return log.parse(lines), end
+
+    def status(self, run_id: str) -> Status:
+        """How the run stands: its last state, whether its worker lives, how far it is."""
+        path = self.path(run_id)
+        if path.parent != self.root:
+            return Status("finished", "an example, read-only")
+        return log.status(path, lambda: self.held(run_id), lambda: self._next(path))
+
+    def _next(self, path: Path) -> str:
+        try:
+            index, complete = reading.checkpoint_round(checkpoint_path(path))
+        except FileNotFoundError:
+            return "there is no checkpoint, so resume starts from round 0"
+        except StoreError as e:
+            return str(e)
+        return f"resume continues from round {index + complete}"
+
+    def checkpoint(self, run_id: str) -> Checkpoint | None:
+        """Where a resume goes on; None when nothing was kept yet."""
+        path = self.path(run_id)
+        try:
+            return reading.read_checkpoint(checkpoint_path(path), path)
+        except FileNotFoundError:
+            return None
+        except DamagedError as e:
+            raise DamagedError(f"{e}; delete that file to start the run again, its finished rounds stay") from e
+
+    def requested(self, run_id: str) -> str:
+        """The request that waits, '' when there is none."""
+        file = self.path(run_id) / "request"
+        try:
+            with files.readable(file):
+                return file.read_text()
+        except FileNotFoundError:
+            return ""
+
+    def held(self, run_id: str) -> bool:
+        """Whether a living process holds the run's lock."""
+        file = self.path(run_id) / "lock"
+        if self.is_example(run_id) or not file.exists():
+            return False
+        try:
+            with FileLock(file, timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # another user's run, which may be looked at only
+            return time.time() - log.heartbeat(file.parent).get("time", 0.0) < log.QUIET_S
+
+
+def _span(numbers: tuple[int, ...]) -> str:
+    whole = numbers == tuple(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 1
+    return f"rounds {numbers[0]} to {numbers[-1]}" if whole else "round " + ", ".join(map(str, numbers))
