@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import functools
-import importlib.metadata
 import json
 import math
 import os
@@ -22,6 +20,7 @@ from typing import Any
 
 from filelock import FileLock
 
+import lthviz
 from lthviz.errors import DamagedError, StoreError
 
 _PROCESS = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -29,13 +28,9 @@ STALE_S = 3600.0
 """What was put aside longer ago than this belongs to nobody any more."""
 
 
-@functools.cache
 def version() -> str:
     """This lthviz, as files say who wrote them."""
-    try:
-        return importlib.metadata.version("lthviz")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
+    return getattr(lthviz, "__version__", "unknown")
 
 
 def json_bytes(value: Any) -> bytes:

@@ -63,7 +63,7 @@ def intact(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as e:
-        why = str(e).strip("\"'").splitlines()[0][:160]
+        why = (str(e).strip("\"'\n") or type(e).__name__).splitlines()[0][:160]
         raise DamagedError(f"{path} is damaged at {what}: {why}") from e
 
 
@@ -87,7 +87,7 @@ def kind_of(path: Path) -> str:
     """'round', 'checkpoint' or 'run' by a file's head; '' when it is no HDF5 file of ours."""
     if not h5py.is_hdf5(path):
         return ""
-    with h5py.File(path, "r", locking=False) as f:
+    with intact(path, "its head"), h5py.File(path, "r", locking=False) as f:
         kind = f.attrs.get("kind", b"")
         return kind.decode(errors="replace") if isinstance(kind, bytes) else ""
 
@@ -140,5 +140,5 @@ def same(a: h5py.Group, b: h5py.Group) -> str:
 
 
 def _same_attrs(a: Any, b: Any) -> bool:
-    return {k: np.asarray(v).tolist().__repr__() for k, v in a.attrs.items()} == \
-        {k: np.asarray(v).tolist().__repr__() for k, v in b.attrs.items()}
+    x, y = ({k: (np.asarray(v).dtype, np.asarray(v).tobytes()) for k, v in item.attrs.items()} for item in (a, b))
+    return x == y

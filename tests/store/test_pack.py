@@ -129,7 +129,7 @@ def test_a_damaged_round_is_not_packed(packed, other, tmp_path):
 
 def test_a_damaged_pack_leaves_nothing(packed, other, copy):
     good = copy.read_bytes()
-    for at in range(2000, len(good), 3001):
+    for at in (9, 20, 45, *range(60, len(good), 3001)):
         data = bytearray(good)
         data[at] ^= 1
         copy.write_bytes(data)
