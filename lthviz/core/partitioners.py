@@ -6,9 +6,10 @@ number of threads.
 
 from __future__ import annotations
 
+import math
 import os
 from functools import cache
-from importlib import resources, util
+from importlib import import_module, resources
 from importlib.metadata import version
 from typing import Any
 
@@ -20,17 +21,17 @@ INSTALL = {"mtkahypar": "pip install mtkahypar", "pymetis": "pip install pymetis
 
 
 def choose(partitioner: str) -> str:
-    """The installed partitioner that `auto`, `mtkahypar` or `pymetis` means; PartitionerMissing says how to get one."""
-    if partitioner != "auto":
-        if util.find_spec(partitioner) is None:
-            raise PartitionerMissing(f"the partitioner {partitioner} is not installed; {INSTALL[partitioner]}, "
-                                     "or use partitioner = 'auto'")
-        return partitioner
-    for name in INSTALL:
-        if util.find_spec(name) is not None:
+    """The partitioner that `auto`, `mtkahypar` or `pymetis` means here; PartitionerMissing says how to get one."""
+    wanted = list(INSTALL) if partitioner == "auto" else [partitioner]
+    faults = []
+    for name in wanted:
+        try:
+            import_module(name)
             return name
-    raise PartitionerMissing("Regroup needs a hypergraph partitioner and none is installed; "
-                             + " (or, where it has no wheel: ".join(INSTALL.values()) + ")")
+        except ImportError as fault:  # not installed, or a wheel that does not load here
+            faults.append(str(fault))
+    ways = " or ".join(INSTALL[name] for name in wanted)
+    raise PartitionerMissing(f"Regroup cannot divide the rows: {'; '.join(faults)}. Install one with: {ways}")
 
 
 def divide(mask: np.ndarray, groups: int, imbalance: float, seed: int, partitioner: str) -> np.ndarray:
@@ -97,7 +98,8 @@ def _pymetis(mask: np.ndarray, groups: int, imbalance: float, seed: int) -> np.n
     graph.setdiag(0)
     graph.eliminate_zeros()
     weights = np.maximum(1, graph.data // (graph.data.sum(dtype=np.int64) // 2**30 + 1))  # METIS adds them in 32 bits
-    options = pymetis.Options(seed=seed % 2**31, ufactor=max(1, round(1000 * imbalance)))
-    result = pymetis.part_graph(groups, xadj=graph.indptr, adjncy=graph.indices, eweights=weights.astype(np.int32),
-                                recursive=False, options=options)
+    each = (1 + imbalance) ** (1 / math.ceil(math.log2(groups))) - 1  # imbalance of one bisection; they multiply
+    options = pymetis.Options(seed=seed % 2**31, ufactor=max(1, round(1000 * each)))
+    result = pymetis.part_graph(groups, pymetis.CSRAdjacency(graph.indptr, graph.indices), eweights=weights.astype(np.int32),
+                                recursive=True, options=options)
     return np.asarray(result.vertex_part, np.int32)

@@ -6,7 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lthviz.core.partition import partition
 from lthviz.records import Masks
+from lthviz.seeds import derive
 
 SHAPES = st.tuples(st.integers(1, 9), st.integers(1, 11))
 VALUES = st.floats(-4, 4, width=32).map(lambda x: round(x * 2) / 2)
@@ -90,3 +92,33 @@ def km1(mask, assignment):
         touched = {assignment[r] for r in range(mask.shape[0]) if mask[r, c]}
         total += max(0, len(touched) - 1)
     return total
+
+
+def paper(mask, assignment, settings, name, seed):
+    """(mask after, blocks) of the paper's variant; later passes use the real partitioner with the documented seed."""
+    rows_of = lambda a: [[r for r in range(mask.shape[0]) if a[r] == p] for p in sorted(set(a.tolist()) - {-1})]  # noqa: E731
+    owner = -np.ones(mask.shape, int)
+    blocks, turn = [], 1
+    while True:
+        found = 0
+        for rows in rows_of(assignment):
+            cols = [c for c in range(mask.shape[1]) if all(owner[r, c] < 0 for r in rows)
+                    and sum(bool(mask[r, c]) for r in rows) >= settings.min_nnz]
+            if len(rows) >= settings.min_rows and len(cols) >= settings.min_cols:
+                for r in rows:
+                    for c in cols:
+                        owner[r, c] = len(blocks)
+                blocks.append((rows, cols))
+                found += 1
+        if not found:
+            break
+        turn += 1
+        assignment = partition(mask & (owner < 0), settings.groups, imbalance=settings.imbalance,
+                               seed=derive(seed, "partition", name, turn), partitioner=settings.partitioner).assignment
+    if not blocks:
+        return mask, []
+    out = owner >= 0
+    for r in range(mask.shape[0]):
+        if settings.leftovers == "keep" and not out[r].any():
+            out[r] = mask[r]
+    return out, blocks
