@@ -21,7 +21,10 @@ def show(fig: Any, table: Sequence[dict[str, Any]], *, key: str, on_point: Calla
     more = {"on_select": lambda: _clicked(key, on_point), "selection_mode": "points"} if on_point else {}
     st.plotly_chart(fig, key=key, theme=None, config=config, alt=said.get("alt"), **more)
     st.caption(said.get("caption", ""))
-    with st.expander("The numbers", icon=":material/table:", type="compact", key=f"{key}-table"):
+    twin = st.expander("The numbers", icon=":material/table:", type="compact", key=f"{key}-table", on_change="rerun")
+    if not twin.open:       # a table costs half a second the first time (pandas), and most readers look at the picture
+        return
+    with twin:
         st.caption(said.get("alt", ""))
         if table:
             st.dataframe(rounded(table), hide_index=True, height="content" if len(table) < 12 else 420, key=f"{key}-frame")

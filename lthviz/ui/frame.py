@@ -40,6 +40,9 @@ STYLE = """<style>
 .stMainBlockContainer h2 { padding: 1.4rem 0 .2rem; }
 .stMainBlockContainer h3 { padding: .5rem 0 0; }
 .st-key-live-curves { overflow: hidden; }
+.command { background: color-mix(in srgb, currentColor 4%, transparent); padding: .8rem 1rem; border-radius: .3rem; white-space: pre-wrap;
+  overflow-wrap: anywhere; font-size: .85rem; margin: .3rem 0; user-select: all; }
+.command code { background: none; padding: 0; color: inherit; }
 .strip { display: flex; flex-wrap: wrap; gap: 1.1rem; margin: .3rem 0 .5rem; }
 .strip figure { margin: 0; flex: 1 1 150px; max-width: 236px; }
 .strip img { width: 100%; height: auto; image-rendering: pixelated; display: block; }
@@ -91,6 +94,11 @@ def said(sentence: str) -> None:
     """The sentence a page stands under. Code spans in it are names; a number and its unit stay on one line."""
     parts = html.escape(sentence).replace(" %", "\u00a0%").split("`")
     st.html("<p class='said'>" + "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts)) + "</p>")
+
+
+def command(line: str) -> None:
+    """A command to copy. (st.code would load 1.5 MB of syntax highlighter before the first picture.)"""
+    st.html(f"<pre class='command' tabindex='0'><code>{html.escape(line)}</code></pre>")
 
 
 def quiet(text: str) -> None:

@@ -24,7 +24,7 @@ def show(run: Run) -> None:
     else:
         _nothing_yet(run)
     st.subheader("The same from a terminal", anchor=False)
-    st.code(run_command(run.config, run.preset), language="bash", wrap_lines=True)
+    frame.command(run_command(run.config, run.preset))
 
 
 def _head(run: Run) -> None:

@@ -167,12 +167,15 @@ def _viewed(key: str, paired: bool) -> None:
 
 def _details(ticket: Ticket, before: Masks | None, layer: Layer) -> None:
     after, was = ticket.masks.matrix(layer.name), before.matrix(layer.name) if before is not None else None
-    with st.expander("The mask in words and numbers", icon=":material/table:", type="compact", key="mask-table"):
-        st.caption(mask_text(after, was, layer))
-        st.dataframe([{**r, "share (%)": float(f"{r['share (%)']:.4g}")} for r in mask_table(after, was, layer)], hide_index=True)
+    words = st.expander("The mask in words and numbers", icon=":material/table:", type="compact", key="mask-table", on_change="rerun")
+    if words.open:
+        words.caption(mask_text(after, was, layer))
+        words.dataframe([{**r, "share (%)": float(f"{r['share (%)']:.4g}")} for r in mask_table(after, was, layer)], hide_index=True)
     found = ticket.blocks.get(layer.name)
     if found is not None and len(found):
-        with st.expander(f"{len(found)} dense block{'s' * (len(found) != 1)}", icon=":material/view_quilt:", type="compact", key="block-list"):
-            st.dataframe([{"block": b, "rows": r.size, "columns": c.size, "weights": r.size * c.size,
-                           "share of the layer (%)": float(f"{100 * r.size * c.size / layer.size:.4g}")}
-                          for b, (r, c) in enumerate(zip(found.rows, found.cols, strict=True))], hide_index=True)
+        blocks = st.expander(f"{len(found)} dense block{'s' * (len(found) != 1)}", icon=":material/view_quilt:", type="compact", key="block-list",
+                             on_change="rerun")
+        if blocks.open:
+            blocks.dataframe([{"block": b, "rows": r.size, "columns": c.size, "weights": r.size * c.size,
+                              "share of the layer (%)": float(f"{100 * r.size * c.size / layer.size:.4g}")}
+                             for b, (r, c) in enumerate(zip(found.rows, found.cols, strict=True))], hide_index=True)

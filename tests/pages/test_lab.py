@@ -166,11 +166,13 @@ def test_an_example_is_read_only(example, run_id, page, words):
     assert not {"Pause", "Cancel", "Resume"} & {b.label for b in at.button}
 
 
-def test_the_command_makes_the_same_run(store, run_id, page):
+def test_the_command_makes_the_same_run(store, run_id, page, words):
+    import html
+    import re
     import shlex
 
     from lthviz import cli
-    shown = page("lab", run=run_id).code[-1].value
+    shown = html.unescape(re.search("<code>(python -m lthviz run .*?)</code>", words(page("lab", run=run_id)))[1])
     args = cli._parser().parse_args(shlex.split(shown)[3:])
     config, name = cli.configured(args)
     assert (config.run_id, name) == (run_id, "digits")
