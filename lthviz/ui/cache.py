@@ -11,10 +11,12 @@ from typing import Any
 
 import streamlit as st
 
+from lthviz.config import UNSTRUCTURED
 from lthviz.core import stats
 from lthviz.errors import LthvizError
 from lthviz.figures.masks import mask_png
-from lthviz.records import Address, Round, Run, Status
+from lthviz.figures.order import grouped
+from lthviz.records import Address, Masks, Round, Run, Status, Ticket
 from lthviz.store import Store
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -52,11 +54,12 @@ def layer_rows(address: Address, before: Address | None) -> list[dict[str, Any]]
     return _layer_rows(address._replace(layer=""), ticket.masks.digest, masks.digest if masks else "", ticket, masks, run(address.run))
 
 
-def thumbnail(address: Address, before: Address | None = None, *, width: int, height: int, dark: bool) -> bytes:
-    """A PNG of one layer's mask."""
-    after = round(address.run, address.round).ticket(address.structure).masks
-    was = round(before.run, before.round).ticket(before.structure).masks if before else None
-    return _thumbnail(after.digest, was.digest if was else "", address.layer, width, height, dark, after, was)
+def thumbnail(address: Address, *, width: int, height: int, dark: bool) -> bytes:
+    """A PNG of one layer's mask. Blocks that share rows with no other stand together, so that they are seen."""
+    now = round(address.run, address.round)
+    ticket = now.ticket(address.structure)
+    was = now.ticket(UNSTRUCTURED).masks if UNSTRUCTURED in now.tickets else ticket.masks
+    return _thumbnail(ticket.masks.digest, was.digest, address.layer, width, height, dark, ticket, was)
 
 
 def listed() -> tuple[list[tuple[Run, Status]], dict[str, str]]:
@@ -87,8 +90,11 @@ def _layer_rows(address: Address, after: str, before: str, _ticket: Any, _masks:
 
 
 @st.cache_data(max_entries=256, show_spinner=False)
-def _thumbnail(after: str, before: str, layer: str, width: int, height: int, dark: bool, _after: Any, _before: Any) -> bytes:
-    return mask_png(_after.matrix(layer), _before.matrix(layer) if _before is not None else None, width=width, height=height, dark=dark)
+def _thumbnail(after: str, before: str, layer: str, width: int, height: int, dark: bool, _ticket: Ticket, _was: Masks) -> bytes:
+    mask, blocks = _ticket.masks.matrix(layer), _ticket.blocks.get(layer)
+    several = blocks is not None and len(blocks) > 1
+    order = grouped(mask, _was.matrix(layer), blocks) if several else None
+    return mask_png(order.permute(mask) if order else mask, width=width, height=height, dark=dark)
 
 
 def _stamp(*files: Path) -> Stamp:

@@ -52,13 +52,15 @@ def mask_strip(run: Run) -> str:
     shown += [Address(run.id, middle, label, layer.name) for label in labels]
     figures = []
     for at in shown:
-        masks = cache.round(run.id, at.round).ticket(at.structure).masks
+        ticket = cache.round(run.id, at.round).ticket(at.structure)
+        kept, blocks = f"{100 * ticket.masks.density(layer.name):.1f} % kept", ticket.blocks.get(layer.name)
+        if blocks is not None and len(blocks) > 1:
+            kept += f", ordered by its {len(blocks)} blocks"
         name = "Pruned" if at.structure == UNSTRUCTURED else stages.short(run.config, at.structure)
         png = cache.thumbnail(at, width=216, height=128, dark=frame.dark())
         said = f"{name}, round {at.round}"
-        figures.append(f"<figure><img src='{data_url(png)}' alt='Mask of {html.escape(layer.short)}: {html.escape(said)}, "
-                       f"{100 * masks.density(layer.name):.1f} percent kept'><figcaption>{html.escape(said)}<br>"
-                       f"<span class='quiet'>{100 * masks.density(layer.name):.1f} % kept</span></figcaption></figure>")
+        figures.append(f"<figure><img src='{data_url(png)}' alt='Mask of {html.escape(layer.short)}: {html.escape(said)}, {kept}'>"
+                       f"<figcaption>{html.escape(said)}<br><span class='quiet'>{kept}</span></figcaption></figure>")
     return (f"<div class='strip'>{''.join(figures)}</div><div class='quiet'>The mask of {html.escape(layer.short)}, "
             f"{layer.matrix[0]:,} output channels by {layer.matrix[1]:,} weights each: a cell is drawn where a weight is kept.</div>")
 

@@ -115,13 +115,17 @@ def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -
         seconds = sum(cache.round(run.id, k).seconds for k in run.rounds if str(k) not in run.info.get("damaged", {}))
         frame.quiet(f"Finished: {len(run.rounds)} rounds, {len(run.rows)} tickets trained in {duration(seconds)}.")
     elif status.state == "failed":
-        st.error(f"The run failed: {status.message} What it had finished ({rounds}) is kept.", icon=":material/error:")
+        st.error(f"The run failed: {_ended_sentence(status.message)} What it had finished ({rounds}) is kept.", icon=":material/error:")
     elif status.state == "interrupted":
-        st.warning(f"Interrupted: {status.message}. What it had finished ({rounds}) is kept.", icon=":material/power_off:")
+        st.warning(f"Interrupted: {_ended_sentence(status.message)} What it had finished ({rounds}) is kept.", icon=":material/power_off:")
     else:
         st.info(f"Cancelled. What it had finished ({rounds}) is kept.", icon=":material/stop_circle:")
     for part, why in run.info.get("damaged", {}).items():
         st.error(f"{'Round ' + part if part.isdecimal() else 'The ' + part} cannot be read: {why}", icon=":material/broken_image:")
+
+
+def _ended_sentence(line: str) -> str:
+    return line if line.endswith((".", "!", "?")) else f"{line}."
 
 
 def _buttons(run_id: str, status: Status, waiting: str) -> None:
