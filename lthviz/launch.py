@@ -102,16 +102,16 @@ def wake(store: Store) -> None:
 
 def work(store: Store) -> int:
     """Take queued runs, oldest first, until none is left; the number driven. Returns at once if a worker is at it already."""
-    driven = 0
-    while _queue(store):
+    driven: set[str] = set()   # each run once: one that cannot even store its failure must not be tried for ever
+    while left := [r for r in _queue(store) if r not in driven]:
         lock = _worker_lock(store)
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            return driven
+            break
         try:
-            for run_id in _queue(store):
-                driven += 1
+            for run_id in left:
+                driven.add(run_id)
                 try:
                     drive(store, run_id)
                 except (LthvizError, Cancelled) as e:
@@ -121,7 +121,7 @@ def work(store: Store) -> int:
         finally:
             lock.release()
         # The queue is looked at once more after the lock is free: whoever enqueued while it was held did not wake anybody.
-    return driven
+    return len(driven)
 
 
 def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = None) -> None:
@@ -136,11 +136,11 @@ def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = 
     except Timeout:
         raise Busy(f"run {run_id} is being trained by another process") from None
     try:
-        store.recover(run_id)
-        if store.status(run_id).state == "finished":
-            return
-        with _stored_outcome(store, run_id), _Pulse(store, run_id) as pulse:
-            _drive(store, run_id, pulse, on_event)
+        with _stored_outcome(store, run_id):
+            store.recover(run_id)
+            if store.status(run_id).state != "finished":
+                with _Pulse(store, run_id) as pulse:
+                    _drive(store, run_id, pulse, on_event)
     finally:
         lock.release()
 
@@ -181,18 +181,21 @@ class _Gate:
         if self.stepping and isinstance(event, Stage):
             self.stepping = False
             self.store.request(self.run_id, "pause")
-        action = self.store.requested(self.run_id)
-        if action == "pause":
-            self.store.set_state(self.run_id, "paused")
-            while (action := self.store.requested(self.run_id)) == "pause":
+        paused = False
+        while action := self.store.requested(self.run_id):
+            if action == "pause":   # its file stays until something else is asked for
+                if not paused:
+                    self.store.set_state(self.run_id, "paused")
+                    paused = True
                 time.sleep(POLL_S)
-            if action != "cancel":
-                self.store.set_state(self.run_id, "running")
-        if action == "cancel":
-            raise Cancelled("cancelled; the finished rounds are kept")
-        if action:
+                continue
+            if (action := self.store.take_request(self.run_id)) == "cancel":
+                raise Cancelled("cancelled; the finished rounds are kept")
+            if action == "pause":   # asked in the moment between looking and taking
+                self.store.request(self.run_id, action)
             self.stepping = action == "step"
-            self.store.clear_request(self.run_id)
+        if paused:
+            self.store.set_state(self.run_id, "running")
         return time.monotonic() - since
 
 

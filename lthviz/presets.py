@@ -22,10 +22,10 @@ class Preset(NamedTuple):
 PRESETS: dict[str, Preset] = {
     "digits": Preset(
         RunConfig(model="convnet", data="digits", structures=(Refill(), Regroup(groups=4, min_rows=8), Random()), rounds=12,
-                  epochs=7, batch_size=50, lr=0.1, weight_decay=5e-4, schedule="cosine", warmup=1, augment="shift",
+                  epochs=5, batch_size=50, lr=0.1, weight_decay=5e-4, schedule="cosine", warmup=1, augment="shift",
                   train_images=500, rewind=0.1, memory_format="channels_last", threads=1),
         "Handwritten digits", "a whole study in about a minute on two cores: dense and 12 rounds, four tickets each",
-        "ours, for a first look: few images and seven epochs, so that a mask has to be good to learn in time"),
+        "ours, for a first look: few images and five epochs, so that a mask has to be good to learn in time"),
     "resnet20-cifar10": Preset(
         RunConfig(model="resnet20", data="cifar10", structures=_BRANCHES, memory_format="channels_last"),
         "ResNet-20, CIFAR-10", "the small member of the family; below 65 channels no group forms at the default minimum",

@@ -98,7 +98,7 @@ def test_branches_leave_the_trunk_alone(whole):
 
 
 def test_in_loop_feeds_the_structure_back():
-    rounds, seen = run(SMALL.replace(in_loop="refill", structures=(Refill(),)))
+    rounds, _ = run(SMALL.replace(in_loop="refill", structures=(Refill(),)))
     first, second = rounds[1], rounds[2]
     assert first.ticket(UNSTRUCTURED).test_acc is None, "the unstructured mask is only a step on the way"
     expected = magnitude.prune({n: first.ticket("refill").weights[n] for n in first.ticket("refill").masks}, first.ticket("refill").masks, SMALL.rate)
@@ -107,7 +107,7 @@ def test_in_loop_feeds_the_structure_back():
 
 @pytest.mark.parametrize("stop", [1, 4, 9, 17, 26])
 def test_going_on_from_any_checkpoint_gives_the_same_bits(whole, stop):
-    rounds, seen = whole
+    rounds, _ = whole
     checkpoint, n = None, 0
     for e in events(SMALL):
         if isinstance(e, Epoch | Stage):

@@ -6,6 +6,7 @@ read at any time: a file is whole under its name or not there, and a round that 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -118,6 +119,17 @@ class Store(Looking):
         if action not in ACTIONS:
             raise UsageError(f"request {action!r} is not known; {did_you_mean(action, ACTIONS)}")
         files.write(self.own(run_id) / "request", action.encode())
+
+    def take_request(self, run_id: str) -> str:
+        """The request that waits, taken away in the same moment, so that one asked meanwhile is not lost; '' when there is none."""
+        path = self.own(run_id) / "request"
+        taken = path.with_name(".request.taken")
+        with files.failing(path), contextlib.suppress(FileNotFoundError):
+            os.replace(path, taken)
+            action = taken.read_text()
+            taken.unlink()
+            return action
+        return ""
 
     def clear_request(self, run_id: str) -> None:
         path = self.own(run_id) / "request"

@@ -50,3 +50,10 @@ def test_an_interrupted_run_is_told_apart_from_a_running_one(store, page, words,
     assert "The worker is gone" not in words(at)
     assert at.get("progress")[0].proto.value == 25
     assert at.get("progress")[0].proto.text.endswith("13 s left.")
+
+
+def test_an_examples_links_lead_to_a_stage_that_is_there(example, run_id, page, words):
+    at = gallery.telling(example.run(run_id))
+    assert f"Regroup formed {len(example.round(run_id, 1).ticket(at['ticket']).blocks['features.3.weight'])} block" in words(
+        page("lab", run=run_id, round=at["round"], stage=at["stage"]))
+    assert "Regroup keeps" in words(page("masks", run=run_id, round=at["round"], ticket=at["ticket"]))
