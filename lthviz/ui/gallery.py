@@ -37,7 +37,19 @@ def example(run: Run) -> None:
         st.html(strip)
     frame.said(findings(run))
     frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}")
-    _links(run)
+    _links(run, **telling(run))
+
+
+def telling(run: Run) -> dict[str, str]:
+    """The stage of a finished run that shows most at once, as fields of an address: the last structure of its middle round."""
+    rounds, shapes = [k for k in run.rounds if k], [s for s in run.config.structures if s.kind != "random"]
+    if not rounds or not shapes:
+        return {}
+    return {"round": str(_middle(rounds)), "stage": f"{shapes[-1].kind}:{shapes[-1].label}", "ticket": shapes[-1].label}
+
+
+def _middle(rounds: Sequence[int]) -> int:
+    return rounds[(len(rounds) - 1) // 2]
 
 
 def mask_strip(run: Run) -> str:
@@ -46,7 +58,7 @@ def mask_strip(run: Run) -> str:
     if not rounds or not run.layers:
         return ""
     layer = where.find_layer(run.layers, "")[0]
-    middle = rounds[(len(rounds) - 1) // 2]
+    middle = _middle(rounds)
     labels = [s.label for s in run.config.structures if any(r["round"] == middle and r["structure"] == s.label for r in run.rows)][:2]
     shown = [Address(run.id, k, UNSTRUCTURED, layer.name) for k in dict.fromkeys([rounds[0], middle, rounds[-1]])]
     shown += [Address(run.id, middle, label, layer.name) for label in labels]
@@ -104,7 +116,9 @@ def _state(run: Run, status: Status) -> None:
         st.text(f"{status.message[:1].upper()}{status.message[1:]}" if status.message else f"Cancelled; {kept}.")
 
 
-def _links(run: Run) -> None:
+def _links(run: Run, **at: str) -> None:
+    """Ways in; at: where, as fields of an address."""
     with st.container(horizontal=True, gap="small", width="content"):
-        st.page_link("pages/lab.py", label="Open in the Lab", icon=":material/science:", query_params={"run": run.id})
-        st.page_link("pages/masks.py", label="Its masks", icon=":material/grid_on:", query_params={"run": run.id})
+        for page, label, icon, names in (("lab", "Open in the Lab", "science", where.LAB), ("masks", "Its masks", "grid_on", where.MASKS)):
+            st.page_link(f"pages/{page}.py", label=label, icon=f":material/{icon}:",
+                         query_params={k: v for k, v in {"run": run.id, **at}.items() if k in names})

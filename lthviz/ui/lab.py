@@ -42,8 +42,11 @@ def _head(run: Run) -> None:
 def _nothing_yet(run: Run) -> None:
     with st.container(border=True, key="nothing-yet"):
         st.markdown("### :material/hourglass_empty: No stage has ended yet")
-        st.markdown("First the dense network is trained. When that is done, its stage appears here, and the masks and the "
-                    "accuracy of every ticket after it.")
+        if cache.store().status(run.id).alive:
+            st.markdown("First the dense network is trained. When that is done, its stage appears here, and the masks and the "
+                        "accuracy of every ticket after it.")
+        else:
+            st.markdown("The run stopped before the dense network was trained, so there is nothing to step through.")
 
 
 def _stage(run: Run, there: Sequence[Position]) -> None:
