@@ -1,21 +1,25 @@
 """What masks, augmentation and settings cost in a training step: `python benchmarks/training.py [--models resnet20 convnet] [--steps 15]`.
 
 Steps of the real training loop on random images, batch 128 (convnet: 32), dense and masked networks interleaved in one process,
-each round in another order; ratios are taken within a round, so that a disturbance of some seconds hits both. Prints medians
-and quartiles. `--ticket` also times one whole training of the preset `digits`. Needs a machine with nothing else to do.
+each round in another order; ratios are taken within a round, so that a disturbance of some seconds hits both. "dense again" is a
+second dense network: how far its ratio strays from 1 is the noise. Medians and quartiles; on a CPU of wall and of CPU time, since
+the second hardly minds what else the machine does. `--ticket` also times one whole training of the preset `digits`.
 """
 
 from __future__ import annotations
 
 import argparse
-import platform
 import statistics
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # so that it runs from a clone that is not installed
+from benchmarks.machine import header, line
 from lthviz.config import RunConfig
 from lthviz.nn import data, device, models, topology
 from lthviz.nn.data import Images
@@ -23,12 +27,6 @@ from lthviz.nn.masking import Masked
 from lthviz.nn.train import BatchDone, Trainer
 from lthviz.presets import preset
 from lthviz.records import Layer, Masks
-
-try:
-    from machine import describe
-except ImportError:
-    def describe() -> str:
-        return f"{platform.processor() or platform.machine()}"
 
 WARM = 3
 SHAPES = {"convnet": (1, 8, 8)}
@@ -58,13 +56,13 @@ def batches(trainer: Trainer, structural: bool | None) -> Iterator[BatchDone]:
     return (event for event in trainer.train(model, masked) if isinstance(event, BatchDone))
 
 
-def timed(work: Iterator, place: torch.device) -> float:
-    """Milliseconds until the next item is really there."""
-    began = time.perf_counter()
+def timed(work: Iterator, place: torch.device) -> tuple[float, float]:
+    """Milliseconds of wall and of CPU time until the next item is really there."""
+    wall, cpu = time.perf_counter(), time.process_time()
     next(work)
     if place.type == "cuda":
         torch.cuda.synchronize()
-    return (time.perf_counter() - began) * 1e3
+    return (time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3
 
 
 def data_step(trainer: Trainer) -> float:
@@ -84,19 +82,21 @@ def measure(config: RunConfig, steps: int) -> None:
     place, size = device.pick(config), config.batch_size
     shape = SHAPES.get(config.model, (3, 32, 32))
     trainer = Trainer(config, random_images(size * (steps + WARM + 1), shape, place))
-    kinds = {"dense": batches(trainer, None), "masked": batches(trainer, False), "channels": batches(trainer, True),
-             "again": batches(trainer, None)}
-    ms: dict[str, list[float]] = {kind: [] for kind in kinds}
+    kinds = {"dense": batches(trainer, None), "masked": batches(trainer, False), "channels removed": batches(trainer, True),
+             "dense again": batches(trainer, None)}
+    ms: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
     for i in range(steps + WARM):
         order = list(kinds)[i % len(kinds):] + list(kinds)[:i % len(kinds)]
         for kind in order:
             ms[kind].append(timed(kinds[kind], place))
-    ms = {kind: values[WARM:] for kind, values in ms.items()}
-    ratio = {kind: spread([m / d for m, d in zip(ms[kind], ms["dense"], strict=True)], 3) for kind in ms}
-    data_ms = [data_step(trainer) for _ in range(5)]
-    print(f"{config.model:9} {config.precision:9} {config.memory_format:13} dense step {spread(ms['dense'], 2)} ms; of it: dense again "
-          f"{ratio['again']}, masked {ratio['masked']}, channels removed {ratio['channels']}, "
-          f"data and augmentation {spread([d / statistics.median(ms['dense']) for d in data_ms], 4)}; n = {steps}", flush=True)
+    wall, cpu = ({kind: [v[clock] for v in values[WARM:]] for kind, values in ms.items()} for clock in (0, 1))
+    what = f"{config.model} {config.precision} {config.memory_format}"
+    line(f"{what}, dense step", f"{spread(wall['dense'], 2)} ms, n = {steps}")
+    for kind, limit in (("masked", "1.03"), ("channels removed", "1.03"), ("dense again", "")):
+        ratios = [spread([m / d for m, d in zip(clock[kind], clock["dense"], strict=True)], 3) for clock in (wall, cpu)]
+        line(f"  {kind} ÷ dense", f"wall {ratios[0]}" + (f", CPU {ratios[1]}" if place.type == "cpu" else ""), limit)
+    data_ms = [data_step(trainer) / statistics.median(wall["dense"]) for _ in range(5)]
+    line("  images and augmentation ÷ dense", spread(data_ms, 4))
 
 
 def ticket() -> None:
@@ -112,8 +112,8 @@ def ticket() -> None:
             pass
         accuracy = trainer.test_accuracy(model)
         seconds.append(time.perf_counter() - began)
-    print(f"one ticket of the preset digits, {trainer.total_steps - trainer.resume_step} steps with validation and test: "
-          f"{spread(seconds[1:], 2)} s, n = 3 ({accuracy:.1f} % under a random mask)")
+    line(f"a ticket of the preset digits: {trainer.total_steps - trainer.resume_step} steps, validation, test",
+         f"{spread(seconds[1:], 2)} s, n = 3 ({accuracy:.1f} % under a random mask)")
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def main() -> None:
     parser.add_argument("--ticket", action="store_true", help="also a whole training of the preset digits")
     args = parser.parse_args()
     threads = device.use_threads(RunConfig(threads=args.threads))
-    print(f"{describe()}; torch {torch.__version__}, {threads} threads; median (quartiles)")
+    print(header(f"Training steps: median (quartiles), {threads} threads", ("torch", "numpy")))
     for model in args.models:
         for precision, memory_format in SETTINGS:
             measure(RunConfig(model=model, batch_size=32 if model == "convnet" else 128, precision=precision, lr=1e-3, threads=args.threads,
