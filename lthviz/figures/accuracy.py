@@ -161,15 +161,11 @@ def _dense_lines(fig: go.Figure, runs: Sequence[Run], p: theme.Palette) -> None:
     for i, level in enumerate(levels):
         fig.add_hline(y=level, line=dict(color=p.muted, width=1, dash=theme.STYLES["dense"].dash), layer="below")
         if i == 0:
-            text = f"dense {level:.1f} %" if len(levels) == 1 else f"dense, {len(levels)} runs"
-            fig.add_annotation(x=1, xref="paper", y=max(levels), text=text, showarrow=False, xanchor="right",
-                               yanchor="top" if _ends_above(runs, max(levels)) else "bottom", font=dict(color=p.muted, size=13))
-
-
-def _ends_above(runs: Sequence[Run], level: float) -> bool:
-    """Whether the sparsest of the good tickets lies over the dense line, where its label would stand."""
-    best = max((a for run in runs for r in _rows(run) if (a := _acc(r)) is not None and r["density"] < 0.35), default=level - 1)
-    return best > level
+            text = f"dense<br>{level:.1f} %" if len(levels) == 1 else "dense"
+            fig.add_annotation(x=1.01, xref="paper", y=max(levels), text=text, showarrow=False, xanchor="left", yanchor="middle",
+                               align="left", font=dict(color=p.muted, size=13))
+    if levels:   # the label stands beside the axes, where no curve can cross it
+        fig.update_layout(margin_r=58)
 
 
 def _ring(fig: go.Figure, runs: Sequence[Run], current: Address | None, p: theme.Palette) -> None:

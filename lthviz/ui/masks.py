@@ -154,15 +154,17 @@ def picture(ticket: Ticket, before: Masks | None, layer: Layer, *, key: str, tit
             said.append(f"The link names {name} {asked[name]!r}; it can be {', '.join(known)}.")
             asked[name] = ""
     frame.notes(said)
-    paired = before is not None
+    paired, blocks = before is not None, ticket.blocks.get(layer.name)
+    usual = "grouped" if blocks is not None and len(blocks) > 1 else "original"   # groups are seen only when brought together
     mask_view(ticket.masks.matrix(layer.name), before.matrix(layer.name) if paired else None, key=key, layer=layer,
-              blocks=ticket.blocks.get(layer.name), title=title, mode=(asked["view"] or "pair") if paired else "after",
-              order=asked["order"] or "original", height=height, on_view_change=lambda: _viewed(key, paired))
+              blocks=blocks, title=title, mode=(asked["view"] or "pair") if paired else "after",
+              order=asked["order"] or usual, height=height, on_view_change=lambda: _viewed(key, paired, usual))
 
 
-def _viewed(key: str, paired: bool) -> None:
+def _viewed(key: str, paired: bool, usual: str) -> None:
     view = st.session_state[key].get("view") or {}
-    where.go(order=view.get("order"), **({"view": view.get("mode")} if paired else {}))
+    order = view.get("order")
+    where.go(order=None if order == usual else order, **({"view": view.get("mode")} if paired else {}))
 
 
 def _details(ticket: Ticket, before: Masks | None, layer: Layer) -> None:

@@ -71,7 +71,7 @@ def test_the_axis_runs_from_dense_to_sparse_and_holds_every_point():
 def test_the_dense_accuracy_is_a_labelled_line():
     fig = accuracy_vs_density([make()])
     assert [s.y0 for s in fig.layout.shapes] == [90.0]
-    assert [a.text for a in fig.layout.annotations] == ["dense 90.0 %"]
+    assert [a.text for a in fig.layout.annotations] == ["dense<br>90.0 %"]
 
 
 @pytest.mark.parametrize("round, structure", [(0, "unstructured"), (2, "refill-rho=0.2")])
