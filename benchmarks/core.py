@@ -115,7 +115,7 @@ def quality() -> None:
                 mask, found = layer_mask(kind, density, shape), {}
                 for name in ("stock", "ours", "pymetis"):
                     partitioners._context = ours if name != "stock" else (
-                        lambda machine: machine.context_from_preset(mtkahypar.PresetType.DETERMINISTIC))
+                        lambda machine, _: machine.context_from_preset(mtkahypar.PresetType.DETERMINISTIC))
                     partition_module.MOST_STARTS = 1 if name == "stock" else 6
                     start, results = time.perf_counter(), []
                     for seed in range(1 if shape[0] == 512 else 3):
