@@ -99,6 +99,16 @@ def test_small_layers_ask_nobody():
     assert partition(mask, 1).assignment.tolist() == [0, 0, -1, 0, 0]
 
 
+def test_a_dense_layer_is_divided_with_the_shorter_search():
+    rng = np.random.default_rng(0)
+    planted, owner = rng.permutation(np.arange(400) % 2), rng.permutation(np.arange(1600) % 2)
+    mask = (planted[:, None] == owner) & (rng.random((400, 1600)) < 0.9)
+    assert mask.sum() > partitioners.DENSE_PINS
+    found = partition(mask, 2)
+    assert found.km1 == 0 and found.partitioner.startswith("mtkahypar ")
+    assert len(set(zip(planted.tolist(), found.assignment.tolist()))) == 2
+
+
 def test_equal_columns_count_as_often_as_they_occur():
     """Rows 0–1 share one column, rows 1–2 five equal ones: cutting the one is right."""
     mask = np.zeros((4, 12), bool)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -110,7 +111,7 @@ def test_kept_parts_answer_a_new_threshold():
     assert len(widths) == 3
 
 
-@settings(max_examples=40, deadline=None)
+@hypothesis_settings(max_examples=40, deadline=None)
 @given(matrices(st.tuples(st.integers(2, 14), st.integers(2, 12))), st.integers(1, 3), st.integers(1, 3), st.integers(1, 4),
        st.booleans())
 def test_the_papers_variant_equals_the_loop(mask, min_nnz, min_rows, min_cols, keep):
@@ -141,12 +142,13 @@ def test_the_papers_variant_goes_on_while_blocks_form():
     np.testing.assert_array_equal(made.masks["w"], mask)
 
 
-@pytest.mark.parametrize("variant", ["code", "paper"])
-def test_planted_blocks_come_out_whole(variant):
+@pytest.mark.parametrize("settings", [Regroup(groups=4, t1=50, min_rows=10), Regroup(groups=4, variant="paper", min_rows=10, min_nnz=4)],
+                         ids=["code", "paper"])
+def test_planted_blocks_come_out_whole(settings):
     rng = np.random.default_rng(4)
     planted, owner = rng.permutation(np.arange(80) % 4), rng.permutation(np.arange(160) % 4)
     inside = planted[:, None] == owner[None]
     mask = inside & (rng.random((80, 160)) < 0.8)
-    made = regroup(Masks.of({"w": mask}), Regroup(groups=4, t1=50, variant=variant, min_rows=10, min_nnz=4))
+    made = regroup(Masks.of({"w": mask}), settings)
     np.testing.assert_array_equal(made.masks["w"], inside)
     assert len(made.blocks["w"]) == 4
