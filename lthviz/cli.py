@@ -23,6 +23,7 @@ from lthviz import launch
 from lthviz.config import STRUCTURES, Refill, Regroup, RunConfig, assignments, limits, read_toml
 from lthviz.errors import LthvizError, UsageError
 from lthviz.presets import PRESETS, preset
+from lthviz.records import Masks, Structured
 from lthviz.store import Store
 
 
@@ -43,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"lthviz: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("lthviz: stopped; `lthviz resume` goes on from the last checkpoint", file=sys.stderr)
+        hint = "; `lthviz resume` goes on from the last checkpoint" if args.act in (run, resume) else ""
+        print(f"lthviz: stopped{hint}", file=sys.stderr)
         return 1
     except BrokenPipeError:
         return 1
@@ -72,10 +74,10 @@ def configured(args: argparse.Namespace) -> tuple[RunConfig, str]:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.preset == "" or (args.preset is None and not args.config and not args.set):
-        if args.preset is None:
-            raise UsageError(f"nothing to run: give --preset ({', '.join(PRESETS)}), --config FILE or --set KEY=VALUE")
+    if args.preset == "" and not (args.config or args.set):
         return _list_presets(args)
+    if not (args.preset or args.config or args.set) or args.preset == "":
+        raise UsageError(f"nothing to run: give --preset one of {', '.join(PRESETS)}; or settings alone with --config FILE or --set KEY=VALUE")
     config, name = configured(args)
     store = Store(args.runs)
     run_id = store.begin(config, preset=name)
@@ -95,7 +97,6 @@ def _train(store: Store, run_id: str, args: argparse.Namespace) -> int:
     known = store.run(run_id)
     dense = next((r["test_acc"] for r in known.rows if r["round"] == 0), None)
     if store.status(run_id).state != "finished":
-        store.clear_request(run_id)
         print(f"run {run_id}", file=sys.stderr)
         try:
             with Terminal(run_id, known.config, known.layers, dense) as terminal:
@@ -122,23 +123,33 @@ def _attach(store: Store, run_id: str) -> None:
 
 def _payload(store: Store, run_id: str) -> dict[str, Any]:
     stored = store.run(run_id)
-    seconds = sum(store.round(run_id, k).seconds for k in stored.rounds)
-    return {"run_id": run_id, "state": store.status(run_id).state, "seconds": round(seconds, 3),
+    return {"run_id": run_id, "state": store.status(run_id).state, "seconds": round(stored.seconds, 3),
             "config": stored.config.to_dict(), "info": dict(stored.info), "rounds": [dict(r) for r in stored.rows]}
 
 
 def _results_table(payload: Mapping[str, Any]) -> Table:
-    table = Table("round", "structure", "weights", "effective", "in blocks", "test", "dense",
-                  title=f"{payload['run_id']}  ({payload['state']}, {payload['seconds']:.1f} s of work)", title_justify="left")
+    table = _table("round", "structure", "weights", "effective", "in blocks", "test", "dense", whole="structure",
+                   title=f"{payload['run_id']}  ({payload['state']}, {payload['seconds']:.1f} s of work)")
     for r in payload["rounds"]:
+        accuracies = ("–" if r[k] is None else f"{r[k]:.2f}" for k in ("test_acc", "dense_acc"))
         table.add_row(str(r["round"]), r["structure"], f"{100 * r['density']:.1f} %", f"{100 * r['effective_density']:.1f} %",
-                      f"{100 * r['coverage']:.0f} %", f"{r['test_acc']:.2f}", f"{r['dense_acc']:.2f}")
+                      f"{100 * r['coverage']:.0f} %", *accuracies)
+    for part, message in payload["info"].get("damaged", {}).items():
+        table.add_row(part, f"damaged: {message}")
+    return table
+
+
+def _table(*columns: str, whole: str, title: str | None = None) -> Table:
+    """A table whose column `whole` is never shortened: what stands there is typed again."""
+    table = Table(title=title, title_justify="left")
+    for name in columns:
+        table.add_column(name, no_wrap=name == whole, overflow="ignore" if name == whole else "fold")
     return table
 
 
 def _list_presets(args: argparse.Namespace) -> int:
     payload = {k: {"title": p.title, "note": p.note, "source": p.source, "config": p.config.to_dict()} for k, p in PRESETS.items()}
-    table = Table("preset", "what", "to expect", "source")
+    table = _table("preset", "what", "to expect", "source", whole="preset")
     for name, p in PRESETS.items():
         table.add_row(name, p.title, p.note, p.source)
     _print(args, payload, lambda: table)
@@ -150,7 +161,7 @@ def _list_presets(args: argparse.Namespace) -> int:
 
 def ls(args: argparse.Namespace) -> int:
     store = Store(args.runs)
-    rows, table = [], Table("run", "state", "preset", "rounds", "message")
+    rows, table = [], _table("run", "state", "preset", "rounds", "message", whole="run")
     for run_id in store.runs():
         status, stored = store.status(run_id), store.run(run_id)
         rows.append({"run_id": run_id, "state": status.state, "message": status.message, "preset": stored.preset,
@@ -182,7 +193,8 @@ def unpack(args: argparse.Namespace) -> int:
 
 
 def work(args: argparse.Namespace) -> int:
-    launch.work(Store(args.runs))
+    driven = launch.work(Store(args.runs))
+    _print(args, {"driven": driven}, lambda: f"{driven} runs driven")
     return 0
 
 
@@ -194,6 +206,7 @@ def refill(args: argparse.Namespace) -> int:
     from lthviz.exchange import maskfile
 
     settings = _structure_from(args, Refill)
+    maskfile.check_target(args.out)
     masks = maskfile.read(args.masks)
     if settings.score not in ("magnitude", "remain"):
         raise UsageError(f"score {settings.score!r} needs the network and images; here it can be magnitude (with --weights) or remain")
@@ -211,11 +224,18 @@ def regroup(args: argparse.Namespace) -> int:
     from lthviz.exchange import maskfile
 
     settings = _structure_from(args, Regroup)
+    maskfile.check_target(args.out)
     masks = maskfile.read(args.masks)
     begun = time.perf_counter()
     partitions = partition_all(masks, settings, args.seed)
-    made = core_regroup.regroup(masks, settings, seed=args.seed, partitions=partitions)
-    return _structured(args, settings, masks, made, time.perf_counter() - begun, {k: p.seconds for k, p in partitions.items()})
+    made, seconds = [], {}
+    for name in masks:   # a layer at a time, to say what each took; layers do not depend on each other
+        since = time.perf_counter()
+        made.append(core_regroup.regroup(Masks.of({name: masks[name]}), settings, seed=args.seed, partitions=partitions))
+        seconds[name] = partitions[name].seconds + time.perf_counter() - since
+    whole = Structured(Masks.of({k: m.masks[k] for m in made for k in m.masks}), {k: v for m in made for k, v in m.blocks.items()},
+                       {k: v for m in made for k, v in m.notes.items()})
+    return _structured(args, settings, masks, whole, time.perf_counter() - begun, seconds)
 
 
 def _structured(args: argparse.Namespace, settings: Any, before: Any, made: Any, seconds: float,
@@ -224,7 +244,7 @@ def _structured(args: argparse.Namespace, settings: Any, before: Any, made: Any,
     from lthviz.exchange import maskfile
 
     maskfile.write(args.out, made.masks)
-    layers, table = {}, Table("layer", "shape", "weights before", "after", "blocks", "in blocks", title=settings.name, title_justify="left")
+    layers, table = {}, _table("layer", "shape", "weights before", "after", "blocks", "in blocks", whole="layer", title=settings.name)
     for name in before:
         blocks, kept = made.blocks.get(name), made.masks.nnz(name)
         inside = blocks.area / kept if blocks and kept else 0.0

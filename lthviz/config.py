@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -111,7 +111,7 @@ class Structure:
 
 @dataclass(frozen=True)
 class Refill(Structure):
-    """Channel-wise: keep the K best output channels whole, remove the others whole (paper section 3.2)."""
+    """Channel-wise: keep the K best output channels whole, remove the others whole (ICML 2022, section 3.2)."""
 
     kind: ClassVar[str] = "refill"
     title: ClassVar[str] = "Refill"
@@ -129,15 +129,15 @@ class Refill(Structure):
 
 @dataclass(frozen=True)
 class Regroup(Structure):
-    """Group-wise: gather the non-zeros into dense blocks (paper section 3.3, METHOD of the released code mended)."""
+    """Group-wise: gather the non-zeros into dense blocks (ICML 2022, section 3.3; the released code's mistakes mended)."""
 
     kind: ClassVar[str] = "regroup"
     title: ClassVar[str] = "Regroup"
     groups: int = knob(8, "parts the rows of a layer are divided into", low=1, high=1024, source="section 3.3")
     t1: float = knob(1.5, "how many columns a block may take for each weight it leaves out in its worst row",
                      low=0, high=1000, open=True, source="released code")
-    min_rows: int = knob(16, "a part of this many rows or fewer makes no block", low=0, unit="rows",
-                         source="released code")
+    min_rows: int = knob(16, "a part of this many rows or fewer makes no block; variant 'paper' (b1): of fewer rows than this",
+                         low=0, unit="rows", source="released code")
     tile_rows: int = knob(32, "a longer part is split at a multiple of this", low=1, unit="rows", source="b1")
     leftovers: str = knob("drop", "weights of rows whose part makes no block", choices={
         "drop": "they are removed (released code)", "keep": "they stay, unstructured"})
@@ -150,10 +150,17 @@ class Regroup(Structure):
         "auto": "mtkahypar where it is installed, else pymetis", "mtkahypar": "Mt-KaHyPar, deterministic",
         "pymetis": "METIS on the rows' shared columns"})
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unused = {"code": ("min_nnz", "min_cols"), "paper": ("t1", "tile_rows")}[self.variant]
+        for name in non_default(self):
+            if name in unused:   # two labels must not name one ticket
+                raise ConfigError(f"{name} = {getattr(self, name)} does nothing in Regroup's variant {self.variant!r}; leave it out or change the variant")
+
 
 @dataclass(frozen=True)
 class Random(Structure):
-    """A control: the round's density in every layer, at random places (section 4; METHOD's matched control)."""
+    """A control: the round's density in every layer, at random places."""
 
     kind: ClassVar[str] = "random"
     title: ClassVar[str] = "Random"
@@ -192,7 +199,7 @@ class RunConfig:
     in_loop: str = knob("", "label of the structure fed back into the trunk; empty: branches stay beside it",
                         source="section 4.4: reported worse")
     epochs: int = knob(160, "length of a training", low=1, high=10_000, unit="epochs", source="section 4.1")
-    batch_size: int = knob(128, "images a step", low=1, high=65_536, source="section 4.1")
+    batch_size: int = knob(128, "images a step; BatchNorm needs two", low=2, high=65_536, source="section 4.1")
     lr: float = knob(0.1, "learning rate at the start", low=0, high=100, open=True, source="section 4.1")
     momentum: float = knob(0.9, "SGD momentum", low=0, high=0.9999, source="section 4.1")
     weight_decay: float = knob(1e-4, "L2 penalty", low=0, high=1, source="appendix, per network")
@@ -221,8 +228,8 @@ class RunConfig:
         "none": "no weights, masks only", "trunk": "the trunk's", "all": "every ticket's"})
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "structures", tuple(structure(s) for s in self.structures))
-        object.__setattr__(self, "milestones", tuple(self.milestones))
+        for name, value in _lists(self.structures, self.milestones).items():
+            object.__setattr__(self, name, value)
         _check(self)
         if any(type(m) is not int or m < 1 for m in self.milestones):
             raise ConfigError(f"milestones = {list(self.milestones)} should be whole numbers of epochs, from 1 on")
@@ -297,12 +304,14 @@ def structure(value: Structure | Mapping[str, Any] | str) -> Structure:
     if isinstance(value, str):
         kind, *rest = re.split(r"-(?=[a-z_0-9]+=)", value)
         pairs = [p.partition("=") for p in rest]
+        if len({k for k, _, _ in pairs}) < len(pairs):
+            raise ConfigError(f"structure {value!r} sets something twice; give each setting once")
         value = {"kind": kind, **{k: parse(v) for k, _, v in pairs}}
     if not isinstance(value, Mapping) or "kind" not in value:
         raise ConfigError(f"structure {value!r} should be a label such as 'refill' or a table with kind = one of {', '.join(STRUCTURES)}")
     values = dict(value)
     kind = values.pop("kind")
-    if kind not in STRUCTURES:
+    if not isinstance(kind, str) or kind not in STRUCTURES:
         raise ConfigError(f"structure {kind!r} is not known; {did_you_mean(str(kind), STRUCTURES)}")
     return STRUCTURES[kind](**_known(STRUCTURES[kind], values))
 
@@ -313,13 +322,17 @@ def _known(cls: type, values: Mapping[str, Any]) -> dict[str, Any]:
         if key not in names:
             what = "setting" if cls is RunConfig else f"setting of {cls.kind}"
             raise ConfigError(f"{key!r} is not a {what}; {did_you_mean(str(key), names)}")
-    for name in ("structures", "milestones"):
-        if name in names and isinstance(values.get(name), str):
-            items = [x.strip() for x in values[name].split(",") if x.strip()]
-            values = {**values, name: items if name == "structures" else [parse(x) for x in items]}
-        elif name in names and name in values and not isinstance(values[name], (list, tuple)):
-            values = {**values, name: [values[name]]}
     return dict(values)
+
+
+def _lists(structures: Any, milestones: Any) -> dict[str, tuple]:
+    """Both list settings as tuples; a single value and `a,b` text will do."""
+    def items(value: Any, read: Callable[[Any], Any]) -> tuple:
+        if isinstance(value, str):
+            value = [x.strip() for x in value.split(",") if x.strip()]
+        return tuple(read(x) for x in (value if isinstance(value, list | tuple) else [value]))
+
+    return {"structures": items(structures, structure), "milestones": items(milestones, lambda x: parse(x) if isinstance(x, str) else x)}
 
 
 def parse(text: str) -> Any:
@@ -346,10 +359,12 @@ def read_toml(path: str | Path) -> dict[str, Any]:
 
 def assignments(pairs: Iterable[str]) -> dict[str, Any]:
     """`KEY=VALUE` words as settings; ConfigError when one has no `=`."""
+    words = {f.name for f in dataclasses.fields(RunConfig) if isinstance(f.default, str)}   # `data_dir=2024` is a name
     out = {}
     for pair in pairs:
         key, eq, value = pair.partition("=")
         if not eq:
             raise ConfigError(f"--set {pair!r} should be KEY=VALUE")
-        out[key.strip()] = parse(value.strip())
+        key, value = key.strip(), value.strip()
+        out[key] = value.strip("\"'") if key in words else parse(value)
     return out

@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from lthviz.config import UNSTRUCTURED, Refill, RunConfig
-from lthviz.core import magnitude, structures
-from lthviz.errors import DamagedError
+from lthviz.config import UNSTRUCTURED, Refill, Regroup, RunConfig
+from lthviz.core import magnitude, partitioners, structures
+from lthviz.errors import ConfigError, DamagedError
 from lthviz.nn import data, device, models, topology
 from lthviz.nn.masking import Masked
 from lthviz.nn.scores import channel_scores
@@ -51,6 +51,7 @@ class Experiment:
         self.model = models.build(config, self.images.shape, len(self.images.classes))
         self.model = self.model.to(self.images.device, memory_format=device.memory_format(config))
         self.layers = topology.layers(self.model, self.images.shape)
+        self._check_structures()   # before days of training, not after
         self.trainer = Trainer(config, self.images, self.layers)
         self.theta_k: State | None = None      # the weights to rewind to
         self.trunk: State | None = None        # the trunk's weights at the end of its last training
@@ -151,6 +152,16 @@ class Experiment:
         return Epoch(self.round.index, label, e.epoch, e.epochs, e.train_loss, e.train_acc, e.val_acc, e.lr, e.seconds, self.snapshot)
 
     # Small things
+
+    def _check_structures(self) -> None:
+        """ConfigError for groups that no layer has rows for, PartitionerMissing when nothing can divide them."""
+        widest = max(layer.matrix[0] for layer in self.layers)
+        for structure in self.config.structures:
+            if isinstance(structure, Regroup):
+                if structure.groups > widest:
+                    raise ConfigError(f"groups = {structure.groups} is more than the {widest} rows of the widest layer of "
+                                      f"{self.config.model}; use fewer groups")
+                partitioners.choose(structure.partitioner)
 
     def _put(self, ticket: Ticket) -> None:
         self.round = dataclasses.replace(self.round, tickets={**self.round.tickets, ticket.structure: ticket})

@@ -93,7 +93,8 @@ def wake(store: Store) -> None:
     path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     with open(store.root / "worker.log", "ab") as out:
         worker = subprocess.Popen([sys.executable, "-m", "lthviz", "work", "--runs", str(store.root)], stdin=subprocess.DEVNULL,
-                                  stdout=out, stderr=out, start_new_session=True, env={**os.environ, "PYTHONPATH": path})
+                                  stdout=out, stderr=out, env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+                                  creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0))
     threading.Thread(target=worker.wait, daemon=True).start()   # leaves no zombie behind
 
 
@@ -102,30 +103,35 @@ def wake(store: Store) -> None:
 
 def work(store: Store) -> int:
     """Take queued runs, oldest first, until none is left; the number driven. Returns at once if a worker is at it already."""
-    driven: set[str] = set()   # each run once: one that cannot even store its failure must not be tried for ever
-    while left := [r for r in _queue(store) if r not in driven]:
+    driven, stuck = 0, set()   # a run that cannot even store its failure stays queued: it must not be tried for ever
+    while any(r not in stuck for r in _queue(store)):
         lock = _worker_lock(store)
         try:
             lock.acquire(timeout=0)
         except Timeout:
             break
         try:
-            for run_id in left:
-                driven.add(run_id)
+            # The queue is read anew for each run: one may have been cancelled or put back meanwhile.
+            while run_id := next((r for r in _queue(store) if r not in stuck), None):
+                driven += 1
                 try:
-                    drive(store, run_id)
+                    drive(store, run_id, only_queued=True)
                 except (LthvizError, Cancelled) as e:
                     log.warning("%s: %s", run_id, e)
                 except Exception:
                     log.exception("%s", run_id)
+                if store.status(run_id).state == "queued":
+                    stuck.add(run_id)
         finally:
             lock.release()
-        # The queue is looked at once more after the lock is free: whoever enqueued while it was held did not wake anybody.
-    return len(driven)
+        # And once more after the lock is free: whoever enqueued while it was held did not wake anybody.
+    return driven
 
 
-def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = None) -> None:
+def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = None, *, only_queued: bool = False) -> None:
     """Run it in this process, from its last checkpoint if it has one, and store what happens.
+
+    only_queued: do nothing unless it is in the queue, and obey a request that waits; without, an old request is dropped.
 
     Raises Busy when somebody else drives it, Cancelled when asked to end, and whatever went wrong after storing it as the
     run's state in one line (the traceback goes to the log).
@@ -138,7 +144,10 @@ def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = 
     try:
         with _stored_outcome(store, run_id):
             store.recover(run_id)
-            if store.status(run_id).state != "finished":
+            state = store.status(run_id).state
+            if not only_queued:
+                store.clear_request(run_id)
+            if state == "queued" or not (only_queued or state == "finished"):
                 with _Pulse(store, run_id) as pulse:
                     _drive(store, run_id, pulse, on_event)
     finally:
@@ -147,7 +156,7 @@ def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = 
 
 def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event], None] | None) -> None:
     store.set_state(run_id, "running", "loading")
-    gate = _Gate(store, run_id)
+    gate = _Gate(store, run_id, pulse)
     # Two busy-waiting threads on two cores lose tenfold as soon as a browser wants one: measured 360 against 25 ms a step.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from lthviz import engine  # costs seconds: torch
@@ -165,22 +174,22 @@ def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event],
             saved = now
         if on_event:
             on_event(event)
-        pulse.paused += gate(event)
+        gate(event)
     store.set_state(run_id, "finished")
 
 
 class _Gate:
-    """Obeys the request file: called after every event, returns when the run may go on, and how many seconds it was held."""
+    """Obeys the request file: called after every event, returns when the run may go on."""
 
-    def __init__(self, store: Store, run_id: str) -> None:
-        self.store, self.run_id, self.stepping = store, run_id, False
+    def __init__(self, store: Store, run_id: str, pulse: _Pulse) -> None:
+        self.store, self.run_id, self.pulse, self.stepping = store, run_id, pulse, False
         self(None)
 
-    def __call__(self, event: Event | None) -> float:
-        since = time.monotonic()
+    def __call__(self, event: Event | None) -> None:
         if self.stepping and isinstance(event, Stage):
             self.stepping = False
-            self.store.request(self.run_id, "pause")
+            if not self.store.requested(self.run_id):   # what was asked during the stage counts more
+                self.store.request(self.run_id, "pause")
         paused = False
         while action := self.store.requested(self.run_id):
             if action == "pause":   # its file stays until something else is asked for
@@ -188,6 +197,7 @@ class _Gate:
                     self.store.set_state(self.run_id, "paused")
                     paused = True
                 time.sleep(POLL_S)
+                self.pulse.paused += POLL_S
                 continue
             if (action := self.store.take_request(self.run_id)) == "cancel":
                 raise Cancelled("cancelled; the finished rounds are kept")
@@ -196,7 +206,6 @@ class _Gate:
             self.stepping = action == "step"
         if paused:
             self.store.set_state(self.run_id, "running")
-        return time.monotonic() - since
 
 
 class _Pulse:
@@ -232,8 +241,8 @@ class _Pulse:
                 since, begun = self.first
                 left = (time.monotonic() - self.paused - since) / max(1, last.done - begun) * (last.total - last.done)
                 self.store.beat(self.run_id, done=last.done, total=last.total, eta_s=left, loss=last.loss())
-            except LthvizError as e:  # a full disk must not end a training that may yet be saved
-                log.warning("%s: no heartbeat: %s", self.run_id, e)
+            except Exception as e:   # a full disk, say: the training itself may yet be saved, and the next beat may come
+                log.warning("%s: no heartbeat: %s", self.run_id, reason(e))
 
 
 @contextmanager
@@ -253,7 +262,8 @@ def _stored_outcome(store: Store, run_id: str):
         raise
     except BaseException as e:
         store.set_state(run_id, "failed", reason(e))
-        log.error("%s: %s", run_id, "".join(traceback.format_exception(e)).rstrip())
+        if not isinstance(e, LthvizError):   # one of ours says all in its line
+            log.error("%s: %s", run_id, "".join(traceback.format_exception(e)).rstrip())
         raise
     finally:
         if previous is not None:

@@ -11,7 +11,9 @@ import torch
 from safetensors.numpy import save_file
 
 from lthviz.cli import main
+from lthviz.config import Regroup, RunConfig
 from lthviz.presets import PRESETS
+from lthviz.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 FAST = ["--set", "rounds=1", "--set", "epochs=1", "--set", "train_images=60", "--set", "batch_size=20"]
@@ -76,6 +78,8 @@ def test_presets_are_listed(capsys):
     (["resume", "../../etc"], ["../../etc"]),
     (["unpack", "nowhere.h5"], ["nowhere.h5"]),
     (["frobnicate"], ["frobnicate"]),
+    (["run", "--preset", "--set", "rounds=2"], ["--preset one of", "digits"]),
+    (["regroup", "m.npz", "-o", "x.doc"], ["x.doc", ".npz"]),
     (["regroup", "m.npz", "-o", "x.npz", "--groups", "many"], ["many"]),
 ])
 def test_wrong_words_get_one_line(capsys, tmp_path, words, said):
@@ -83,6 +87,28 @@ def test_wrong_words_get_one_line(capsys, tmp_path, words, said):
     for word in said:
         assert word in err
     assert not list(tmp_path.iterdir()), "nothing is left behind"
+
+
+@pytest.mark.parametrize(("settings", "said"), [
+    (["data=folder", "data_dir=/nowhere/at/all"], ["/nowhere/at/all"]),
+    (["structures=regroup-groups=500"], ["groups", "500", "128"]),
+    (["train_images=100000"], ["train_images", "100000"]),
+])
+def test_what_only_the_data_can_tell_is_one_line_too(capsys, tmp_path, settings, said):
+    words = [x for s in settings for x in ("--set", s)]
+    assert main(["run", "--preset", "digits", *FAST, *words, "--runs", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err and out == ""
+    complaint = [line for line in err.splitlines() if line.startswith("lthviz: ")]
+    assert len(complaint) == 1 and all(word in complaint[0] for word in said), err
+    assert "train " not in err, "nothing was trained"
+
+
+def test_ids_are_listed_whole_however_narrow_the_terminal(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    run_id = Store(tmp_path).begin(RunConfig(structures=(Regroup(groups=4, t1=2.0, leftovers="keep"),)))
+    assert main(["ls", "--runs", str(tmp_path)]) == 0
+    assert run_id in capsys.readouterr().out
 
 
 @pytest.fixture

@@ -52,6 +52,11 @@ def test_every_field_says_what_it_is():
     ({"structures": ["regroup-groups=0"]}, ["groups", "0", "between 1 and"]),
     ({"structures": ["refill", "refill"]}, ["twice"]),
     ({"structures": [7]}, ["7", "label"]),
+    ({"structures": [{"kind": ["refill"]}]}, ["['refill']", "known"]),
+    ({"structures": ["refill-rho=0.1-rho=0.2"]}, ["twice"]),
+    ({"structures": ["regroup-min_nnz=3"]}, ["min_nnz", "variant"]),
+    ({"structures": ["regroup-t1=2.0-variant=paper"]}, ["t1", "variant"]),
+    ({"batch_size": 1}, ["batch_size", "between 2 and"]),
     ({"in_loop": "regroup", "structures": ["refill"]}, ["in_loop", "regroup"]),
     ({"milestones": [0]}, ["milestones", "0"]),
 ])
@@ -77,6 +82,11 @@ def test_a_toml_file_sets_structures_as_tables(tmp_path):
     file.write_text('rounds = 3\n[[structures]]\nkind = "refill"\nrho = 0.2\n[[structures]]\nkind = "regroup"\n')
     config = RunConfig.from_dict(read_toml(file))
     assert config.structures == (Refill(rho=0.2), Regroup()) and config.rounds == 3
+
+
+def test_names_stay_names_and_single_values_become_lists():
+    assert RunConfig.from_dict(assignments(["data_dir=2024", "milestones=3"])) == RunConfig(data_dir="2024", milestones=(3,))
+    assert RunConfig(structures="refill") == RunConfig(structures=("refill",)) == RunConfig(structures=(Refill(),))
 
 
 def test_stages_of_a_round():

@@ -6,7 +6,7 @@ import pytest
 from lthviz.config import UNSTRUCTURED, Refill, Regroup
 from lthviz.core import magnitude
 from lthviz.engine import Experiment, events
-from lthviz.errors import DamagedError, Diverged
+from lthviz.errors import ConfigError, DamagedError, Diverged
 from lthviz.nn import data
 from lthviz.nn.train import Trainer, get_state
 from lthviz.records import Begin, Checkpoint, Epoch, Round, Stage, Step
@@ -160,12 +160,21 @@ def test_schedule_after_rewinding():
     assert [e for e in seen if isinstance(e, Step)][-1].total == 12
     continued, seen = run(SMALL.replace(rounds=1, structures=()))
     assert [e for e in seen if isinstance(e, Step)][-1].total == 12 - 1
-    assert continued[1].ticket(UNSTRUCTURED).curve.lr[0] == rounds[0].ticket(UNSTRUCTURED).curve.lr[0]
+    dense = rounds[0].ticket(UNSTRUCTURED).curve
+    assert continued[1].ticket(UNSTRUCTURED).curve.lr.tolist() == dense.lr.tolist()
+    late, _ = run(SMALL.replace(rounds=1, structures=(), rewind=0.5))
+    assert late[1].ticket(UNSTRUCTURED).curve.lr.tolist() == dense.lr[1:].tolist(), "half of the schedule is behind it"
+    assert late[1].ticket(UNSTRUCTURED).curve.epoch.tolist() == [2]
 
 
 def test_diverging_says_so():
     with pytest.raises(Diverged, match="lower lr"):
         list(events(SMALL.replace(lr=99.0, momentum=0.999, weight_decay=1.0, epochs=40, rounds=0)))
+
+
+def test_what_cannot_work_is_said_before_anything_is_trained():
+    with pytest.raises(ConfigError, match="groups = 200 is more than the 128 rows"):
+        next(events(SMALL.replace(structures=(Regroup(groups=200),))))
 
 
 def test_a_checkpoint_without_weights_is_named():

@@ -1,8 +1,12 @@
 """Runs in real worker processes: attached to, paused, stepped, cancelled, killed and resumed."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +18,7 @@ from lthviz.records import Stage
 from lthviz.store import Store
 from tests.small import SMALL
 
+ROOT = Path(__file__).resolve().parent.parent
 FEW = SMALL.replace(rounds=1, structures=(Refill(),))
 
 
@@ -126,6 +131,66 @@ def test_queued_runs_go_one_after_the_other(store):
         wait_for(store, run_id, "finished")
     spans = [(min(t), max(t)) for t in ([e["time"] for e in store.events(r)[0] if e["event"] != "state" or e["state"] != "queued"] for r in ids)]
     assert spans[0][1] <= spans[1][0], "the second began after the first had ended"
+
+
+def test_a_run_cancelled_in_the_queue_is_not_trained_and_one_put_back_is(store):
+    """While a worker is busy: what it does next is what the queue says then."""
+    busy, gone = (launch.start(store, FEW.replace(seed=s, epochs=e)) for s, e in ((1, 300), (2, 2)))
+    wait(lambda: store.status(busy).done > 0, "the first to train")
+    launch.request(store, gone, "cancel")
+    assert store.status(gone).state == "cancelled"
+    other = launch.start(store, FEW.replace(seed=3, epochs=100))
+    launch.request(store, busy, "cancel")
+    wait(lambda: store.status(other).done > 0, "the third to train")
+    launch.resume(store, busy)
+    launch.request(store, other, "cancel")
+    wait(lambda: store.held(busy), "the first to be taken up again")
+    launch.request(store, busy, "cancel")
+    wait(lambda: store.status(busy).state == "cancelled", "the cancel")
+    assert stages(store, gone) == [] and store.status(gone).state == "cancelled"
+
+
+def test_what_is_asked_during_a_stepped_stage_counts(store):
+    run_id = store.begin(FEW)
+    store.request(run_id, "step")
+
+    def ask(event):
+        if isinstance(event, Stage):
+            store.request(run_id, "cancel")
+
+    with pytest.raises(launch.Cancelled):
+        launch.drive(store, run_id, ask, only_queued=True)
+    assert len(stages(store, run_id)) == 1 and store.status(run_id).state == "cancelled"
+
+
+def test_a_second_start_from_a_terminal_watches_and_disturbs_nothing(store):
+    run_id = launch.start(store, FEW, paused=True)
+    wait_for(store, run_id, "paused")
+    words = [f"{k}={','.join(s['kind'] for s in v) if k == 'structures' else str(v).lower()}" for k, v in FEW.to_dict().items()]
+    watcher = subprocess.Popen([sys.executable, "-m", "lthviz", "run", *(x for w in words for x in ("--set", w)), "--runs", store.root, "--json"],
+                               cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        said = watcher.stderr.readline() + watcher.stderr.readline()
+        assert run_id in said and "watching" in said
+        time.sleep(1)
+        assert store.status(run_id).state == "paused" and stages(store, run_id) == []
+        launch.request(store, run_id, "play")
+        out, err = watcher.communicate(timeout=90)
+        assert watcher.returncode == 0, err
+        assert json.loads(out)["state"] == "finished" and json.loads(out)["run_id"] == run_id
+    finally:
+        watcher.kill()
+        watcher.communicate()
+
+
+def test_what_failed_for_where_it_ran_goes_on_elsewhere(store, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")   # the worker sees no GPU, wherever this runs
+    run_id = launch.start(store, FEW.replace(device="cuda"))
+    wait_for(store, run_id, "failed")
+    assert "or 'cpu'" in store.status(run_id).message
+    wait(lambda: not store.held(run_id), "the worker to let go")
+    assert launch.start(store, FEW) == run_id
+    wait_for(store, run_id, "finished")
 
 
 def test_a_failure_is_the_runs_state_in_one_line(store, tmp_path):

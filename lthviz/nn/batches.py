@@ -12,7 +12,6 @@ import torch
 
 from lthviz import seeds
 from lthviz.config import RunConfig
-from lthviz.errors import ConfigError
 from lthviz.nn import device
 from lthviz.nn.data import Images
 
@@ -29,8 +28,6 @@ class Batches:
     """The batches of every epoch. A last batch of a single image is left out (BatchNorm cannot use it); a short one stays."""
 
     def __init__(self, config: RunConfig, images: Images) -> None:
-        if config.batch_size < 2:
-            raise ConfigError("batch_size = 1 cannot train a network with BatchNorm; use at least 2")
         self.config, self.images, n = config, images, len(images.x_train)
         self.per_epoch = n // config.batch_size + (n % config.batch_size > 1)
         c, h, w = images.shape

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from lthviz.config import RunConfig
-from lthviz.errors import ConfigError
 from lthviz.nn import batches
 from lthviz.nn.data import Images
 
@@ -34,11 +33,6 @@ def test_a_short_last_batch_stays_and_a_single_image_goes(n, sizes):
     made = batches.Batches(config(), some_images(n))
     got = [len(y) for _, y in made.epoch(0)]
     assert got == sizes and made.per_epoch == len(sizes)
-
-
-def test_batches_of_one_image_are_refused():
-    with pytest.raises(ConfigError, match="batch_size = 1"):
-        batches.Batches(RunConfig(batch_size=1), some_images(8))
 
 
 @pytest.mark.parametrize("augment", ["none", "shift", "crop-flip"])
