@@ -208,7 +208,7 @@ class Ticket:
 
     @property
     def structural(self) -> bool:
-        """Whether a row without weights is a removed channel, BatchNorm included (METHOD 3.3)."""
+        """Whether a row without weights is a removed channel, its BatchNorm removed with it."""
         return self.structure != UNSTRUCTURED
 
 
@@ -327,7 +327,8 @@ class Run:
     """A stored run without its masks: what lists, pickers and curves need.
 
     rows: one mapping a trained ticket: round, structure, density, effective_density, coverage, coverage_layers,
-    test_acc, val_acc, dense_acc, seconds (see core.stats.row). layers: empty until the run has begun.
+    test_acc, val_acc, dense_acc, seconds (see core.stats.row). layers: empty until the run has begun. seconds: its rounds' work
+    so far, pauses not counted.
     """
 
     id: str
@@ -339,6 +340,7 @@ class Run:
     created: float
     preset: str = ""
     title: str = ""
+    seconds: float = 0.0
 
     @cached_property
     def by_name(self) -> dict[str, Layer]:

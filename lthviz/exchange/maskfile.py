@@ -30,11 +30,19 @@ def read(path: str | Path) -> Masks:
 
 def write(path: str | Path, masks: Masks) -> None:
     """Masks as bool (in .h5: uint8) arrays of their weights' shapes, in the format that the suffix names."""
+    suffix = check_target(path)
+    files.write(Path(path), _WRITERS[suffix]({name: masks[name] for name in masks}))
+
+
+def check_target(path: str | Path) -> str:
+    """The format in which `write` would write there, by its suffix; MaskError when it could not. To be asked before long work."""
     path = Path(path)
     suffix = _suffix(path)
     if not path.parent.is_dir():
         raise MaskError(f"the folder {path.parent} is not there; make it or give another name")
-    files.write(path, _WRITERS[suffix]({name: masks[name] for name in masks}))
+    if path.is_dir():
+        raise MaskError(f"{path} is a folder; give the name of a file")
+    return suffix
 
 
 def read_weights(path: str | Path, masks: Masks | None = None) -> Arrays:

@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from filelock import FileLock
 import lthviz
 from lthviz.errors import DamagedError, StoreError
 
+WINDOWS = os.name == "nt"
 _PROCESS = f"{os.getpid()}-{secrets.token_hex(4)}"
 STALE_S = 3600.0
 """What was put aside longer ago than this belongs to nobody any more."""
@@ -99,13 +100,23 @@ def write(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None
                     os.fsync(fd)
             finally:
                 os.close(fd)
-            os.replace(aside, path)
+            patiently(os.replace, aside, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(aside)
             raise
         if durable:
             sync_folder(path.parent)
+
+
+def patiently(act: Callable[..., Any], *args: Any) -> None:
+    """`act(*args)`; tried again for about a second on Windows, which lets nobody replace a file while somebody reads it."""
+    for wait in (0.01, 0.03, 0.06, 0.1, 0.2, 0.3, 0.3) if WINDOWS else ():
+        try:
+            return act(*args)
+        except PermissionError:
+            time.sleep(wait)
+    act(*args)
 
 
 def _write_all(fd: int, data: bytes | memoryview) -> None:
@@ -116,7 +127,7 @@ def _write_all(fd: int, data: bytes | memoryview) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Makes names in a folder durable (nothing to do where folders cannot be opened, as on Windows)."""
-    if os.name == "nt":
+    if WINDOWS:
         return
     fd = os.open(folder, os.O_RDONLY)
     try:
@@ -212,7 +223,7 @@ def sweep(folder: Path) -> None:
 
 
 def _is_gone(pid: str) -> bool:
-    if os.name == "nt" or not pid.isdecimal():
+    if WINDOWS or not pid.isdecimal():
         return False
     try:
         os.kill(int(pid), 0)

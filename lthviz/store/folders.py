@@ -7,9 +7,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lthviz.config import RunConfig
 from lthviz.errors import AddressError, ConfigError, DamagedError, StoreError, did_you_mean
@@ -31,6 +31,27 @@ class Head(NamedTuple):
     preset: str
     title: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """As config.json, written by this lthviz."""
+        return {"format": hdf5.FORMAT, "lthviz": files.version(), "id": self.config.run_id, "created": self.created,
+                "preset": self.preset, "title": self.title, "config": self.config.to_dict()}
+
+    @staticmethod
+    def from_dict(value: Mapping[str, Any], file: Path, run_id: str) -> Head:
+        """The inverse, checked; StoreError names `file`, in which it stands. run_id: the run that it should be of."""
+        for key, kind in (("format", int), ("id", str), ("created", (int, float)), ("config", dict)):
+            if not isinstance(value.get(key), kind):
+                raise DamagedError(f"{file} is damaged: {key!r} is missing or of the wrong type")
+        made_by = str(value.get("lthviz", "?"))
+        hdf5.check_format(file, value["format"], made_by)
+        if value["id"] != run_id:
+            raise DamagedError(f"{file} belongs to run {value['id']!r}; rename the folder to that")
+        try:
+            config = RunConfig.from_dict(value["config"])
+        except ConfigError as e:
+            raise StoreError(f"{file}: {e} (written by lthviz {made_by}; this is {files.version()})") from None
+        return Head(config, value["created"], str(value.get("preset", "")), str(value.get("title", "")))
+
 
 class Folders:
     """The folders of the user's own runs and of the read-only examples, by id; an own run hides an example of its id."""
@@ -41,14 +62,12 @@ class Folders:
         self.examples = Path(examples).absolute() if examples is not None else beside if beside.is_dir() else None
 
     def begin(self, config: RunConfig, *, preset: str = "", title: str = "") -> str:
-        """Makes the run's folder, queued; its id. A run of the same id is left as it is: the second start attaches."""
+        """Makes the run's folder, queued; its id. A run of the same id is left as it is."""
         run_id = config.run_id
         final = self.root / run_id
         if not final.is_dir():
-            head = {"format": hdf5.FORMAT, "lthviz": files.version(), "id": run_id, "created": time.time(), "preset": preset,
-                    "title": title, "config": config.to_dict()}
             with self.new_folder(run_id) as folder:
-                files.write(folder / "config.json", files.json_bytes(head))
+                files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), preset, title).to_dict()))
                 files.append_line(folder / "events.jsonl", log.line("state", state="queued", message=""))
         return run_id
 
@@ -104,18 +123,7 @@ class Folders:
             value = files.read_json(file)
         except FileNotFoundError:
             raise StoreError(f"{path} has no config.json: no run, or a part of one; delete it or put the file back") from None
-        for key, kind in (("format", int), ("id", str), ("created", (int, float)), ("config", dict)):
-            if not isinstance(value.get(key), kind):
-                raise DamagedError(f"{file} is damaged: {key!r} is missing or of the wrong type")
-        made_by = str(value.get("lthviz", "?"))
-        hdf5.check_format(file, value["format"], made_by)
-        if value["id"] != path.name:
-            raise DamagedError(f"{file} belongs to run {value['id']!r}; rename the folder to that")
-        try:
-            config = RunConfig.from_dict(value["config"])
-        except ConfigError as e:
-            raise StoreError(f"{file}: {e} (written by lthviz {made_by}; this is {files.version()})") from None
-        return Head(config, value["created"], str(value.get("preset", "")), str(value.get("title", "")))
+        return Head.from_dict(value, file, path.name)
 
     def exists(self, run_id: str) -> bool:
         """Whether there is a run of that id, the user's own or an example."""

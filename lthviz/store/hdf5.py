@@ -76,11 +76,19 @@ def opened(path: Path, kind: str) -> Iterator[h5py.File]:
         f = h5py.File(path, "r", locking=False)  # nothing writes to a file that has its final name
     with f:
         with intact(path, "its head"):
-            version, made_by, found = int(f.attrs["format"]), f.attrs["lthviz"].decode(), f.attrs["kind"].decode()
+            version, made_by, found = int(f.attrs["format"]), text(f, "lthviz"), text(f, "kind")
         check_format(path, version, made_by)
         if found != kind:
             raise DamagedError(f"{path} is a {found} file; a {kind} file was expected")
         yield f
+
+
+def text(f: h5py.File, name: str) -> str:
+    """An attribute of fixed-length text; ValueError when it is anything else."""
+    value = f.attrs[name]
+    if not isinstance(value, bytes):
+        raise ValueError(f"the attribute {name!r} is not fixed-length text")
+    return value.decode()
 
 
 def kind_of(path: Path) -> str:
@@ -93,9 +101,12 @@ def kind_of(path: Path) -> str:
 
 
 def check_format(path: Path, version: int, made_by: str) -> None:
+    """VersionError when a newer lthviz wrote the file, DamagedError when none did."""
     if version > FORMAT:
         raise VersionError(f"{path} was written by lthviz {made_by} in format {version}; this is lthviz {files.version()}, "
                            f"which reads formats up to {FORMAT}: update lthviz")
+    if version < 1:
+        raise DamagedError(f"{path} is damaged: there is no format {version}")
 
 
 def get(group: h5py.Group, name: str, path: Path) -> np.ndarray:

@@ -17,6 +17,7 @@ STATES = ("queued", "running", "paused", "finished", "cancelled", "failed", "int
 QUIET_S = 15.0
 """A worker that was not heard of for longer is called quiet."""
 
+_STATE = b'\n{"event":"state"'
 _EPOCH_FIELDS = tuple(f.name for f in dataclasses.fields(Epoch) if f.name != "snapshot")
 
 
@@ -63,20 +64,33 @@ def epochs(lines: Iterable[bytes], round: int, structure: str) -> tuple[Epoch, .
 
 
 def last_state(run: Path) -> dict[str, Any]:
-    """The newest state line, looked for from the end; a run without one is queued."""
+    """The newest state line that is whole and known, looked for from the end; a run whose log is empty is queued."""
+    data = b""
     for data in files.read_tail(run / "events.jsonl"):
-        at = data.rfind(b'\n{"event":"state"')
-        if at >= 0:
-            return parse([data[at + 1:].split(b"\n", 1)[0]])[0]
+        end = len(data)
+        while (at := data.rfind(_STATE, 0, end)) >= 0:
+            found = parse([data[at + 1:].split(b"\n", 1)[0]])[0]
+            if found.get("state") in STATES:
+                return {"event": "state", "time": _number(found.get("time")), "state": found["state"],
+                        "message": str(found.get("message", ""))}
+            end = at + len(_STATE) - 1
+    if data.strip():
+        return {"event": "state", "time": 0.0, "state": "failed", "message": "events.jsonl is damaged: no line of it tells a state "
+                "that this lthviz knows; resume goes on from the last checkpoint"}
     return {"event": "state", "time": 0.0, "state": "queued", "message": ""}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
 
 
 def heartbeat(run: Path) -> dict[str, Any]:
     """The last sign of life; empty when there is none (or the machine went down while it was written)."""
     try:
-        return files.read_json(run / "heartbeat.json")
+        beat = files.read_json(run / "heartbeat.json")
     except (FileNotFoundError, DamagedError):
         return {}
+    return {k: beat[k] for k in ("time", "done", "total", "eta_s", "loss") if isinstance(beat.get(k), (int, float))}
 
 
 def status(run: Path, held: Any, next_round: Any) -> Status:

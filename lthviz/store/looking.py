@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import operator
 import time
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from filelock import FileLock, Timeout
 
 from lthviz.errors import AddressError, DamagedError, StoreError
 from lthviz.records import Address, Checkpoint, Epoch, Layer, Round, Run, Status, Ticket
-from lthviz.store import files, log, reading
+from lthviz.store import files, hdf5, log, reading
 from lthviz.store.folders import Folders
+from lthviz.store.reading import Outline
 from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
 
 
@@ -25,15 +27,16 @@ class Looking(Folders):
         """A run without its masks. What is damaged is told in `info["damaged"]`; such a round keeps its number in `rounds`."""
         path = self.path(run_id)
         head = self.head(path)
-        found, damaged = self._all_rows(path)
+        found, damaged = self._outlines(path)
         try:
             layers, info = self._layers(path)
         except StoreError as e:
             layers, info, damaged = (), {}, {"layers": str(e), **damaged}
         if damaged:
             info = {**info, "damaged": damaged}
-        return Run(run_id, head.config, layers, info, tuple(r for i in sorted(found) for r in found[i]), tuple(sorted(found)),
-                   head.created, head.preset, head.title)
+        rounds = tuple(sorted(found))
+        return Run(run_id, head.config, layers, info, tuple(r for i in rounds for r in found[i].rows), rounds,
+                   head.created, head.preset, head.title, sum(found[i].seconds for i in rounds))
 
     def _layers(self, path: Path) -> tuple[tuple[Layer, ...], dict[str, Any]]:
         try:
@@ -42,31 +45,33 @@ class Looking(Folders):
             return (), {}
         fields = [f.name for f in dataclasses.fields(Layer)]
         try:
+            hdf5.check_format(path / "layers.json", operator.index(value["format"]), str(value.get("lthviz", "?")))
             made = [{k: tuple(v) if isinstance(v, list) else v for k, v in x.items() if k in fields} for x in value["layers"]]
             return tuple(Layer(**x) for x in made), dict(value["info"])
         except (LookupError, TypeError, ValueError, AttributeError) as e:
             raise DamagedError(f"{path / 'layers.json'} is damaged: {type(e).__name__}: {e}") from None
 
-    def _all_rows(self, path: Path) -> tuple[dict[int, list[dict[str, Any]]], dict[str, str]]:
-        """Rows by round, the unfinished one included, and what could not be read."""
-        found: dict[int, list[dict[str, Any]]] = {}
+    def _outlines(self, path: Path) -> tuple[dict[int, Outline], dict[str, str]]:
+        """Rounds that have begun by number, the unfinished one included, and what could not be read."""
+        found: dict[int, Outline] = {}
         damaged: dict[str, str] = {}
         numbers = sorted(int(p.stem) for p in (path / "rounds").glob("*.h5") if p.stem.isdecimal())
         # The checkpoint first: what it holds may be published as a round meanwhile, never the other way.
         try:
-            index, rows = reading.read_rows(checkpoint_path(path), CHECKPOINT)
-            if rows is not None:
-                found[index] = rows
+            last = reading.read_outline(checkpoint_path(path), CHECKPOINT)
+            if last.rows is not None:
+                found[last.index] = last
         except FileNotFoundError:
             pass
         except StoreError as e:
             damaged["checkpoint"] = str(e)
         for index in numbers:
             try:
-                found[index] = reading.read_rows(round_path(path, index), ROUND)[1] or []
+                whole = reading.read_outline(round_path(path, index), ROUND)
+                found[index] = Outline(index, whole.rows or [], whole.seconds)
             except StoreError as e:
                 damaged[str(index)] = str(e)
-                found.setdefault(index, [])
+                found.setdefault(index, Outline(index, [], 0.0))
         return found, damaged
 
     def results(self, run_id: str) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ import h5py
 
 from lthviz.errors import DamagedError, StoreError, UsageError
 from lthviz.store import files, hdf5
-from lthviz.store.folders import Folders, valid
+from lthviz.store.folders import Folders, Head, valid
 from lthviz.store.writing import ROUND
 
 PACK = "run"
@@ -71,15 +71,14 @@ def unpack(store: Folders, file: Path) -> str:
 
 
 def _identity(file: Path, f: h5py.File) -> tuple[str, str]:
-    """(run id, the lthviz that packed it), once nothing in the file can lead outside of the run's folder."""
+    """(run id, the lthviz that packed it), once its settings can be read and nothing in it leads outside of the run's folder."""
     with hdf5.intact(file, "its head"):
-        run_id, made_by = (f.attrs[k].decode() for k in ("run", "lthviz"))
+        run_id, made_by = (hdf5.text(f, k) for k in ("run", "lthviz"))
         head = json.loads(f["config.json"][()].tobytes())
-        version, named = int(head["format"]), head["id"]
-        stems = list(f["rounds"])
-    hdf5.check_format(file, version, made_by)
+        named, stems = head["id"], list(f["rounds"])
     if named != run_id or not valid(run_id):
         raise DamagedError(f"{file} is damaged: its run is called {run_id!r} in its head and {named!r} in its config.json")
+    Head.from_dict(head, file, run_id)
     if odd := [s for s in stems if not re.fullmatch(r"[0-9]{3,}", s)]:
         raise DamagedError(f"{file} is damaged: {odd[0]!r} is not the number of a round")
     return run_id, made_by

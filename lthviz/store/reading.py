@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -43,13 +43,21 @@ def read_checkpoint(path: Path, run: Path) -> Checkpoint:
         return Checkpoint(meta, arrays, _read_round(f, path, run, lazy=False))
 
 
-def read_rows(path: Path, kind: str) -> tuple[int, list[dict[str, Any]] | None]:
-    """(index of the round, the rows of its trained tickets or None before its first ticket), without reading a mask."""
+class Outline(NamedTuple):
+    """A round without its masks: its number, the rows of its trained tickets (None before its first ticket), seconds of work."""
+
+    index: int
+    rows: list[dict[str, Any]] | None
+    seconds: float
+
+
+def read_outline(path: Path, kind: str) -> Outline:
+    """What lists and curves need of the round in a round file or a checkpoint."""
     with hdf5.opened(path, kind) as f:
         with intact(path, "/round"):
             group = f["round"]
-            index, begun = int(group.attrs["index"]), len(group["tickets"]) > 0
-        return index, get_json(group, "rows", path) if begun else None
+            index, seconds, begun = int(group.attrs["index"]), float(group.attrs["seconds"]), len(group["tickets"]) > 0
+        return Outline(index, get_json(group, "rows", path) if begun else None, seconds)
 
 
 def checkpoint_round(path: Path) -> tuple[int, bool]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lthviz.config import RunConfig
 from lthviz.core import stats
 from lthviz.errors import DamagedError, StoreError, UsageError, VersionError, did_you_mean
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
@@ -36,6 +37,17 @@ class Store(Looking):
         super().__init__(root, examples)
         self._rows: dict[str, dict[str, tuple[Ticket, dict[str, Any]]]] = {}
 
+    def begin(self, config: RunConfig, *, preset: str = "", title: str = "") -> str:
+        """Makes the run's folder, queued; its id. A run of that id attaches; one that has stopped moves to where `config` says."""
+        run_id = super().begin(config, preset=preset, title=title)
+        path = self.root / run_id
+        head = self.head(path)
+        if head.config != config and head.config.run_id == run_id:  # they differ in what the id leaves out: device, threads, data_dir
+            with contextlib.suppress(Timeout), self.lock(run_id).acquire(timeout=0):  # held: its worker has read the settings
+                if log.last_state(path)["state"] != "finished":
+                    files.write(path / "config.json", files.json_bytes(head._replace(config=config).to_dict()))
+        return run_id
+
     # What a worker keeps ----------------------------------------------------------------------------------------------
 
     def append(self, run_id: str, event: Event) -> None:
@@ -43,7 +55,8 @@ class Store(Looking):
         path = self.own(run_id)
         if isinstance(event, Begin):
             layers = [dataclasses.asdict(layer) for layer in event.layers]
-            files.write(path / "layers.json", files.json_bytes({"format": hdf5.FORMAT, "layers": layers, "info": event.info}))
+            head = {"format": hdf5.FORMAT, "lthviz": files.version()}
+            files.write(path / "layers.json", files.json_bytes(head | {"layers": layers, "info": event.info}))
         if isinstance(event, Stage):
             self.save_checkpoint(run_id, event.snapshot())
             if event.round.complete:
@@ -81,7 +94,7 @@ class Store(Looking):
         if round.index == 0:
             return next(iter(round.tickets.values())).test_acc
         try:
-            rows = reading.read_rows(round_path(path, 0), ROUND)[1]
+            rows = reading.read_outline(round_path(path, 0), ROUND).rows
         except (FileNotFoundError, DamagedError):  # `run` tells of a damaged round; the training that goes on is worth more
             return None
         return rows[0]["test_acc"] if rows else None
@@ -125,7 +138,7 @@ class Store(Looking):
         path = self.own(run_id) / "request"
         taken = path.with_name(".request.taken")
         with files.failing(path), contextlib.suppress(FileNotFoundError):
-            os.replace(path, taken)
+            files.patiently(os.replace, path, taken)
             action = taken.read_text()
             taken.unlink()
             return action
@@ -133,8 +146,8 @@ class Store(Looking):
 
     def clear_request(self, run_id: str) -> None:
         path = self.own(run_id) / "request"
-        with files.failing(path):
-            path.unlink(missing_ok=True)
+        with files.failing(path), contextlib.suppress(FileNotFoundError):
+            files.patiently(os.unlink, path)
 
     # One writer -------------------------------------------------------------------------------------------------------
 
@@ -145,14 +158,20 @@ class Store(Looking):
 
     def delete(self, run_id: str) -> None:
         """Removes a run for good; StoreError while a worker has it."""
-        path = self.own(run_id)
+        path, lock = self.own(run_id), self.lock(run_id)
+        gone = path.with_name(f".deleted-{path.name}-{time.time_ns():x}")
         try:
-            with self.lock(run_id), files.failing(path):
-                gone = path.with_name(f".deleted-{path.name}-{time.time_ns():x}")
-                os.rename(path, gone)
-                shutil.rmtree(gone)
+            lock.acquire()
         except Timeout:
             raise StoreError(f"run {run_id!r} is at work; cancel it before deleting it") from None
+        with files.failing(path):
+            try:
+                if files.WINDOWS:  # where a folder with an open file is not renamed, ours or that of a worker that comes now
+                    lock.release()
+                os.rename(path, gone)
+            finally:
+                lock.release()
+            shutil.rmtree(gone)
 
     # To share ---------------------------------------------------------------------------------------------------------
 

@@ -199,6 +199,18 @@ def test_writing(tmp_path, suffix, monkeypatch):
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
 
 
+def test_a_target_is_refused_before_there_is_anything_to_write(tmp_path, suffix):
+    (tmp_path / f"folder{suffix}").mkdir()
+    for name, words in (("m", "ends in ''"), ("m.txt", r"ends in '\.txt'"), (f"no/m{suffix}", "the folder .*no is not there"),
+                        (f"folder{suffix}", r"folder\S+ is a folder; give the name of a file")):
+        for act in (maskfile.check_target, lambda path: maskfile.write(path, Masks.of({"w": mask()}))):
+            with pytest.raises(MaskError, match=words) as e:
+                act(tmp_path / name)
+            assert "\n" not in str(e.value)
+    assert maskfile.check_target(str(tmp_path / f"m{suffix.upper()}")) == suffix
+    assert [p.name for p in tmp_path.iterdir()] == [f"folder{suffix}"], "asking writes nothing"
+
+
 class Evil:
     """Leaves a file behind when it is unpickled."""
 

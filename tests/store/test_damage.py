@@ -1,5 +1,7 @@
 """A flipped byte, a cut file, a newer format: named, and the rest stays readable."""
 
+import json
+
 import h5py
 import numpy as np
 import pytest
@@ -76,6 +78,7 @@ def test_a_cut_file_is_damaged_and_the_run_tells(stored, file, keep):
     assert "002.h5" in found.info["damaged"]["2"]
     assert found.rounds == (0, 1, 2, 3, 4)
     assert {r["round"] for r in found.rows} == {0, 1, 3, 4}
+    assert found.seconds == sum(store.round(run, k).seconds for k in (0, 1, 3, 4))
 
 
 def test_a_newer_format_is_refused_by_name(stored, file):
@@ -88,18 +91,45 @@ def test_a_newer_format_is_refused_by_name(stored, file):
     assert "update lthviz" in store.run(run).info["damaged"]["2"]
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b'{"format": 1}', b'{"layers": 3, "info": {}}',
-                                  b'{"layers": [{"x": 1}], "info": {}}'])
-def test_damaged_layers_are_told(stored, text):
+@pytest.mark.parametrize("name", ["format", "kind", "lthviz"])
+@pytest.mark.parametrize("value", ["plain text", np.array([1, 2]), None], ids=["text", "array", "missing"])
+def test_a_head_of_other_types_is_damaged(stored, file, name, value):
+    """As h5py writes text unasked: of variable length."""
     store, run = stored
-    file = store.path(run) / "layers.json"
+    with h5py.File(file, "r+") as f:
+        if value is None:
+            del f.attrs[name]
+        else:
+            f.attrs[name] = value
+    with pytest.raises(DamagedError, match=r"002\.h5 is damaged at its head: \S"):
+        store.round(run, 2)
+    assert "damaged at its head" in store.run(run).info["damaged"]["2"]
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"format": 1}', b'{"format": 1, "layers": 3, "info": {}}', {"format": "1"},
+                                  b'{"format": 1, "layers": [{"x": 1}], "info": {}}', {"format": 0}, {"format": None}])
+def test_damaged_layers_are_told(stored, layers, text):
+    store, run = stored
+    layers(text)
+    found = store.run(run)
+    assert found.layers == () and "layers.json is damaged" in found.info["damaged"]["layers"] and len(found.rows) == 13
+
+
+def test_layers_of_a_newer_format_are_refused_by_name(stored, layers):
+    store, run = stored
+    layers({"format": 2, "lthviz": "7.0"})
+    found = store.run(run)
+    assert found.layers == () and len(found.rows) == 13
+    assert "layers.json was written by lthviz 7.0 in format 2" in found.info["damaged"]["layers"]
+
+
+@pytest.fixture
+def layers(stored):
+    """Replaces layers.json by a text, or some of its fields."""
+    file = stored[0].path(stored[1]) / "layers.json"
     good = file.read_bytes()
-    try:
-        file.write_bytes(text)
-        found = store.run(run)
-        assert found.layers == () and "layers.json is damaged" in found.info["damaged"]["layers"] and len(found.rows) == 13
-    finally:
-        file.write_bytes(good)
+    yield lambda x: file.write_bytes(x if isinstance(x, bytes) else json.dumps({**json.loads(good), **x}).encode())
+    file.write_bytes(good)
 
 
 def test_a_damaged_checkpoint_says_what_to_do_and_stops_nothing_else(tmp_path):
@@ -117,5 +147,6 @@ def test_a_damaged_checkpoint_says_what_to_do_and_stops_nothing_else(tmp_path):
 def test_a_damaged_heartbeat_is_none(tmp_path):
     store = Store(tmp_path / "runs")
     run = writer.write(store, stop_after=1)
-    (store.path(run) / "heartbeat.json").write_bytes(b"\0" * 60)
-    assert store.status(run).done == 0
+    for text in (b"\0" * 60, b'{"time": null, "done": "3", "total": null, "eta_s": "soon"}'):
+        (store.path(run) / "heartbeat.json").write_bytes(text)
+        assert store.status(run).done == 0

@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import store_writer as writer
+from filelock import FileLock, Timeout
 
 from lthviz.config import RunConfig
 from lthviz.errors import AddressError, DamagedError, StoreError, VersionError
-from lthviz.store import Store
+from lthviz.store import Store, files
 
 RUN = writer.CONFIG.run_id
 
@@ -32,6 +35,52 @@ def test_a_second_start_attaches(store):
     assert store.begin(writer.CONFIG, preset="other", title="second") == RUN
     assert {p: p.read_bytes() for p in store.path(RUN).rglob("*") if p.is_file()} == before
     assert (store.run(RUN).title, store.status(RUN).state) == ("first", "queued")
+
+
+def test_a_start_elsewhere_moves_a_run_that_has_stopped(store, tmp_path):
+    here, there = writer.CONFIG.replace(device="cuda"), writer.CONFIG.replace(device="cpu", threads=1, data_dir="elsewhere")
+    store.begin(here, preset="digits", title="first")
+    store.set_state(RUN, "failed", "device = 'cuda' is not there; use device = 'cpu'")
+    before = store.run(RUN)
+    assert (store.begin(there, preset="other", title="second"), store.run(RUN).config) == (RUN, there)
+    after = store.run(RUN)
+    assert (after.created, after.preset, after.title) == (before.created, "digits", "first")
+    assert store.status(RUN).state == "failed", "what becomes of it is not for begin to say"
+
+
+@pytest.mark.parametrize("state", ["running", "finished"])
+def test_a_run_at_work_or_finished_stays_where_it_is(store, state):
+    store.begin(writer.CONFIG)
+    store.set_state(RUN, state)
+    before = (store.path(RUN) / "config.json").read_bytes()
+    lock = store.lock(RUN)
+    if state == "running":
+        lock.acquire()
+    assert store.begin(writer.CONFIG.replace(device="cpu")) == RUN
+    lock.release()
+    assert (store.path(RUN) / "config.json").read_bytes() == before
+
+
+def test_a_move_that_fails_leaves_the_old_settings(store, monkeypatch):
+    store.begin(writer.CONFIG)
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as m:
+        m.setattr(os, "replace", fail)
+        with pytest.raises(StoreError, match="No space left"):
+            store.begin(writer.CONFIG.replace(device="cpu"))
+    assert store.run(RUN).config == writer.CONFIG and not store.held(RUN)
+
+
+def test_settings_that_do_not_belong_to_an_id_are_not_written_over(store):
+    store.begin(writer.CONFIG)
+    file = store.path(RUN) / "config.json"
+    head = json.loads(file.read_text())
+    file.write_text(json.dumps({**head, "config": {**head["config"], "epochs": 77}}))
+    store.begin(writer.CONFIG)
+    assert store.run(RUN).config.epochs == 77
 
 
 def test_many_starts_at_once_make_one_run(store):
@@ -105,6 +154,7 @@ def test_near_misses_are_named(store):
     (b"\xff\xfe\x00", DamagedError, "not JSON"),
     (b"[1]", DamagedError, "not a JSON object"),
     ({"created": None}, DamagedError, "'created' is missing or of the wrong type"),
+    ({"format": 0}, DamagedError, "there is no format 0"),
     ({"format": 2, "lthviz": "9.9"}, VersionError, r"written by lthviz 9\.9 in format 2; this is lthviz .*update lthviz"),
     ({"id": "another"}, DamagedError, "belongs to run 'another'"),
     ({"config": {"epochz": 3}}, StoreError, "'epochz' is not a setting; did you mean epochs.*written by lthviz 9"),
@@ -149,3 +199,44 @@ def test_delete_removes_all_of_a_run(store):
     assert (store.runs(), store.exists(run), [p.name for p in store.root.iterdir()]) == ([other], False, [other])
     with pytest.raises(AddressError):
         store.delete(run)
+
+
+def test_delete_where_an_open_file_keeps_its_folder_as_on_windows(store, monkeypatch):
+    run, rename, rmtree = writer.write(store, stop_after=2), os.rename, shutil.rmtree
+
+    def strict(act):
+        def acted(folder, *rest, **more):
+            held = [p for p in Path(folder).rglob("lock") if _locked(p)]
+            if held:
+                raise PermissionError(13, "another process has a file in it", str(folder))
+            return act(folder, *rest, **more)
+        return acted
+
+    monkeypatch.setattr(files, "WINDOWS", True)
+    monkeypatch.setattr(os, "rename", strict(rename))
+    monkeypatch.setattr(shutil, "rmtree", strict(rmtree))
+    with store.lock(run), pytest.raises(StoreError, match="is at work; cancel it before deleting it"):
+        Store(store.root).delete(run)
+    store.delete(run)
+    assert not store.exists(run) and not list(store.root.iterdir())
+
+
+def test_delete_holds_the_lock_until_the_name_is_gone(store, monkeypatch):
+    """So that no worker begins in a folder that is going."""
+    run, rename, held = writer.write(store, stop_after=2), os.rename, []
+
+    def look(folder, *rest):
+        held.append(_locked(Path(folder) / "lock"))
+        return rename(folder, *rest)
+
+    monkeypatch.setattr(os, "rename", look)
+    store.delete(run)
+    assert held == [True]
+
+
+def _locked(file):
+    try:
+        with FileLock(file, timeout=0):
+            return False
+    except Timeout:
+        return True

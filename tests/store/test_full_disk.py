@@ -113,3 +113,35 @@ def test_a_checkpoint_of_many_megabytes_survives_a_failing_one(store, monkeypatc
     with pytest.raises(TypeError):
         store.save_checkpoint(run, Checkpoint({}, {"x": np.array([object()])}, Round(1, {}, 0, False)))
     assert snapshot(store.root) == before
+
+
+@pytest.mark.parametrize(("refusals", "written"), [(0, True), (3, True), (10**9, False)])
+def test_a_file_that_somebody_reads_is_replaced_a_moment_later_as_on_windows(tmp_path, monkeypatch, refusals, written):
+    path, replace, waited = tmp_path / "heartbeat.json", os.replace, []
+    files.write(path, b"old")
+
+    def refuse(*names):
+        if len(waited) < refusals:
+            raise PermissionError(errno.EACCES, "Access is denied")
+        replace(*names)
+
+    monkeypatch.setattr(files, "WINDOWS", True)
+    monkeypatch.setattr(files.os, "replace", refuse)
+    monkeypatch.setattr(files.time, "sleep", waited.append)
+    if written:
+        files.write(path, b"new")
+    else:
+        with pytest.raises(StoreError, match=r"cannot write .*: Access is denied"):
+            files.write(path, b"new")
+        assert 0.9 < sum(waited) < 1.5
+    assert path.read_bytes() == (b"new" if written else b"old") and list(tmp_path.iterdir()) == [path]
+
+
+def test_where_that_is_no_matter_of_time_it_fails_at_once(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files.os, "replace", refuse)
+    monkeypatch.setattr(files.time, "sleep", lambda _: pytest.fail("it waited"))
+    with pytest.raises(StoreError, match="Permission denied"):
+        files.write(tmp_path / "x", b"new")

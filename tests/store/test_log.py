@@ -60,6 +60,30 @@ def test_the_last_state_is_found_however_far_back(path):
     assert log.last_state(path.parent)["state"] == "queued"
 
 
+@pytest.mark.parametrize("bad", [b'{"event":"state","time":1,"sta', b'{"event":"state","time":9,"state":"archived","message":"x"}',
+                                 b'{"event":"state"}', b'{"event":"state","state":["failed"]}', b'{"event":"state",\xff}'])
+@pytest.mark.parametrize("many", [1, 3000])
+def test_a_state_that_is_damaged_or_of_a_newer_lthviz_is_passed_over(store, bad, many):
+    run, other = store.begin(writer.CONFIG), store.begin(writer.CONFIG.replace(seed=1))
+    store.set_state(run, "cancelled", "by hand")
+    with open(store.path(run) / "events.jsonl", "ab") as f:
+        f.write((bad + b"\n") * many)
+    assert (store.status(run).state, store.status(run).message) == ("cancelled", "by hand")
+    (store.path(run) / "events.jsonl").write_bytes((bad + b"\n") * many)
+    assert store.status(run).state == "failed" and store.status(run).message.startswith("events.jsonl is damaged")
+    assert (store.runs(), store.status(other).state) == ([other, run], "queued")
+    store.set_state(run, "queued")
+    assert store.status(run).state == "queued", "a resume puts it right"
+
+
+def test_a_state_without_a_message_or_time_is_one(store):
+    run = store.begin(writer.CONFIG)
+    with open(store.path(run) / "events.jsonl", "ab") as f:
+        f.write(b'{"event":"state","state":"running"}\n')
+    with store.lock(run):
+        assert (store.status(run).state, store.status(run).message) == ("running", "")
+
+
 def test_a_line_that_is_damaged_is_told_and_the_others_are_read(store):
     run = store.begin(writer.CONFIG)
     with open(store.path(run) / "events.jsonl", "ab") as f:

@@ -174,6 +174,32 @@ def test_no_name_in_a_pack_leads_elsewhere(other, copy, tmp_path, evil):
     assert not other.root.exists()
 
 
+@pytest.mark.parametrize(("change", "error", "words"), [
+    ({"config": {"epochz": 3}}, StoreError, r"copy\.h5: 'epochz' is not a setting; did you mean epochs"),
+    ({"config": {"rate": 7}}, StoreError, r"copy\.h5: rate = 7.0 is out of range"),
+    ({"config": 3}, DamagedError, r"copy\.h5 is damaged: 'config' is missing or of the wrong type"),
+    ({"created": "yesterday"}, DamagedError, r"copy\.h5 is damaged: 'created' is missing or of the wrong type"),
+    ({"format": 2, "lthviz": "9.9"}, VersionError, r"copy\.h5 was written by lthviz 9\.9 in format 2"),
+], ids=str)
+def test_settings_that_cannot_be_read_leave_nothing(other, copy, change, error, words):
+    with h5py.File(copy, "r+") as f:
+        head = json.loads(f["config.json"][()].tobytes())
+        del f["config.json"]
+        f["config.json"] = np.frombuffer(json.dumps({**head, **change}).encode(), np.uint8)
+    with pytest.raises(error, match=words):
+        other.unpack(copy)
+    assert not other.root.exists()
+
+
+@pytest.mark.parametrize("name", ["run", "lthviz"])
+def test_a_head_of_plain_text_is_damaged(other, copy, name):
+    with h5py.File(copy, "r+") as f:
+        f.attrs[name] = f.attrs[name].decode()
+    with pytest.raises(DamagedError, match=r"copy\.h5 is damaged at its head: .*fixed-length text"):
+        other.unpack(copy)
+    assert not other.root.exists()
+
+
 def test_no_round_in_a_pack_leads_elsewhere(other, copy):
     with h5py.File(copy, "r+") as f:
         f.move("rounds/004", "rounds/..%2Fevil")

@@ -46,6 +46,17 @@ def test_rows_are_those_of_core_with_the_dense_accuracy_of_round_0(stored):
     json.dumps(store.results(run), allow_nan=False)
 
 
+@pytest.mark.parametrize("stages", [0, 1, 3, 9, 10**9])
+def test_the_seconds_of_a_run_are_those_of_its_rounds_also_of_the_unfinished_one(store, monkeypatch, stages):
+    run = writer.write(store, stop_after=stages) if stages else store.begin(writer.CONFIG)
+    want = sum(store.round(run, k).seconds for k in store.run(run).rounds)
+    assert want > 0 or not stages
+    with monkeypatch.context() as m:
+        m.setattr(reading, "_get_mask", lambda *_: pytest.fail("a mask was read"))
+        m.setattr(reading, "_read_ticket", lambda *_: pytest.fail("a ticket was read"))
+        assert store.run(run).seconds == want
+
+
 def test_the_run_knows_its_settings_layers_and_conditions(stored):
     store, run = stored
     found = store.run(run)
