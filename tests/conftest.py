@@ -1,6 +1,7 @@
 """What browser tests share: a Chromium, and a real Streamlit server on a free port.
 
-The one allowed skip is here: where there is no Chromium, tests that ask for `browser` say how to get it.
+The one allowed skip is here: where there is no Chromium, tests that ask for `browser` say how to get it. With
+LTHVIZ_NEED_BROWSER=1 they fail.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def browser() -> Iterator:
     """A headless Chromium (Playwright); `browser.new_page(viewport={"width": 1440, "height": 900})`."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
-        pytest.skip("browser tests need Chromium: apt install chromium")
+        (pytest.fail if os.environ.get("LTHVIZ_NEED_BROWSER") == "1" else pytest.skip)("browser tests need Chromium: apt install chromium")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -9,6 +9,8 @@ from typing import Any
 
 import streamlit as st
 
+from lthviz.ui import frame
+
 
 def show(fig: Any, table: Sequence[dict[str, Any]], *, key: str, on_point: Callable[[Any], None] | None = None) -> None:
     """Draw a plotly figure of lthviz.figures (its caption and alt text ride on it) with its table twin.
@@ -20,12 +22,12 @@ def show(fig: Any, table: Sequence[dict[str, Any]], *, key: str, on_point: Calla
     config = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "filename": name, "scale": 3}, "scrollZoom": False}
     more = {"on_select": lambda: _clicked(key, on_point), "selection_mode": "points"} if on_point else {}
     st.plotly_chart(fig, key=key, theme=None, config=config, alt=said.get("alt"), **more)
-    st.caption(said.get("caption", ""))
+    st.caption(frame.plain(said.get("caption", "")))
     twin = st.expander("The numbers", icon=":material/table:", type="compact", key=f"{key}-table", on_change="rerun")
     if not twin.open:       # a table costs half a second the first time (pandas), and most readers look at the picture
         return
     with twin:
-        st.caption(said.get("alt", ""))
+        st.caption(frame.plain(said.get("alt", "")))
         if table:
             st.dataframe(rounded(table), hide_index=True, height="content" if len(table) < 12 else 420, key=f"{key}-frame")
             st.download_button("CSV", csv_text(table), file_name=f"{name}.csv", mime="text/csv", icon=":material/download:",

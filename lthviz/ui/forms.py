@@ -13,6 +13,7 @@ import streamlit as st
 
 from lthviz.config import STRUCTURES, RunConfig, Structure, limits, parse
 from lthviz.errors import ConfigError
+from lthviz.ui import frame
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Network and data": ("model", "data", "data_dir", "train_images", "validation", "augment", "seed"),
@@ -88,7 +89,7 @@ def config_form() -> RunConfig | None:
     try:
         return RunConfig(**values)
     except ConfigError as e:
-        st.error(str(e), icon=":material/error:")
+        frame.told("error", str(e), "error")
         return None
 
 
@@ -120,7 +121,7 @@ def _structures() -> dict[str, Any]:
     try:
         RunConfig(structures=tuple(s for s in out if s is not INVALID))
     except ConfigError as e:
-        st.caption(f":red[:material/error: {e}]")
+        frame.refused(e)
         out.append(INVALID)
     return {"structures": INVALID if INVALID in out else tuple(out), "in_loop": in_loop}
 
@@ -133,7 +134,7 @@ def _in_loop(labels: list[str]) -> Any:
     value = st.selectbox(title("in_loop"), options, key=key, persist_state="session", help=tooltip(FIELDS["in_loop"]),
                          format_func=lambda x: x or "nothing: branches stay beside the trunk")
     if value and value not in labels:
-        st.caption(f":red[:material/error: in_loop = {value!r} is not among the structures; choose another]")
+        frame.refused(f"in_loop = {value!r} is not among the structures; choose another")
         return INVALID
     return value
 
@@ -160,7 +161,7 @@ def _field(field: dataclasses.Field, key: str, owner: type) -> Any:
             raise ConfigError(f"{field.name} is empty; {meta['help']}")
         owner(**{field.name: value})
     except ConfigError as e:
-        st.caption(f":red[:material/error: {e}]")
+        frame.refused(e)
         return INVALID
     return tuple(value) if isinstance(value, list) else value
 

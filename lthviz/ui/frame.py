@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import html
+import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -80,14 +81,30 @@ def dark() -> bool:
 def badge(status: Status, example: bool = False) -> None:
     """A run's state as a word with its sign."""
     word = "example" if example else status.state
-    icon, colour = STATES[word]
+    icon, colour = STATES.get(word, ("help", "gray"))
     st.badge(word, icon=f":material/{icon}:", color=colour)
+
+
+def plain(words: object) -> str:
+    """Words of an address, a file or an error, for where Streamlit reads Markdown: shown as they are, on one line. A picture in
+    them would be fetched from whatever host it names."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", " ".join(str(words).split()))
+
+
+def told(kind: Literal["info", "warning", "error"], sentence: str, icon: str) -> None:
+    """A sentence in a box, without Markdown. icon: name of a Material symbol."""
+    getattr(st, kind)(plain(sentence), icon=f":material/{icon}:")
+
+
+def refused(reason: object) -> None:
+    """Why something typed is not taken, in small red letters."""
+    st.caption(f":red[:material/error: {plain(reason)}]")
 
 
 def notes(sentences: list[str]) -> None:
     """What the address asked for and could not have."""
     for sentence in sentences:
-        st.info(sentence, icon=":material/link_off:")
+        told("info", sentence, "link_off")
 
 
 def said(sentence: str) -> None:

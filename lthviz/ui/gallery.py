@@ -22,14 +22,14 @@ def show() -> None:
     if not found and not broken:
         frame.empty(f"No run is here yet. The digits study is {preset('digits').note}.", link=False)
     for run, _ in examples:
-        st.subheader("An example to look at" if len(examples) == 1 else pickers.run_title(run), anchor=False)
+        st.subheader("An example to look at" if len(examples) == 1 else frame.plain(pickers.run_title(run)), anchor=False)
         example(run)
     if own:
         st.subheader("Your runs", anchor=False)
         alive = any(s.alive for _, s in own)
         frame.fragment(_own, run_every=1.0 if alive else None)(tuple((r.id, s.state) for r, s in own))
     for name, why in broken.items():
-        st.error(f"`{name}` cannot be read, and is left as it is: {why}", icon=":material/broken_image:")
+        frame.told("error", f"{name!r} cannot be read, and is left as it is: {why}", "broken_image")
 
 
 def example(run: Run) -> None:
@@ -96,7 +96,7 @@ def _own(known: tuple[tuple[str, str], ...]) -> None:
     for run, status in found:
         with st.container(border=True, key=f"run-{run.id}"):
             with st.container(horizontal=True, vertical_alignment="center"):
-                st.markdown(f"**{pickers.run_title(run)}**", width="content")
+                st.markdown(f"**{frame.plain(pickers.run_title(run))}**", width="content")
                 frame.badge(status)
                 st.space("stretch")
                 _links(run)

@@ -30,7 +30,7 @@ def show(run: Run) -> None:
 def _head(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="lab-head"):
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            st.title(pickers.run_title(run), anchor=False, width="content")
+            st.title(frame.plain(pickers.run_title(run)), anchor=False, width="content")
             frame.badge(cache.store().status(run.id), cache.store().is_example(run.id))
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             pickers.pick_run(run.id)

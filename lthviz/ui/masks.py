@@ -171,7 +171,7 @@ def _details(ticket: Ticket, before: Masks | None, layer: Layer) -> None:
     after, was = ticket.masks.matrix(layer.name), before.matrix(layer.name) if before is not None else None
     words = st.expander("The mask in words and numbers", icon=":material/table:", type="compact", key="mask-table", on_change="rerun")
     if words.open:
-        words.caption(mask_text(after, was, layer))
+        words.caption(frame.plain(mask_text(after, was, layer)))
         words.dataframe([{**r, "share (%)": float(f"{r['share (%)']:.4g}")} for r in mask_table(after, was, layer)], hide_index=True)
     found = ticket.blocks.get(layer.name)
     if found is not None and len(found):

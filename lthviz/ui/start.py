@@ -92,7 +92,7 @@ def begin(config: RunConfig, preset: str, *, paused: bool = False) -> None:
     try:
         run_id = launch.start(cache.store(), config, preset=preset, paused=paused)
     except LthvizError as e:
-        st.error(str(e), icon=":material/error:")
+        frame.told("error", str(e), "error")
         return
     where.leave()
     st.switch_page("pages/lab.py", query_params={"run": run_id})

@@ -91,7 +91,7 @@ def _live(run_id: str, state: str, count: int) -> None:
         if not example:
             _buttons(run_id, status, waiting)
     if said := st.session_state.pop("transport-said", ""):
-        st.warning(said, icon=":material/info:")
+        frame.told("warning", said, "info")
 
 
 def _progress(run: Run, status: Status, coming: Position | None, epochs: Sequence[Epoch]) -> None:
@@ -99,8 +99,7 @@ def _progress(run: Run, status: Status, coming: Position | None, epochs: Sequenc
     st.progress(share, text=progress_sentence(run, status, coming, epochs))
     if status.beat_s is not None and status.state == "running":
         if status.beat_s > QUIET_S:
-            st.warning(f"{status.message[:1].upper()}{status.message[1:]}. It may be busy with a long stage, or gone.",
-                       icon=":material/warning:")
+            frame.told("warning", f"{status.message[:1].upper()}{status.message[1:]}. It may be busy with a long stage, or gone.", "warning")
         else:
             frame.quiet(f"{status.done:,} of {status.total:,} batches · last heard of {status.beat_s:.0f} s ago" if status.total else
                         f"last heard of {status.beat_s:.0f} s ago")
@@ -112,16 +111,15 @@ def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -
     if example:
         pass
     elif status.state == "finished":
-        seconds = sum(cache.round(run.id, k).seconds for k in run.rounds if str(k) not in run.info.get("damaged", {}))
-        frame.quiet(f"Finished: {len(run.rounds)} rounds, {len(run.rows)} tickets trained in {duration(seconds)}.")
+        frame.quiet(f"Finished: {len(run.rounds)} rounds, {len(run.rows)} tickets trained in {duration(run.seconds)}.")
     elif status.state == "failed":
-        st.error(f"The run failed: {_ended_sentence(status.message)} What it had finished ({rounds}) is kept.", icon=":material/error:")
+        frame.told("error", f"The run failed: {_ended_sentence(status.message)} What it had finished ({rounds}) is kept.", "error")
     elif status.state == "interrupted":
-        st.warning(f"Interrupted: {_ended_sentence(status.message)} What it had finished ({rounds}) is kept.", icon=":material/power_off:")
+        frame.told("warning", f"Interrupted: {_ended_sentence(status.message)} What it had finished ({rounds}) is kept.", "power_off")
     else:
-        st.info(f"Cancelled. What it had finished ({rounds}) is kept.", icon=":material/stop_circle:")
+        frame.told("info", f"Cancelled. What it had finished ({rounds}) is kept.", "stop_circle")
     for part, why in run.info.get("damaged", {}).items():
-        st.error(f"{'Round ' + part if part.isdecimal() else 'The ' + part} cannot be read: {why}", icon=":material/broken_image:")
+        frame.told("error", f"{'Round ' + part if part.isdecimal() else 'The ' + part} cannot be read: {why}", "broken_image")
 
 
 def _ended_sentence(line: str) -> str:

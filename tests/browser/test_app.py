@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -20,6 +22,8 @@ SMALL = ["--set", "rounds=2", "--set", "epochs=2", "--set", "train_images=150", 
 PROBES = re.compile(r"/(lab|masks)/_stcore/(health|host-config)$")
 """Streamlit looks for itself below a page's own path first, and is answered 404."""
 PATIENCE = 60_000
+PICTURE = "![x](http://elsewhere.invalid/x.png)"
+"""In Markdown a picture that is fetched when it is shown."""
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +86,38 @@ def test_a_cold_link_to_masks_shows_its_ticket_and_layer(page, runs, url):
     expect(sentence(page)).to_contain_text(f"Random keeps {masks.nnz():,} of {masks.size():,} weights")
     expect(page.locator("canvas.marks")).to_have_attribute("aria-label", re.compile(r"^Mask of features\.6: .*are added and"))
     expect(page.locator(".mv")).to_have_attribute("data-mode", "diff")
+
+
+@pytest.mark.parametrize("address", [
+    "lab?run={run}&round={evil}", "lab?run={run}&round=1&stage={evil}", "lab?run={run}&layer={evil}", "lab?run={run}&view={evil}",
+    "lab?run={evil}", "lab?new={evil}", "lab?new=digits&set={evil}", "lab?new=digits&set=epochs%3D{evil}",
+    "masks?run={run}&round=1&ticket={evil}", "masks?run={run}&against={evil}", "masks?run={run}&order={evil}"])
+def test_a_picture_in_a_link_is_shown_as_words_and_asks_no_other_host(page, runs, url, address):
+    page.goto(f"{url}/{address.format(run=runs[1], evil=quote(PICTURE, safe=''))}")
+    expect(page.get_by_text(PICTURE).first).to_be_visible()
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
+    assert not page.locator("img[src*=elsewhere]").count()
+
+
+def test_a_picture_in_a_title_an_error_or_a_folder_is_shown_as_words(page, runs, url):
+    """As a run from elsewhere may bring it."""
+    store = Store(runs[0])
+    made = store.begin(store.run(runs[1]).config.replace(seed=41), title=PICTURE)
+    store.set_state(made, "failed", f"why: {PICTURE}")
+    spoilt = store.root / "![y](elsewhere)"
+    spoilt.mkdir()
+    (spoilt / "config.json").write_text(json.dumps({"format": 1, "id": spoilt.name, "created": 1, "config": {PICTURE: 1}}))
+    try:
+        page.goto(url)
+        expect(page.locator(f".st-key-run-{made} strong", has_text=PICTURE)).to_be_visible()
+        expect(page.get_by_text(f"'{spoilt.name}' cannot be read")).to_contain_text(f"'{PICTURE}' is not a setting")
+        page.goto(f"{url}/lab?run={made}")
+        expect(page.get_by_role("heading", name=PICTURE)).to_be_visible()
+        expect(page.get_by_text("The run failed: why: ")).to_contain_text(PICTURE)
+        assert not page.locator("img[src*=elsewhere]").count()
+    finally:
+        store.delete(made)
+        shutil.rmtree(spoilt)
 
 
 def test_keys_step_and_the_address_keeps_up(page, runs, url):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -85,9 +86,9 @@ def page() -> Iterator[Callable[..., AppTest]]:
 
 @pytest.fixture
 def words() -> Callable[[AppTest], str]:
-    """All that a page says, as one text; a no-break space reads as a space."""
+    """All that a page says, as one text, what is escaped for Markdown as it is read; a no-break space reads as a space."""
     def read(at: AppTest) -> str:
         kinds = ("title", "subheader", "html", "markdown", "caption", "text", "info", "warning", "error", "code", "progress")
         said = [str(getattr(e, "value", None) or getattr(e, "body", "")) for kind in kinds for e in at.get(kind)]
-        return " ".join(said).replace("\u00a0", " ")
+        return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", " ".join(said).replace("\u00a0", " "))
     return read

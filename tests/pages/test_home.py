@@ -31,7 +31,7 @@ def test_a_broken_folder_is_named_and_the_others_are_shown(store, run_id, page, 
     (store.root / "spoilt").mkdir()
     (store.root / "spoilt" / "config.json").write_text("{not json")
     said = words(page("home"))
-    assert "`spoilt` cannot be read" in said and store.broken()["spoilt"] in said
+    assert "'spoilt' cannot be read" in said and store.broken()["spoilt"] in said
     assert run_id in said
 
 

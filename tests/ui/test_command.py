@@ -12,7 +12,7 @@ from lthviz.presets import PRESETS
 from lthviz.ui.command import apply, differences, run_command
 
 CONFIGS = st.builds(
-    RunConfig, seed=st.integers(0, 9), rounds=st.integers(0, 100), rate=st.floats(0.001, 0.999), lr=st.floats(1e-9, 100),
+    RunConfig, seed=st.integers(0, 9), rounds=st.integers(0, 100), rate=st.floats(0.001, 0.999), lr=st.floats(1e-9, 99.5),
     weight_decay=st.floats(0, 1), milestones=st.lists(st.integers(1, 300), max_size=3).map(tuple), schedule=st.sampled_from(["step", "cosine"]),
     data_dir=st.sampled_from(["", "/tmp/some where", "7", "true", "it's"]),
     structures=st.sampled_from([(), (Refill(rho=0.2, fractional=True),), (Regroup(groups=4, leftovers="keep"), Random(shuffle="channels")),
