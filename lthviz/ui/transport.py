@@ -22,6 +22,8 @@ LIVE_PX = 168
 def live(run: Run, there: Sequence[Position]) -> None:
     """Progress and controls of a run, once a second while it is alive. A new stage or state redraws the page."""
     status = cache.store().status(run.id)
+    if status.state == "queued":   # whatever became of the worker that should have taken it, a restart of the machine say
+        launch.wake(cache.store())
     frame.fragment(_live, run_every=1.0 if status.alive else None)(run.id, status.state, len(there))
 
 

@@ -231,6 +231,14 @@ def test_start_hands_the_run_to_launch_and_opens_it(nothing, page, monkeypatch):
     at.button(key="start").click().run()
     assert not at.exception
     run = preset("digits").config.replace(rounds=1, epochs=1).run_id
-    assert at.query_params["run"] == run and woken == [nothing.root]
+    assert at.query_params["run"] == run and set(woken) == {nothing.root}
     assert nothing.status(run).state == "queued" and nothing.run(run).config == RunConfig.from_dict(nothing.run(run).config.to_dict())
     assert at.get("progress")[0].proto.text.startswith("Waiting for its turn")
+
+
+def test_opening_a_queued_run_wakes_a_worker(nothing, page, monkeypatch):
+    """Its worker may be gone, with the machine it ran on restarted since."""
+    woken = []
+    monkeypatch.setattr("lthviz.launch.wake", lambda store: woken.append(store.root))
+    page("lab", run=nothing.begin(preset("digits").config))
+    assert woken == [nothing.root]
