@@ -76,8 +76,9 @@ class Folders:
         """A folder to fill, renamed at the end: a run is there with its config.json or not at all. The first to come wins."""
         final = self.root / run_id
         for left in (*self.root.glob(".new-*"), *self.root.glob(".deleted-*")):
-            if time.time() - left.stat().st_mtime > files.STALE_S:
-                shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):   # another start has just renamed its own
+                if time.time() - left.stat().st_mtime > files.STALE_S:
+                    shutil.rmtree(left, ignore_errors=True)
         aside = self.root / f".new-{run_id}-{os.getpid()}-{time.time_ns():x}"
         with files.failing(final):
             (aside / "rounds").mkdir(parents=True)
