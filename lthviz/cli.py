@@ -165,8 +165,8 @@ def ls(args: argparse.Namespace) -> int:
     for run_id in store.runs():
         status, stored = store.status(run_id), store.run(run_id)
         rows.append({"run_id": run_id, "state": status.state, "message": status.message, "preset": stored.preset,
-                     "rounds": len(stored.rounds), "example": store.is_example(run_id)})
-        table.add_row(run_id, status.state, stored.preset, f"{len(stored.rounds)} of {stored.config.rounds + 1}", status.message)
+                     "rounds": len(stored.finished), "example": store.is_example(run_id)})
+        table.add_row(run_id, status.state, stored.preset, f"{len(stored.finished)} of {stored.config.rounds + 1}", status.message)
     for name, message in store.broken().items():
         rows.append({"run_id": name, "state": "broken", "message": message})
         table.add_row(name, "broken", "", "", message)

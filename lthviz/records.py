@@ -345,3 +345,9 @@ class Run:
     @cached_property
     def by_name(self) -> dict[str, Layer]:
         return {layer.name: layer for layer in self.layers}
+
+    @property
+    def finished(self) -> tuple[int, ...]:
+        """The rounds whose every ticket is trained; `rounds` holds the one at work as well."""
+        trained = {(r["round"], r["structure"]) for r in self.rows}
+        return tuple(k for k in self.rounds if all((k, label) in trained for label in self.config.tickets(k)))

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from lthviz.config import Refill, RunConfig
 from lthviz.errors import AddressError, MaskError
-from lthviz.records import Masks, Round
+from lthviz.records import Masks, Round, Run
 
 arrays = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=4, max_side=7))
 
@@ -46,3 +47,10 @@ def test_what_masks_refuse():
 def test_a_missing_ticket_names_the_near_miss():
     with pytest.raises(AddressError, match="refill"):
         Round(1, {"refill": None}, 3, False).ticket("refil")
+
+
+def test_a_round_is_finished_when_all_its_tickets_are_trained():
+    config = RunConfig(structures=(Refill(),), rounds=2)
+    rows = tuple({"round": k, "structure": s} for k, s in ((0, "unstructured"), (1, "unstructured"), (1, "refill"), (2, "unstructured")))
+    run = Run("r", config, (), {}, rows, (0, 1, 2), 0.0)
+    assert run.finished == (0, 1)

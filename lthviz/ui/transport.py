@@ -109,7 +109,7 @@ def _progress(run: Run, status: Status, coming: Position | None, epochs: Sequenc
 
 def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -> None:
     """One sentence for each way a run can have come to an end."""
-    rounds = f"{len(run.rounds)} of {run.config.rounds + 1} rounds" if there else "no round yet"
+    rounds = f"{len(run.finished)} of {run.config.rounds + 1} rounds" if there else "no round yet"
     if example:
         pass
     elif status.state == "finished":
