@@ -57,7 +57,8 @@ def verdict(result: dict) -> bool:
     for r in result["rounds"]:
         curves.setdefault(r["structure"].split("-")[0], {})[r["round"]] = r
     late = [k for k, r in curves[UNSTRUCTURED].items() if r["density"] <= 0.4]
-    error = std * (2 / len(late)) ** 0.5   # of a difference between two means of as many trainings
+    # Of a difference between two means of as many independent trainings; the rounds of one run are not, so it is too small.
+    error = std * (2 / len(late)) ** 0.5
     gap = {s: statistics.mean(c[k]["test_acc"] for k in late) for s, c in curves.items()}
     wins = [k for k, r in curves[UNSTRUCTURED].items() if r["test_acc"] >= mean - std]
     sparsest = 1 - min(curves[UNSTRUCTURED][k]["density"] for k in wins) if wins else 0.0
