@@ -5,7 +5,8 @@
     │   ├── ConfigError         an unknown or out-of-range setting, preset, model or data set
     │   ├── MaskError           a mask that does not fit: key, shape, dtype, NaN, not 0/1
     │   ├── DataError           a data set that is missing or broken
-    │   └── AddressError        a run, round, structure or layer that is not there
+    │   ├── AddressError        a run, round, structure or layer that is not there
+    │   └── SpeedError          a measurement that cannot be made: batch, device, threads, model
     ├── StoreError              a run on disk cannot be read or written (exit code 1)
     │   ├── VersionError        written by a newer lthviz
     │   └── DamagedError        a file is not what was written
@@ -45,6 +46,10 @@ class DataError(UsageError):
 
 
 class AddressError(UsageError):
+    pass
+
+
+class SpeedError(UsageError):
     pass
 
 

@@ -6,6 +6,7 @@ A weight `W[C_out, C_in/groups, kh, kw]` is read as a matrix of `C = C_out` rows
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -288,6 +289,78 @@ class Stage:
 
 
 Event = Begin | Step | Epoch | Stage
+
+
+# How fast it runs -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class LayerTiming:
+    """One convolution of a measured ticket, timed alone at the shapes it has in the network.
+
+    kept: weights really left, dead inputs removed. flops_ratio: its multiply-adds over the dense layer's. executor: what
+    runs it in the ticket (`blocks`, `dense`, `torch` …).
+    """
+
+    name: str
+    kept: int
+    flops_ratio: float
+    dense_ms: float
+    ticket_ms: float
+    executor: str
+
+
+@dataclass(frozen=True)
+class Timing:
+    """A ticket's measured inference time against the fastest dense form of its network, on one machine.
+
+    dense_ms, ticket_ms: medians of a forward pass of `batch` images. time_ratio: median of the pairs' ratios, ticket over
+    dense; `spread`: their quartiles; `n` pairs. flops_ratio: multiply-adds really left, dead inputs removed. max_abs_err: largest
+    difference from the masked dense network's outputs, as a share of their scale. baseline: the dense form compared with;
+    others: medians in ms of every form a user has, by name. executor: what runs the ticket as a whole (`blocks`, `compact`,
+    `torch` …). estimated_ms: what the machine's calibration had predicted, None without one. conditions: JSON-able (cpu, cores, load,
+    versions). time: seconds since 1970.
+    """
+
+    round: int
+    structure: str
+    device: str
+    threads: int
+    batch: int
+    dense_ms: float
+    ticket_ms: float
+    time_ratio: float
+    spread: tuple[float, float]
+    flops_ratio: float
+    max_abs_err: float
+    baseline: str
+    executor: str
+    n: int
+    layers: tuple[LayerTiming, ...] = ()
+    others: Mapping[str, float] = field(default_factory=dict)
+    estimated_ms: float | None = None
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    precision: str = "float32"
+    time: float = 0.0
+
+    @property
+    def speedup(self) -> float:
+        """Dense time over the ticket's."""
+        return 1 / self.time_ratio
+
+    @property
+    def key(self) -> str:
+        """What a newer measurement of the same thing replaces: ticket, device, precision, threads and batch."""
+        return f"{self.round:03d}-{self.structure}-{self.device}-{self.precision}-t{self.threads}-b{self.batch}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able; `Timing.of` reads it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> Timing:
+        layers = tuple(LayerTiming(**layer) for layer in value.get("layers", ()))
+        return cls(**{**value, "layers": layers, "spread": tuple(value["spread"])})
 
 
 # What is looked at -----------------------------------------------------------------------------------------------------
