@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lthviz import launch
+from lthviz import launch, measuring
 from lthviz.config import STRUCTURES, Refill, Regroup, RunConfig, assignments, limits, read_toml
 from lthviz.errors import LthvizError, UsageError
 from lthviz.presets import PRESETS, preset
@@ -193,6 +193,10 @@ def unpack(args: argparse.Namespace) -> int:
 
 
 def work(args: argparse.Namespace) -> int:
+    if args.measure:   # what the worker starts to have a run's tickets measured; it ends with the worker
+        measuring.end_with_parent()
+        measuring.measure_queued(Store(args.runs), args.measure)
+        return 0
     driven = launch.work(Store(args.runs))
     _print(args, {"driven": driven}, lambda: f"{driven} runs driven")
     return 0
@@ -317,7 +321,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--force", action="store_true", help="overwrite the file")
     p = command(unpack, "take a run from such a file")
     p.add_argument("file", metavar="F.h5")
-    command(work, "take queued runs until none is left (the app starts this by itself)")
+    p = command(work, "take queued runs and measurements until none is left (the app starts this by itself)")
+    p.add_argument("--measure", metavar="RUN", help=argparse.SUPPRESS)
     for act, kind, help in ((refill, Refill, "channel-wise masks from unstructured ones"),
                             (regroup, Regroup, "group-wise masks from unstructured ones")):
         p = command(act, help, runs=False)

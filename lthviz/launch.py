@@ -2,7 +2,8 @@
 
 `start` enqueues a run and wakes the worker, one process a machine and store that takes queued runs in order. The worker
 drives the engine's generator; pause, play, step and cancel are words in the run's `request` file, read after every batch.
-Pausing is not asking the generator for more. The run's lock is held by whoever drives it and freed by the operating
+Pausing is not asking the generator for more. Between runs, and while one is paused, the worker has measured what `measure`
+asked for: in a process of its own, which is ended when a training begins (measuring.py). The run's lock is held by whoever drives it and freed by the operating
 system when that process dies, so a dead worker shows as *interrupted* and `resume` goes on from the last checkpoint.
 """
 
@@ -12,16 +13,15 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lthviz import measuring
 from lthviz.config import RunConfig
 from lthviz.errors import LthvizError, UsageError
 from lthviz.records import Epoch, Event, Stage, Step
@@ -85,16 +85,31 @@ def request(store: Store, run_id: str, action: str) -> None:
     store.request(run_id, action)
 
 
+def measure(store: Store, run_id: str, *, rounds: Iterable[int] | None = None, structures: Iterable[str] | None = None, batch: int = 64,
+            threads: int = 0, device: str = "cpu") -> int:
+    """Ask the worker to measure the speed of a run's trained tickets; how many of them were not asked for already.
+
+    rounds, structures: of the tickets; None: all of them, without the dense round 0. The run may be an example, or still at work:
+    a training that is running comes first. `store.measuring` tells how it stands, `store.timings` what came out. Weights are the
+    ticket's where they were kept, else the trunk's or random ones under its masks: speed does not depend on them.
+    AddressError for tickets that are not there, SpeedError for a batch, threads or device that cannot be.
+    """
+    asked = store.ask_measuring(run_id, measuring.items(store.run(run_id), rounds, structures, batch, threads, device))
+    wake(store)
+    return asked
+
+
+def cancel_measuring(store: Store, run_id: str) -> None:
+    """Take back what was asked to be measured of a run; what is measured already is kept, and old failures are forgotten."""
+    store.cancel_measuring(run_id)
+
+
 def wake(store: Store) -> None:
-    """Start the worker process if runs are queued and none is at work. It outlives the process that woke it."""
-    if not _queue(store) or _taken(_worker_lock(store)):
+    """Start the worker process if runs or measurements wait and none is at work. It outlives the process that woke it."""
+    if not (_queue(store) or store.to_measure()) or _taken(_worker_lock(store)):
         return
-    package = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     with open(store.root / "worker.log", "ab") as out:
-        worker = subprocess.Popen([sys.executable, "-m", "lthviz", "work", "--runs", str(store.root)], stdin=subprocess.DEVNULL,
-                                  stdout=out, stderr=out, env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
-                                  creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0))
+        worker = measuring.spawn("work", "--runs", str(store.root), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     threading.Thread(target=worker.wait, daemon=True).start()   # leaves no zombie behind
 
 
@@ -102,9 +117,17 @@ def wake(store: Store) -> None:
 
 
 def work(store: Store) -> int:
-    """Take queued runs, oldest first, until none is left; the number driven. Returns at once if a worker is at it already."""
+    """Take queued runs, oldest first, and then measurements, until nothing is left; the number of runs driven.
+
+    Returns at once if a worker is at it already.
+    """
     driven, stuck = 0, set()   # a run that cannot even store its failure stays queued: it must not be tried for ever
-    while any(r not in stuck for r in _queue(store)):
+    unmeasured: set[str] = set()   # likewise
+
+    def queued() -> str | None:
+        return next((r for r in _queue(store) if r not in stuck), None)
+
+    while queued() or set(store.to_measure()) - unmeasured:
         lock = _worker_lock(store)
         try:
             lock.acquire(timeout=0)
@@ -112,7 +135,7 @@ def work(store: Store) -> int:
             break
         try:
             # The queue is read anew for each run: one may have been cancelled or put back meanwhile.
-            while run_id := next((r for r in _queue(store) if r not in stuck), None):
+            while run_id := queued():
                 driven += 1
                 try:
                     drive(store, run_id, only_queued=True)
@@ -122,6 +145,7 @@ def work(store: Store) -> int:
                     log.exception("%s", run_id)
                 if store.status(run_id).state == "queued":
                     stuck.add(run_id)
+            measuring.work(store, lambda: queued() is not None, unmeasured)
         finally:
             lock.release()
         # And once more after the lock is free: whoever enqueued while it was held did not wake anybody.
@@ -149,14 +173,14 @@ def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = 
                 store.clear_request(run_id)
             if state == "queued" or not (only_queued or state == "finished"):
                 with _Pulse(store, run_id) as pulse:
-                    _drive(store, run_id, pulse, on_event)
+                    _drive(store, run_id, pulse, on_event, worker=only_queued)
     finally:
         lock.release()
 
 
-def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event], None] | None) -> None:
+def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event], None] | None, worker: bool) -> None:
     store.set_state(run_id, "running", "loading")
-    gate = _Gate(store, run_id, pulse)
+    gate = _Gate(store, run_id, pulse, measures=worker)
     # Two busy-waiting threads on two cores lose tenfold as soon as a browser wants one: measured 360 against 25 ms a step.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from lthviz import engine  # costs seconds: torch
@@ -179,10 +203,14 @@ def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event],
 
 
 class _Gate:
-    """Obeys the request file: called after every event, returns when the run may go on."""
+    """Obeys the request file: called after every event, returns when the run may go on.
 
-    def __init__(self, store: Store, run_id: str, pulse: _Pulse) -> None:
-        self.store, self.run_id, self.pulse, self.stepping = store, run_id, pulse, False
+    measures: while the run is paused, what is asked to be measured is.
+    """
+
+    def __init__(self, store: Store, run_id: str, pulse: _Pulse, *, measures: bool = False) -> None:
+        self.store, self.run_id, self.pulse, self.measures, self.stepping = store, run_id, pulse, measures, False
+        self.unmeasured: set[str] = set()
         self(None)
 
     def __call__(self, event: Event | None) -> None:
@@ -196,8 +224,11 @@ class _Gate:
                 if not paused:
                     self.store.set_state(self.run_id, "paused")
                     paused = True
+                since = time.monotonic()
+                if self.measures:
+                    measuring.work(self.store, lambda: self.store.requested(self.run_id) != "pause", self.unmeasured)
                 time.sleep(POLL_S)
-                self.pulse.paused += POLL_S
+                self.pulse.paused += time.monotonic() - since
                 continue
             if (action := self.store.take_request(self.run_id)) == "cancel":
                 raise Cancelled("cancelled; the finished rounds are kept")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lthviz.config import RunConfig
 from lthviz.errors import AddressError, ConfigError, DamagedError, StoreError, did_you_mean
-from lthviz.store import files, hdf5, log
+from lthviz.store import files, hdf5, log, timings
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,199}")
 
@@ -145,6 +145,11 @@ class Folders:
     def _find(self, run_id: str) -> Path | None:
         roots = filter(None, (self.root, self.examples)) if valid(run_id) else ()
         return next((root / run_id for root in roots if (root / run_id).is_dir()), None)
+
+    def timing_folders(self, run_id: str) -> list[Path]:
+        """Where a run's timings lie, the folder to write to last: its own, for an example one that is the user's."""
+        beside = [self.root / f".{timings.FOLDER}" / run_id] if self.is_example(run_id) else []
+        return [self.path(run_id) / timings.FOLDER, *beside]
 
     def own(self, run_id: str) -> Path:
         """The folder of a run that may be written; StoreError for an example."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,11 +135,12 @@ def verify(path: Path, group: h5py.Group) -> None:
             verify(path, item)
 
 
-def same(a: h5py.Group, b: h5py.Group) -> str:
-    """'' when two groups hold the same, else the name of the first thing that differs."""
-    if list(a) != list(b) or (a.name != "/" and not _same_attrs(a, b)):  # a file's own attributes say who wrote it
+def same(a: h5py.Group, b: h5py.Group, but: Sequence[str] = ()) -> str:
+    """'' when two groups hold the same, else the name of the first thing that differs. but: members that do not count."""
+    names, others = ([x for x in group if x not in but] for group in (a, b))
+    if names != others or (a.name != "/" and not _same_attrs(a, b)):  # a file's own attributes say who wrote it
         return a.name
-    for member in a:
+    for member in names:
         x, y = a[member], b[member]
         if isinstance(x, h5py.Group) and isinstance(y, h5py.Group):
             if differs := same(x, y):

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from lthviz.errors import AddressError, DamagedError, StoreError
 from lthviz.records import Address, Checkpoint, Epoch, Layer, Round, Run, Status, Ticket
-from lthviz.store import files, hdf5, log, reading
+from lthviz.store import files, hdf5, log, reading, timings
 from lthviz.store.folders import Folders
 from lthviz.store.reading import Outline
 from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
@@ -32,6 +32,7 @@ class Looking(Folders):
             layers, info = self._layers(path)
         except StoreError as e:
             layers, info, damaged = (), {}, {"layers": str(e), **damaged}
+        damaged |= timings.read_all(self.timing_folders(run_id))[1]
         if damaged:
             info = {**info, "damaged": damaged}
         rounds = tuple(sorted(found))

@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import h5py
 
 from lthviz.errors import DamagedError, StoreError, UsageError
-from lthviz.store import files, hdf5
+from lthviz.records import Timing
+from lthviz.store import files, hdf5, timings
 from lthviz.store.folders import Folders, Head, valid
 from lthviz.store.writing import ROUND
 
@@ -19,8 +21,8 @@ PACK = "run"
 _TEXTS = ("config.json", "layers.json", "events.jsonl")
 
 
-def image(run: Path) -> memoryview:
-    """The bytes of the packed run: config.json, layers.json, events.jsonl as text, and the group of each finished round."""
+def image(run: Path, timing_folders: Sequence[Path] = ()) -> memoryview:
+    """The bytes of the packed run: config.json, layers.json, events.jsonl and timings as text, and each finished round's group."""
     def fill(f: h5py.File) -> None:
         for name in _TEXTS:
             if (run / name).exists():
@@ -31,21 +33,28 @@ def image(run: Path) -> memoryview:
             with hdf5.opened(path, ROUND) as source:
                 hdf5.verify(path, source)
                 source.copy(source["round"], group, path.stem)
+        measured, damaged = timings.read_all(timing_folders)
+        if damaged:
+            raise DamagedError(f"{next(iter(damaged.values()))}; delete that file to pack the rest")
+        if measured:
+            group = f.create_group("timings", track_order=True)
+            for timing in measured:
+                hdf5.put_bytes(group, timings.file_name(timing.key), timings.to_bytes(timing))
     return hdf5.image(PACK, {"lthviz": files.version(), "run": run.name}, fill)
 
 
-def pack(run: Path, out: Path, *, overwrite: bool = False) -> Path:
+def pack(run: Path, out: Path, timing_folders: Sequence[Path] = (), *, overwrite: bool = False) -> Path:
     """Writes `image(run)` to `out`; UsageError when it is there already, or its folder is not."""
     if out.exists() and not overwrite:
         raise UsageError(f"{out} is there already; give another name or ask to overwrite it")
     if not out.parent.is_dir():
         raise UsageError(f"the folder {out.parent} is not there; make it or give another name")
-    files.write(out, image(run))
+    files.write(out, image(run, timing_folders))
     return out
 
 
 def unpack(store: Folders, file: Path) -> str:
-    """Makes a run's folder from a packed run; its id. UsageError when the file is no packed run, StoreError when another run
+    """Makes a run's folder from a packed run, or adds its newer timings to the same run; its id. UsageError when the file is no packed run, StoreError when another run
     of that id is here, VersionError and DamagedError as for any file."""
     if not file.is_file():
         raise UsageError(f"there is no file {str(file)!r}")
@@ -54,9 +63,12 @@ def unpack(store: Folders, file: Path) -> str:
     with hdf5.opened(file, PACK) as f:
         hdf5.verify(file, f)
         run_id, made_by = _identity(file, f)
+        measured = _timings(file, f)
         if store.exists(run_id):
             differs = _differs(store.path(run_id), f)
             if not differs:
+                for timing in measured:
+                    timings.write(store.timing_folders(run_id)[-1], timing)
                 return run_id
             if not store.is_example(run_id):
                 raise StoreError(f"run {run_id!r} is already here and differs at {differs}; delete it, or unpack elsewhere")
@@ -67,6 +79,8 @@ def unpack(store: Folders, file: Path) -> str:
             for stem in f["rounds"]:
                 copy = partial(f.copy, f["rounds"][stem], name="round")
                 files.write(folder / "rounds" / f"{stem}.h5", hdf5.image(ROUND, {"lthviz": made_by, "run": run_id}, copy))
+            for timing in measured:
+                timings.write(folder / timings.FOLDER, timing)
     return run_id
 
 
@@ -84,7 +98,13 @@ def _identity(file: Path, f: h5py.File) -> tuple[str, str]:
     return run_id, made_by
 
 
+def _timings(file: Path, f: h5py.File) -> list[Timing]:
+    with hdf5.intact(file, "/timings"):
+        texts = {name: json.loads(f["timings"][name][()].tobytes()) for name in f.get("timings", ())}
+    return [timings.of(value, f"{file}, its timing {name}") for name, value in texts.items()]
+
+
 def _differs(run: Path, packed: h5py.File) -> str:
-    """The first thing in which a run on disk and a packed one differ, '' when there is none."""
+    """The first thing in which a run on disk and a packed one differ, '' when there is none; timings are no part of what a run is."""
     with h5py.File(io.BytesIO(image(run)), "r") as mine:
-        return hdf5.same(mine, packed)
+        return hdf5.same(mine, packed, but=("timings",))

@@ -20,14 +20,14 @@ from lthviz.config import RunConfig
 from lthviz.core import stats
 from lthviz.errors import DamagedError, StoreError, UsageError, VersionError, did_you_mean
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
-from lthviz.store import files, hdf5, log, pack, reading, writing
-from lthviz.store.looking import Looking
+from lthviz.store import files, hdf5, log, pack, queue, reading, writing
+from lthviz.store.measured import Measured
 from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
 
 ACTIONS = ("pause", "play", "step", "cancel")
 
 
-class Store(Looking):
+class Store(Measured):
     """The runs below a folder, and read-only example runs beside them.
 
     root: None means $LTHVIZ_RUNS, else data/runs. examples: None means `examples` beside root, when it is there.
@@ -172,13 +172,15 @@ class Store(Looking):
             finally:
                 lock.release()
             shutil.rmtree(gone)
+        queue.remove(self.measure_folder(run_id))
 
     # To share ---------------------------------------------------------------------------------------------------------
 
     def pack(self, run_id: str, out: Path | str, *, overwrite: bool = False) -> Path:
-        """One .h5 file that holds the run without its checkpoint."""
-        return pack.pack(self.path(run_id), Path(out), overwrite=overwrite)
+        """One .h5 file that holds the run and its timings, without its checkpoint."""
+        return pack.pack(self.path(run_id), Path(out), self.timing_folders(run_id), overwrite=overwrite)
 
     def unpack(self, file: Path | str) -> str:
-        """Takes a packed run in; its id. The same run already there is left alone, another of that id is an error."""
+        """Takes a packed run in; its id. The same run already there only gains what the file has of newer timings; another of
+        that id is an error."""
         return pack.unpack(self, Path(file))

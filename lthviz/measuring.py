@@ -1,0 +1,232 @@
+"""Measuring the tickets of a run: which, with which weights, and the process of its own in which the worker has it done.
+
+A clean process, so that nothing of a training (its threads, its memory, OpenMP's settings) is in the figures, and so that it
+can be ended at any moment: what is measured is stored ticket by ticket, the rest stays asked for.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from filelock import Timeout
+
+from lthviz.errors import AddressError, LthvizError, SpeedError, did_you_mean
+from lthviz.records import Address, Run, Timing
+from lthviz.speed import machine
+from lthviz.store import Store, queue
+from lthviz.store.queue import Item
+
+log = logging.getLogger("lthviz")
+
+POLL_S = 0.1
+ATTEMPTS = 2
+"""How often a measurement is begun that ends its process (for want of memory, say) before it counts as failed."""
+
+
+def items(run: Run, rounds: Iterable[int] | None, structures: Iterable[str] | None, batch: int, threads: int, device: str) -> list[Item]:
+    """The trained tickets of those rounds and structures, in order. None: every structure, every round after the dense one.
+
+    AddressError names a round or structure of which nothing is trained; SpeedError a batch or thread count that cannot be.
+    """
+    trained = [(r["round"], r["structure"]) for r in run.rows]
+    known, labels = sorted({k for k, _ in trained}), list(dict.fromkeys(s for _, s in trained))
+    rounds = [k for k in known if k] if rounds is None else list(rounds)
+    structures = labels if structures is None else list(structures)
+    for k in rounds:
+        if k not in known:
+            raise AddressError(f"run {run.id!r} has no trained ticket of round {k}; " + (
+                f"it has round {', '.join(map(str, known))}" if known else "none is trained yet"))
+    for label in structures:
+        if label not in labels:
+            raise AddressError(f"run {run.id!r} has no trained ticket {label!r}; {did_you_mean(label, labels)}")
+    chosen = [(k, s) for k, s in trained if k in rounds and s in structures]
+    if not chosen:
+        raise AddressError(f"run {run.id!r} has no trained ticket to measure there; wait for its first round after the dense one")
+    threads = check_place(batch, threads, device)
+    return [Item(k, s, batch, threads, device) for k, s in chosen]
+
+
+def check_place(batch: int, threads: int, device: str) -> int:
+    """The number of threads that 0 stands for; SpeedError for what cannot be measured here, as far as it shows without torch."""
+    there = machine.cores()
+    if type(batch) is not int or batch < 1:
+        raise SpeedError(f"batch = {batch!r} should be a whole number of images, at least 1")
+    if type(threads) is not int or not 0 <= threads <= there:
+        raise SpeedError(f"threads = {threads!r} should be between 1 and the {there} cores that are there, or 0 for all of them")
+    if device.partition(":")[0] not in ("cpu", "cuda"):
+        raise SpeedError(f"device = {device!r} is not known; {did_you_mean(device, ('cpu', 'cuda'))}")
+    return threads or there
+
+
+def measure_ticket(store: Store, address: Address, **settings: Any) -> Timing:
+    """Measures one trained ticket of a run in this process and keeps the timing with it. settings: of `bench.measure`.
+
+    The weights are the ticket's where they were kept, else the trunk's of its round under the ticket's masks, else random
+    ones: speed does not depend on them, only on where the mask is.
+    """
+    from lthviz.speed import bench  # costs seconds: torch
+
+    run = store.run(address.run)
+    items(run, [address.round], [address.structure], 1, 0, "cpu")
+    ticket = store.ticket(address)
+    weights = ticket.weights
+    if weights is None and address.structure != run.config.trunk:
+        weights = store.ticket(address._replace(structure=run.config.trunk if address.round else address.structure)).weights
+    image_shape, classes = tuple(run.info["image_shape"]), len(run.info["classes"])
+    model = bench.model(run.config.model, image_shape, classes, weights=weights)
+    timing = bench.measure(model, run.layers, ticket.masks, image_shape=image_shape, structural=ticket.structural,
+                           round=address.round, structure=address.structure, **settings)
+    store.put_timing(address.run, timing)
+    return timing
+
+
+# The process that measures ---------------------------------------------------------------------------------------------
+
+
+def measure_queued(store: Store, run_id: str) -> int:
+    """Measures what is asked of a run in this process until nothing is left; how many. Returns at once if another does."""
+    folder = store.measure_folder(run_id)
+    lock = queue.lock(folder)
+    try:
+        lock.acquire()
+    except Timeout:
+        return 0
+    made = 0
+    try:
+        while asked := queue.requests(folder):
+            request = asked[0]
+            for item in request.items:
+                if not request.file.exists():   # cancelled
+                    break
+                made += _one(store, run_id, item, request.time)
+            else:
+                said = queue.progress(folder)
+                queue.say(folder, replace(said, finished=said.finished + len(request.items), item=None, doing=""))
+                queue.drop(request)
+        if not queue.progress(folder).errors:
+            queue.forget(folder)
+    finally:
+        lock.release()
+    return made
+
+
+def _one(store: Store, run_id: str, item: Item, since: float) -> bool:
+    folder = store.measure_folder(run_id)
+    said = queue.progress(folder)
+    if item.key in said.errors or item.made(store.timings(run_id), since):
+        return False
+    begun = said.attempts.get(item.key, 0)
+    if begun >= ATTEMPTS:
+        return _failed(folder, item, f"its process ended {begun} times, perhaps for want of memory; a smaller batch needs less")
+    said = replace(said, item=item, attempts={**said.attempts, item.key: begun + 1}, doing="loading")
+    queue.say(folder, said)
+    try:
+        measure_ticket(store, Address(run_id, item.round, item.structure), batch=item.batch, threads=item.threads, device=item.device,
+                       progress=lambda doing: queue.say(folder, replace(said, doing=doing)))
+    except LthvizError as e:
+        return _failed(folder, item, str(e))
+    except Exception as e:
+        log.exception("%s, %s", run_id, item.key)
+        return _failed(folder, item, f"{type(e).__name__}: {next(iter(str(e).splitlines()), '')}".rstrip(": "))
+    return True
+
+
+def _failed(folder: Path, item: Item, why: str) -> bool:
+    said = queue.progress(folder)
+    queue.say(folder, replace(said, item=None, doing="", errors={**said.errors, item.key: why}))
+    return False
+
+
+def end_with_parent() -> None:
+    """Ends this process as soon as its standard input ends: whoever started it is gone, however that went."""
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+# Having it done --------------------------------------------------------------------------------------------------------
+
+
+def work(store: Store, stop: Callable[[], bool], stuck: set[str]) -> None:
+    """Has everything measured that is asked for, run by run, until `stop()` says that something else comes first.
+
+    Waits while a run is being trained. stuck: runs whose requests cannot be worked on; they are left alone, and added to.
+    """
+    while not stop() and (run_id := next((r for r in store.to_measure() if r not in stuck), None)):
+        if store.training() or queue.held(store.measure_folder(run_id)):
+            time.sleep(POLL_S)
+            continue
+        try:
+            _have_measured(store, run_id, lambda: stop() or bool(store.training()))
+        except LthvizError as e:   # a full disk, say: it must not be tried for ever
+            log.warning("%s cannot be measured: %s", run_id, e)
+            stuck.add(run_id)
+
+
+def _have_measured(store: Store, run_id: str, stop: Callable[[], bool]) -> None:
+    """One process that measures a run's requests, ended when they are cancelled or something else comes first."""
+    folder = store.measure_folder(run_id)
+    before = queue.progress(folder)
+    child = spawn("work", "--measure", run_id, "--runs", str(store.root), stdin=subprocess.PIPE)
+    try:
+        while child.poll() is None and queue.requests(folder) and not stop():
+            time.sleep(POLL_S)
+        died = child.poll()
+    finally:
+        _end(child)
+    if died:
+        _tell_of_the_death(folder, before, died)
+    elif died is None and queue.requests(folder):   # it did nothing wrong
+        said = queue.progress(folder)
+        kept = {k: v for k, v in said.attempts.items() if not (said.item and k == said.item.key)}
+        queue.say(folder, replace(said, item=None, doing="", attempts=kept))
+    elif died is None:
+        queue.forget(folder)
+
+
+def _tell_of_the_death(folder: Path, before: queue.Progress, code: int) -> None:
+    """Where the process died before it could say anything, what it was to do first counts as failed."""
+    said, asked = queue.progress(folder), queue.requests(folder)
+    if asked and (said.attempts, said.errors, said.finished) == (before.attempts, before.errors, before.finished):
+        for item in asked[0].items:
+            _failed(folder, item, f"the process that measures ended with code {code}; its words are in worker.log")
+        queue.drop(asked[0])
+        said = queue.progress(folder)
+        queue.say(folder, replace(said, finished=said.finished + len(asked[0].items)))
+
+
+def spawn(*words: str, **options: Any) -> subprocess.Popen:
+    """`python -m lthviz …` of this very package, in a session of its own."""
+    package = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
+    env = {k: v for k, v in os.environ.items() if (k, v) != _SET_HERE}
+    return subprocess.Popen([sys.executable, "-m", "lthviz", *words], env={**env, "PYTHONPATH": path}, start_new_session=True,
+                            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0), **options)
+
+
+_SET_HERE = ("OMP_WAIT_POLICY", "PASSIVE")
+"""What a training sets for itself (launch.py); a measurement is made as a user's own program would run."""
+
+
+def _end(child: subprocess.Popen) -> None:
+    """Ends the process and whatever compilers it has started."""
+    if child.poll() is None:
+        if hasattr(os, "killpg"):
+            os.killpg(child.pid, signal.SIGKILL)
+        else:
+            child.kill()
+        child.wait()
+    if child.stdin:
+        child.stdin.close()

@@ -1,0 +1,77 @@
+"""How fast a run's tickets are: what was measured, what is asked to be measured, and how far that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lthviz.records import Timing
+from lthviz.store import queue, timings
+from lthviz.store.looking import Looking
+from lthviz.store.queue import Item, Measuring
+
+
+class Measured(Looking):
+    """Timings of the runs, and the requests for more that a worker takes."""
+
+    def timings(self, run_id: str) -> tuple[Timing, ...]:
+        """The newest measurement of each ticket, device, precision, threads and batch, by round, structure and batch.
+
+        Some may come from another machine: `conditions["machine"]` says which. Damaged ones are told in `run(…).info["damaged"]`.
+        """
+        return timings.read_all(self.timing_folders(run_id))[0]
+
+    def put_timing(self, run_id: str, timing: Timing) -> None:
+        """Keeps a measurement with its run, in place of an older one of the same key; of an example beside the user's own runs."""
+        timings.write(self.timing_folders(run_id)[-1], timing)
+
+    # What is asked ----------------------------------------------------------------------------------------------------
+
+    def measure_folder(self, run_id: str) -> Path:
+        """Where the requests for measurements of a run lie."""
+        return self.root / queue.FOLDER / run_id
+
+    def ask_measuring(self, run_id: str, items: Sequence[Item]) -> int:
+        """Asks for measurements of a run's tickets; how many of them were not asked for before."""
+        folder = self.measure_folder(self.path(run_id).name)
+        waiting = {x for r in queue.requests(folder) for x in r.items}
+        if new := [x for x in dict.fromkeys(items) if x not in waiting]:
+            queue.ask(folder, new)
+        return len(new)
+
+    def cancel_measuring(self, run_id: str) -> int:
+        """Takes back every request for measurements of a run, and forgets what failed; the number of requests."""
+        return queue.drop_all(self.measure_folder(self.path(run_id).name))
+
+    def measuring(self, run_id: str) -> Measuring | None:
+        """How the measurements that were asked of a run stand; None when nothing waits and nothing failed."""
+        folder = self.measure_folder(self.path(run_id).name)
+        asked, said = queue.requests(folder), queue.progress(folder)
+        error = list(said.errors.values())[-1] if said.errors else ""
+        total = said.finished + sum(len(r.items) for r in asked)
+        if not asked:
+            return Measuring("failed", error, said.finished, total, None, error, said.errors) if error else None
+        there = self.timings(run_id)
+        done = said.finished + sum(x.key in said.errors or x.made(there, r.time) for r in asked for x in r.items)
+        if queue.held(folder):
+            return Measuring("measuring", said.doing, done, total, said.item, error, said.errors)
+        return Measuring("waiting", self._waits_for(run_id), done, total, None, error, said.errors)
+
+    def _waits_for(self, run_id: str) -> str:
+        if training := self.training():
+            return f"waiting for {training} to finish or pause"
+        others = (r for r in self.to_measure() if r != run_id and queue.held(self.measure_folder(r)))
+        other = next(others, "")
+        return f"waiting for the measurements of {other}" if other else "waiting for its turn"
+
+    def training(self) -> str:
+        """A run that is being trained at this moment, '' when there is none. Nothing is measured meanwhile."""
+        return next((r for r in self.runs() if not self.is_example(r) and self.status(r).state == "running"), "")
+
+    def to_measure(self) -> list[str]:
+        """The runs of which measurements are asked, the longest waiting first."""
+        asked = []
+        for folder in (self.root / queue.FOLDER).glob("*"):
+            if self.exists(folder.name) and (waiting := queue.requests(folder)):
+                asked.append((waiting[0].time, folder.name))
+        return [name for _, name in sorted(asked)]
