@@ -7,13 +7,13 @@ share stand at equal distances. Every structure is compared at the density it re
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
 
 from lthviz.config import UNSTRUCTURED
-from lthviz.figures import theme
+from lthviz.figures import rows, theme
 from lthviz.records import Address, Run
 
 _TICKS = (100, 80, 60, 50, 40, 30, 25, 20, 15, 10, 7, 5, 3, 2, 1, 0.5, 0.2, 0.1)
@@ -28,26 +28,26 @@ def accuracy_vs_density(runs: Sequence[Run], *, current: Address | None = None, 
     """
     p = theme.palette(dark)
     fig = go.Figure()
-    labels = list(dict.fromkeys(row["structure"] for run in runs for row in _rows(run) if row["round"] > 0))
+    labels = rows.labels(runs)
     styles = theme.styles(labels)
     shown: set[str] = set()
     for run in runs:
         for label in labels:
-            rows = [r for r in _rows(run) if r["structure"] == label and r["round"] > 0]
+            mine = [r for r in rows.ordered(run) if r["structure"] == label and r["round"] > 0]
             if label == UNSTRUCTURED:
-                rows = [r for r in _rows(run) if r["round"] == 0] + rows
-            if not rows:
+                mine = [r for r in rows.ordered(run) if r["round"] == 0] + mine
+            if not mine:
                 continue
-            name, s = _short(run, label, labels), styles[label]
+            title, s = rows.short(run, label, labels), styles[label]
             fig.add_scatter(
-                x=[100 * r["density"] for r in rows], y=[_acc(r) for r in rows], mode="lines+markers", name=name,
+                x=[100 * r["density"] for r in mine], y=[rows.accuracy(r) for r in mine], mode="lines+markers", name=title,
                 legendgroup=label, showlegend=label not in shown, connectgaps=False,
                 line=dict(color=s.line(dark), width=2 if len(runs) == 1 else 1.2, dash=s.dash),
                 marker=dict(symbol=s.symbol, size=(8 if len(runs) == 1 else 6) + (s.symbol == "triangle-up"), color=s.line(dark),
                             line=dict(width=2 if "open" in s.symbol else 0, color=s.line(dark))),
-                text=[_name(run, r, several=len(runs) > 1) for r in rows], hovertemplate=_HOVER,
-                customdata=[(run.id, r["round"], r["structure"], _percent(r.get("effective_density")), _percent(r.get("coverage")))
-                            for r in rows])
+                text=[rows.name(run, r, several=len(runs) > 1) for r in mine], hovertemplate=_HOVER,
+                customdata=[(run.id, r["round"], r["structure"], rows.percent(r.get("effective_density")), rows.percent(r.get("coverage")))
+                            for r in mine])
             shown.add(label)
     if not labels:      # only the dense network so far: one point says more than an empty frame
         _lone_dense(fig, runs, dark)
@@ -64,81 +64,34 @@ def accuracy_vs_density(runs: Sequence[Run], *, current: Address | None = None, 
 
 def accuracy_vs_density_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """The points behind the figure, a row a trained ticket; percentages, seconds."""
-    return [{"run": run.id, "round": r["round"], "structure": r["structure"], "ticket": _ticket(run, r),
-             "remaining weights (%)": 100 * r["density"], "effective remaining (%)": _scaled(r.get("effective_density")),
-             "coverage (%)": _scaled(r.get("coverage")), "test accuracy (%)": _acc(r), "validation accuracy (%)": r.get("val_acc"),
+    return [{"run": run.id, "round": r["round"], "structure": r["structure"], "ticket": rows.ticket(run, r),
+             "remaining weights (%)": 100 * r["density"], "effective remaining (%)": rows.scaled(r.get("effective_density")),
+             "coverage (%)": rows.scaled(r.get("coverage")), "test accuracy (%)": rows.accuracy(r), "validation accuracy (%)": r.get("val_acc"),
              "dense accuracy (%)": r.get("dense_acc"), "training (s)": r.get("seconds")}
-            for run in runs for r in _rows(run)]
+            for run in runs for r in rows.ordered(run)]
 
 
 def accuracy_vs_density_alt(runs: Sequence[Run]) -> str:
     """The figure in spoken words: how far each structure came, against the dense network."""
-    points = [(run, r) for run in runs for r in _rows(run) if _acc(r) is not None]
+    points = [(run, r) for run in runs for r in rows.ordered(run) if rows.accuracy(r) is not None]
     if not points:
         return "Test accuracy against remaining weights: no ticket has been trained yet."
-    dense = {run.id: _dense(run) for run in runs}
+    dense = {run.id: rows.dense(run) for run in runs}
     said = [f"the dense network reaches {d:.1f} percent" for d in dense.values() if d is not None][:1]
     if len([d for d in dense.values() if d is not None]) > 1:
         low, high = (f(d for d in dense.values() if d is not None) for f in (min, max))
         said = [f"the dense networks reach {low:.1f} to {high:.1f} percent"]
     for label in dict.fromkeys(r["structure"] for _, r in points if r["round"] > 0):
         run, last = min(((u, r) for u, r in points if r["structure"] == label and r["round"] > 0), key=lambda x: x[1]["density"])
-        said.append(f"{_title(run, label)} has {_acc(last):.1f} percent with {100 * last['density']:.1f} percent of the weights")
+        said.append(f"{rows.title(run, label)} has {rows.accuracy(last):.1f} percent with {100 * last['density']:.1f} percent of the weights")
     return "Test accuracy against remaining weights: " + "; ".join(said) + "."
 
 
 def accuracy_vs_density_caption(runs: Sequence[Run]) -> str:
     """What it shows, n and where it is from, in one sentence."""
-    n = sum(1 for run in runs for r in _rows(run) if _acc(r) is not None)
+    n = sum(1 for run in runs for r in rows.ordered(run) if rows.accuracy(r) is not None)
     which = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs, a thin line each" if runs else "no run"
     return f"Test accuracy of each ticket against the weights it keeps, one training a point (n = {n}; {which})."
-
-
-# Reading rows ----------------------------------------------------------------------------------------------------------
-
-
-def _rows(run: Run) -> Iterator[Any]:
-    return iter(sorted(run.rows, key=lambda r: r["round"]))
-
-
-def _acc(row: Any) -> float | None:
-    value = row.get("test_acc")
-    return None if value is None or math.isnan(value) else float(value)
-
-
-def _dense(run: Run) -> float | None:
-    for row in _rows(run):
-        if row["round"] == 0:
-            return _acc(row)
-    return next((float(r["dense_acc"]) for r in _rows(run) if r.get("dense_acc") is not None), None)
-
-
-def _scaled(share: float | None) -> float | None:
-    return None if share is None else 100 * share
-
-
-def _percent(share: float | None) -> str:
-    return "not known" if share is None else f"{100 * share:.1f} %"
-
-
-def _title(run: Run, label: str) -> str:
-    return run.config.title(label) if label in {UNSTRUCTURED, *(s.label for s in run.config.structures)} else label
-
-
-def _short(run: Run, label: str, labels: Sequence[str]) -> str:
-    """The structure's bare name where no other curve shares it, its full name with all settings otherwise."""
-    bare = {"refill": "Refill", "refill+": "Refill+", "regroup": "Regroup", "random": "Random"}.get(theme.kind(label))
-    alone = sum(theme.kind(other) == theme.kind(label) for other in labels) == 1
-    return bare if bare and alone else _title(run, label)
-
-
-def _ticket(run: Run, row: Any) -> str:
-    return "Dense" if row["round"] == 0 else _title(run, row["structure"])
-
-
-def _name(run: Run, row: Any, *, several: bool) -> str:
-    where = f"{_ticket(run, row)}, round {row['round']}"
-    return f"{where}, run {run.id}" if several else where
 
 
 # Furniture -------------------------------------------------------------------------------------------------------------
@@ -147,17 +100,17 @@ def _name(run: Run, row: Any, *, several: bool) -> str:
 def _lone_dense(fig: go.Figure, runs: Sequence[Run], dark: bool) -> None:
     s = theme.STYLES[UNSTRUCTURED]
     for run in runs:
-        rows = [r for r in _rows(run) if _acc(r) is not None]
-        if rows:
-            fig.add_scatter(x=[100.0] * len(rows), y=[_acc(r) for r in rows], mode="markers", name="Dense", showlegend=False,
+        mine = [r for r in rows.ordered(run) if rows.accuracy(r) is not None]
+        if mine:
+            fig.add_scatter(x=[100.0] * len(mine), y=[rows.accuracy(r) for r in mine], mode="markers", name="Dense", showlegend=False,
                             marker=dict(symbol=s.symbol, size=9, color=s.line(dark)), hovertemplate=_HOVER,
-                            text=[_name(run, r, several=len(runs) > 1) for r in rows],
-                            customdata=[(run.id, 0, r["structure"], _percent(r.get("effective_density")), _percent(r.get("coverage")))
-                                        for r in rows])
+                            text=[rows.name(run, r, several=len(runs) > 1) for r in mine],
+                            customdata=[(run.id, 0, r["structure"], rows.percent(r.get("effective_density")), rows.percent(r.get("coverage")))
+                                        for r in mine])
 
 
 def _dense_lines(fig: go.Figure, runs: Sequence[Run], p: theme.Palette) -> None:
-    levels = [d for run in runs if (d := _dense(run)) is not None]
+    levels = [d for run in runs if (d := rows.dense(run)) is not None]
     for i, level in enumerate(levels):
         fig.add_hline(y=level, line=dict(color=p.muted, width=1, dash=theme.STYLES["dense"].dash), layer="below")
         if i == 0:
@@ -170,19 +123,19 @@ def _dense_lines(fig: go.Figure, runs: Sequence[Run], p: theme.Palette) -> None:
 
 def _ring(fig: go.Figure, runs: Sequence[Run], current: Address | None, p: theme.Palette) -> None:
     for run in runs:
-        for r in _rows(run):
-            if current and (run.id, r["round"], r["structure"]) == (current.run, current.round, current.structure) and _acc(r) is not None:
-                fig.add_scatter(x=[100 * r["density"]], y=[_acc(r)], mode="markers", name="current", showlegend=False, hoverinfo="skip",
+        for r in rows.ordered(run):
+            if current and (run.id, r["round"], r["structure"]) == (current.run, current.round, current.structure) and rows.accuracy(r) is not None:
+                fig.add_scatter(x=[100 * r["density"]], y=[rows.accuracy(r)], mode="markers", name="current", showlegend=False, hoverinfo="skip",
                                 marker=dict(symbol="circle-open", size=20, color=p.accent, line=dict(width=2.5, color=p.accent)))
 
 
 def _axes(fig: go.Figure, runs: Sequence[Run]) -> None:
-    rows = [r for run in runs for r in _rows(run)]
-    least = max(0.05, min([100 * r["density"] for r in rows if r["density"] > 0] or [50.0]))
+    points = [r for run in runs for r in rows.ordered(run)]
+    least = max(0.05, min([100 * r["density"] for r in points if r["density"] > 0] or [50.0]))
     least = min(least, 50.0)
     fig.update_xaxes(type="log", range=[math.log10(112), math.log10(least / 1.12)], tickvals=[t for t in _TICKS if t >= least / 1.12],
                      ticktext=[f"{t:g}" for t in _TICKS if t >= least / 1.12], title_text="remaining weights (%)", minor=dict(ticks=""))
-    accs = [a for r in rows if (a := _acc(r)) is not None] + [d for run in runs if (d := _dense(run)) is not None]
+    accs = [a for r in points if (a := rows.accuracy(r)) is not None] + [d for run in runs if (d := rows.dense(run)) is not None]
     if accs:
         pad = max(0.5, 0.09 * (max(accs) - min(accs)))
         fig.update_yaxes(range=[max(-1.0, min(accs) - pad), max(accs) + pad], title_text="test accuracy (%)")

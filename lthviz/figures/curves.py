@@ -1,0 +1,189 @@
+"""Test accuracy against what a ticket costs: its measured time, or the weights and multiply-adds it keeps.
+
+The dense network is the origin, and a line a structure leads from it through the rounds: up and to the right is better. The
+region where a ticket is as accurate as the dense network and cheaper is shaded. A tick beside a measured point stands at the
+speed that its multiply-adds alone would allow. A speed that is only predicted is hollow, labelled, and on no line.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+
+import plotly.graph_objects as go
+
+from lthviz.figures import rows, theme, wording
+from lthviz.figures.curves_words import curves_alt, curves_caption
+from lthviz.figures.measured import AXES, Point, Study
+from lthviz.records import Address
+
+_SPEEDS = (1, 2, 5, 10, 3, 1.5, 20, 0.5, 50, 30, 7, 100, 1.2, 4, 15, 0.7, 200, 0.2, 0.1, 0.3, 1.1, 0.9, 0.8, 70, 1.3, 1.4)
+_SHARES = (100, 50, 20, 10, 5, 80, 30, 2, 1, 60, 40, 70, 15, 7, 3, 25, 0.5, 0.2, 0.1)
+"""Values that may stand at an axis, the more welcome first."""
+ROOM = 1.7
+"""The axis has room for ideals up to this many times the highest speedup; a farther one is in the hover and in the table."""
+NEAR = 5.0
+"""Points below the dense network that a close look goes down to."""
+
+
+def curves(study: Study, *, x: str = "speed", near: bool = False, current: Address | None = None, dark: bool = False,
+           height: int = 460) -> go.Figure:
+    """Accuracy against `x`, one of AXES, a line a structure and run; a ring around the `current` ticket.
+
+    near: the accuracies within NEAR points of the dense network alone; how many tickets lie below is said in the figure.
+    A point's `customdata` is (run id, round, structure label), so that a click leads to its ticket.
+    """
+    fig, styles = go.Figure(), theme.styles(study.labels)
+    shown: set[str] = set()
+    for label in study.labels:
+        for run in study.runs:
+            mine = [q for q in study.points if q.run is run and q.row["structure"] == label and not q.dense]
+            start = [q for q in study.points if q.run is run and q.dense and q.accuracy is not None]
+            known = [q for q in mine if q.known(x)]
+            guessed = [q for q in mine if x == "speed" and q.estimated and q.accuracy is not None]
+            if known and x == "speed" and not study.several:
+                _ideals(fig, known, styles[label].line(dark))
+            if known:
+                _line(fig, study, start, known, styles[label], label, x, dark, legend=label not in shown)
+            if guessed:
+                _hollow(fig, study, guessed, styles[label], label, x, dark, legend=label not in shown)
+            shown |= {label} if known or guessed else set()
+    theme.apply(fig, dark, height=height)
+    drawn = [q for q in study.points if q.accuracy is not None and q.at(x) is not None]
+    if shown:
+        _dense(fig, study, x, dark)
+        _axes(fig, study, drawn, x, near, theme.palette(dark))
+        _winning(fig, study, x, theme.palette(dark))
+        _ring(fig, drawn, current, x, theme.palette(dark))
+    else:
+        theme.note(fig, "No ticket is measured yet" if study.labels and x == "speed" else "No ticket has been trained yet", dark)
+    return theme.meta(fig, caption=curves_caption(study, x), alt=curves_alt(study, x), n=sum(q.known(x) for q in drawn),
+                      runs=[r.id for r in study.runs])
+
+
+def hover(q: Point, several: bool = False) -> str:
+    """All numbers of a ticket, a line each."""
+    t, safe = q.timing, html.escape
+    d = rows.dense(q.run)
+    said = [f"<b>{safe(rows.name(q.run, q.row, several=several))}</b>",
+            f"test accuracy {q.accuracy:.2f} %" + (f", dense {d:.2f} %" if d is not None and not q.dense else ""),
+            f"kept {rows.percent(q.row['density'])}, effective {rows.percent(q.row.get('effective_density'))}, multiply-adds {rows.percent(q.flops)}"]
+    if q.estimated:
+        said.append(f"estimated {wording.times(q.speedup)}, not measured")
+    if t:
+        low, high = wording.quartiles(t)
+        said += [f"measured {wording.times(t.speedup)} (quartiles {wording.times(low)} to {wording.times(high)}, n = {t.n})",
+                 f"{wording.ms(t.ticket_ms)} as {safe(t.executor)}; dense {wording.ms(t.dense_ms)} as {safe(t.baseline)}"]
+        said += [f"its multiply-adds would allow {wording.times(1 / t.flops_ratio)}"] if t.flops_ratio else []
+        said += [f"estimated beforehand {wording.ms(t.estimated_ms)} ({wording.signed(wording.off(t))} measured)"] if t.estimated_ms else []
+        said.append(f"batch {t.batch}, {wording.threads(t.threads)}; {safe(wording.machine(t))}")
+    return "<br>".join(said)
+
+
+def _line(fig: go.Figure, study: Study, start: list[Point], known: list[Point], s: theme.Style, label: str, x: str, dark: bool, *, legend: bool) -> None:
+    colour, several = s.line(dark), study.several
+    machines = list(wording.machines(study.timings))
+    points = start + known
+    spread = [wording.quartiles(q.timing) if q.timing and not q.dense else None for q in points]
+    bars = dict(type="data", symmetric=False, thickness=1, width=3, color=colour,
+                array=[ends[1] - q.at(x) if ends else 0 for q, ends in zip(points, spread)],
+                arrayminus=[q.at(x) - ends[0] if ends else 0 for q, ends in zip(points, spread)])
+    fig.add_scatter(
+        x=[q.at(x) for q in points], y=[q.accuracy for q in points], mode="lines+markers+text", name=rows.short(known[0].run, label, study.labels),
+        legendgroup=label, showlegend=legend, error_x=bars if x == "speed" and not several else None,
+        line=dict(color=colour, width=1.2 if several else 2, dash=s.dash),
+        marker=dict(symbol=s.symbol, color=colour, line=dict(width=2 if "open" in s.symbol else 0, color=colour),
+                    size=[0 if q.dense else (6 if several else 8) + (s.symbol == "triangle-up") for q in points]),
+        text=[wording.mark(machines.index(wording.identity(q.timing))) if x == "speed" and q.timing and not q.dense else "" for q in points],
+        textposition="top right", textfont=dict(color=colour, size=13),
+        hovertext=[hover(q, several) for q in points], hovertemplate="%{hovertext}<extra></extra>", customdata=[q.key for q in points])
+
+
+def _hollow(fig: go.Figure, study: Study, guessed: list[Point], s: theme.Style, label: str, x: str, dark: bool, *, legend: bool) -> None:
+    colour, hollow = s.line(dark), s.symbol if "open" in s.symbol else f"{s.symbol}-open"
+    fig.add_scatter(
+        x=[q.at(x) for q in guessed], y=[q.accuracy for q in guessed], mode="markers+text", legendgroup=label, showlegend=legend,
+        name=f"{rows.short(guessed[0].run, label, study.labels)}, estimated",
+        marker=dict(symbol=hollow, size=8, color=colour, line=dict(width=1.2, color=colour)),
+        text=[""] * (len(guessed) - 1) + ["estimated"], textposition="bottom center", textfont=dict(color=theme.palette(dark).muted, size=12),
+        hovertext=[hover(q, study.several) for q in guessed], hovertemplate="%{hovertext}<extra></extra>", customdata=[q.key for q in guessed])
+
+
+def _ideals(fig: go.Figure, known: list[Point], colour: str) -> None:
+    """A faint tick at the speed that FLOPs would allow, joined to its point."""
+    with_flops = [q for q in known if q.timing.flops_ratio]
+    ideal = [1 / q.timing.flops_ratio for q in with_flops]
+    fig.add_scatter(x=[v for q, at in zip(with_flops, ideal) for v in (q.speedup, at, None)], y=[v for q in with_flops for v in (q.accuracy, q.accuracy, None)],
+                    mode="lines", line=dict(color=colour, width=1), opacity=0.3, hoverinfo="skip", showlegend=False, name="")
+    fig.add_scatter(x=ideal, y=[q.accuracy for q in with_flops], mode="markers", name="what its multiply-adds allow", showlegend=False, opacity=0.55,
+                    marker=dict(symbol="line-ns-open", size=9, color=colour, line=dict(width=1.5, color=colour)),
+                    hovertemplate="its multiply-adds would allow %{x:.3~g}×<extra></extra>", customdata=[q.key for q in with_flops])
+
+
+def _dense(fig: go.Figure, study: Study, x: str, dark: bool) -> None:
+    """The origin of every line, and the dense accuracy all along."""
+    p, points = theme.palette(dark), [q for q in study.points if q.dense and q.accuracy is not None]
+    fig.add_scatter(x=[q.at(x) for q in points], y=[q.accuracy for q in points], mode="markers", name="Dense", showlegend=False,
+                    marker=dict(symbol="diamond", size=8 if study.several else 11, color=p.text), customdata=[q.key for q in points],
+                    hovertext=[hover(q, study.several) for q in points], hovertemplate="%{hovertext}<extra></extra>")
+    levels = [d for run in study.runs if (d := rows.dense(run)) is not None]
+    for y in levels:
+        fig.add_hline(y=y, line=dict(color=p.muted, width=1, dash=theme.STYLES["dense"].dash), layer="below")
+    if levels:   # the label stands beside the axes, where no curve can cross it
+        fig.add_annotation(x=1.01, xref="paper", y=max(levels), text=f"dense<br>{levels[0]:.1f} %" if len(levels) == 1 else "dense", showarrow=False,
+                           xanchor="left", yanchor="middle", align="left", font=dict(color=p.muted, size=13))
+        fig.update_layout(margin_r=58)
+
+
+def _winning(fig: go.Figure, study: Study, x: str, p: theme.Palette) -> None:
+    """Shade where a ticket wins; at speeds, a line where nothing is gained."""
+    edge, far = (1, 10 ** fig.layout.xaxis.range[1]) if x == "speed" else (100, 10 ** fig.layout.xaxis.range[1])
+    if x == "speed":
+        fig.add_vline(x=1, line=dict(color=p.rule, width=1), layer="below")
+    if study.level is None:
+        return
+    top = fig.layout.yaxis.range[1]
+    fig.add_shape(type="rect", x0=edge, x1=far, y0=study.level.least, y1=top, fillcolor=p.accent, opacity=0.09, line_width=0, layer="below")
+    fig.add_annotation(x=1, xref="paper", y=1, yref="paper", xanchor="right", yanchor="top", showarrow=False, xshift=-6, yshift=-3,
+                       text="as accurate, and faster" if x == "speed" else "as accurate, and smaller", font=dict(color=p.accent, size=13))
+
+
+def _ring(fig: go.Figure, drawn: list[Point], current: Address | None, x: str, p: theme.Palette) -> None:
+    for q in drawn:
+        if current and q.key == (current.run, current.round, current.structure):
+            fig.add_scatter(x=[q.at(x)], y=[q.accuracy], mode="markers", name="current", showlegend=False, hoverinfo="skip",
+                            marker=dict(symbol="circle-open", size=20, color=p.accent, line=dict(width=2.5, color=p.accent)))
+
+
+def _axes(fig: go.Figure, study: Study, drawn: list[Point], x: str, near: bool, p: theme.Palette) -> None:
+    at = [q.at(x) for q in drawn]
+    if x == "speed":
+        ends = at + [e for t in study.timings for e in wording.quartiles(t)]
+        ideals = [v for t in study.timings if t.flops_ratio and not study.several and (v := 1 / t.flops_ratio) <= ROOM * max(ends)]
+        low, high = min(ends) / 1.06, max([1.25, *ends, *ideals]) * 1.06
+        values, form = _ticks(_SPEEDS, low, high), "{:g}×"
+    else:
+        low, high = 112.0, min([50.0, *at]) / 1.12
+        values, form = _ticks(_SHARES, high, low), "{:g}"
+    fig.update_xaxes(type="log", range=[math.log10(low), math.log10(high)], tickvals=values, ticktext=[form.format(v) for v in values],
+                     title_text=AXES[x].title, minor=dict(ticks=""))
+    accs = [q.accuracy for q in drawn] + ([study.level.least] if study.level else [])
+    dense = [d for run in study.runs if (d := rows.dense(run)) is not None]
+    if near and dense:
+        below = sum(a < min(dense) - NEAR for a in accs)
+        accs = [a for a in accs if a >= min(dense) - NEAR]
+        if below:
+            fig.add_annotation(x=0, xref="paper", y=0, yref="paper", xanchor="left", yanchor="bottom", xshift=6, yshift=3, showarrow=False,
+                               text=f"{below} ticket{'s' * (below != 1)} below", font=dict(color=p.muted, size=13))
+    pad = max(0.5, 0.09 * (max(accs) - min(accs)))
+    fig.update_yaxes(range=[max(-1.0, min(accs) - pad), max(accs) + pad], title_text="test accuracy (%)")
+
+
+def _ticks(welcome: Sequence[float], low: float, high: float) -> list[float]:
+    """Those between the ends that stand apart on a logarithmic axis."""
+    apart, taken = 0.055 * math.log(high / low), []
+    for v in welcome:
+        if low <= v <= high and all(abs(math.log(v / w)) > apart for w in taken):
+            taken.append(v)
+    return sorted(taken)

@@ -1,0 +1,69 @@
+"""The twins of the accuracy curves: their numbers, what is said aloud, and the sentence under them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lthviz.figures import rows, wording
+from lthviz.figures.measured import AXES, Study
+
+
+def curves_table(study: Study) -> list[dict[str, Any]]:
+    """A row a trained ticket, units in the column names; what is not measured is empty."""
+    out = []
+    for q in study.points:
+        t = q.timing
+        low, high = wording.quartiles(t) if t else (None, None)
+        estimated = t.dense_ms / t.estimated_ms if t and t.estimated_ms else 1 / q.estimate if q.estimated else None
+        out.append({
+            "run": q.run.id, "round": q.row["round"], "structure": q.row["structure"], "ticket": rows.ticket(q.run, q.row),
+            "test accuracy (%)": q.accuracy, "dense accuracy (%)": rows.dense(q.run), "measured speedup (×)": t.speedup if t else None,
+            "lower quartile (×)": low, "upper quartile (×)": high, "estimated speedup (×)": estimated,
+            "FLOPs would allow (×)": 1 / q.flops if q.flops else None, "ticket (ms)": t.ticket_ms if t else None,
+            "dense (ms)": t.dense_ms if t else None, "remaining weights (%)": 100 * q.row["density"],
+            "effective remaining (%)": rows.scaled(q.row.get("effective_density")), "multiply-adds (%)": rows.scaled(q.flops),
+            "runs as": t.executor if t else None, "dense form": t.baseline if t else None, "batch": t.batch if t else None,
+            "threads": t.threads if t else None, "pairs": t.n if t else None, "largest difference": t.max_abs_err if t else None,
+            "machine": wording.machine(t) if t else None, "training (s)": q.row.get("seconds")})
+    return out
+
+
+def curves_alt(study: Study, x: str = "speed") -> str:
+    """In spoken words: the fastest or sparsest ticket of each structure, and how many win."""
+    head = f"Test accuracy against {AXES[x].name if x == 'flops' else AXES[x].name.lower()}: "
+    known = [q for q in study.points if q.known(x)]
+    guessed = sum(q.estimated for q in study.points) if x == "speed" else 0
+    predicted = f"{guessed} {'tickets are' if guessed != 1 else 'ticket is'} estimated, not measured"
+    if not known:
+        return head + ("no ticket is measured yet" if x == "speed" else "no ticket has been trained yet") + (f"; {predicted}." if guessed else ".")
+    dense = [d for run in study.runs if (d := rows.dense(run)) is not None]
+    said = [f"the dense network reaches {dense[0]:.1f} percent"] if len(dense) == 1 else \
+           [f"the dense networks reach {min(dense):.1f} to {max(dense):.1f} percent"] if dense else []
+    for label in study.labels:
+        if mine := [q for q in known if q.row["structure"] == label]:
+            q = max(mine, key=lambda q: q.at(x)) if x == "speed" else min(mine, key=lambda q: q.at(x))
+            there = f"runs {wording.times(q.at(x))[:-1]} times as fast as dense" if x == "speed" else f"is at {q.at(x):.1f} percent"
+            said.append(f"{rows.title(q.run, label)} {there} with {q.accuracy:.1f} percent accuracy in round {q.row['round']}")
+    if study.level:
+        n = sum(q.wins(x, study.level) for q in known)
+        said.append(f"{n or 'none'} of {len(known)} tickets {'wins' if n == 1 else 'win'}")
+    return head + "; ".join(said + ([predicted] if guessed else [])) + "."
+
+
+def curves_caption(study: Study, x: str = "speed") -> str:
+    """What it shows, n, what winning means, and where it was measured."""
+    n = sum(q.known(x) for q in study.points)
+    runs = study.runs
+    which = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs, a thin line each" if runs else "no run"
+    said = f"Test accuracy of each ticket against {AXES[x].said}, one training a point (n = {n}; {which})."
+    if study.level:
+        said += f" A ticket wins with at least the dense accuracy less {wording.tolerance(study.level)}{', in less time' * (x == 'speed')}."
+    elif study.several:
+        said += " The dense networks of these runs were not trained alike, so none is said to win."
+    if x != "speed" or not study.timings:
+        return said
+    if not study.several:
+        said += " A tick beside a point marks the speed that its multiply-adds alone would allow."
+    said += f" {wording.provenance(study.timings)}"
+    elsewhere = [name for k, name in wording.machines(study.timings).items() if study.here and k != study.here]
+    return said + (f" Not this machine: {'; '.join(elsewhere)}." if elsewhere else "")

@@ -1,0 +1,192 @@
+"""Measured tickets: runs joined with the timings of their tickets, for the figures that set accuracy against cost.
+
+A speed is "measured" only where a Timing is there; what a calibration predicts for the other tickets is "estimated", and the
+two never stand under one name. Speeds are compared within one setting alone: batch, threads, device, precision.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from lthviz.figures import rows
+from lthviz.records import Run, Timing
+
+TOLERANCE = 0.25
+"""Points of accuracy that a winning ticket may lack where there is one dense training alone."""
+Key = tuple[str, int, str]
+"""Run id, round, structure label."""
+
+
+class Axis(NamedTuple):
+    """What accuracy is set against. name: of the choice; title: of the axis; said: in a sentence."""
+
+    name: str
+    title: str
+    said: str
+
+
+AXES = {
+    "speed": Axis("Measured speedup", "measured speedup (×)", "how much faster it runs than the fastest dense form of its network"),
+    "kept": Axis("Kept weights", "kept weights (%)", "the weights it keeps"),
+    "effective": Axis("Effective density", "effective density (%)", "the weights it keeps once dead inputs are removed"),
+    "flops": Axis("FLOPs", "multiply-adds (%)", "the multiply-adds it keeps, dead inputs removed"),
+}
+
+
+class Setting(NamedTuple):
+    """Under what a ticket is timed. batch: images; threads: 0 for all."""
+
+    batch: int = 64
+    threads: int = 0
+    device: str = "cpu"
+    precision: str = "float32"
+
+
+class Point(NamedTuple):
+    """A trained ticket with its measurement. estimate: predicted time over the dense network's, where it is not measured."""
+
+    run: Run
+    row: rows.Row
+    timing: Timing | None = None
+    estimate: float | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.run.id, self.row["round"], self.row["structure"]
+
+    @property
+    def dense(self) -> bool:
+        return self.row["round"] == 0
+
+    @property
+    def accuracy(self) -> float | None:
+        return rows.accuracy(self.row)
+
+    @property
+    def estimated(self) -> bool:
+        """Whether its speed is known by prediction alone."""
+        return not self.dense and self.timing is None and bool(self.estimate)
+
+    @property
+    def speedup(self) -> float | None:
+        """Dense time over the ticket's, measured where it is, else estimated; 1 for the dense network."""
+        if self.dense:
+            return 1.0
+        return self.timing.speedup if self.timing else 1 / self.estimate if self.estimate else None
+
+    @property
+    def flops(self) -> float | None:
+        """Multiply-adds left, as a share of the dense network's."""
+        return self.timing.flops_ratio if self.timing else self.row.get("flops_ratio")
+
+    def at(self, x: str) -> float | None:
+        """Where it stands on one of AXES: a speedup, or a share in percent; None where that is not known."""
+        if x == "speed":
+            return self.speedup
+        share = {"kept": self.row["density"], "effective": self.row.get("effective_density"), "flops": self.flops}[x]
+        return 100.0 if self.dense else 100 * share if share else None
+
+    def known(self, x: str) -> bool:
+        """Whether it is a trained ticket whose place on the axis was measured or counted, not predicted."""
+        return not self.dense and self.accuracy is not None and self.at(x) is not None and (x != "speed" or self.timing is not None)
+
+    def wins(self, x: str, level: Level) -> bool:
+        """As accurate as the dense network within the tolerance, and cheaper on this axis."""
+        return self.known(x) and self.accuracy >= level.least and (self.at(x) > 1 if x == "speed" else self.at(x) < 100)
+
+
+class Level(NamedTuple):
+    """The dense accuracy that a ticket must reach to win: mean of n dense trainings, less a tolerance (both in points)."""
+
+    accuracy: float
+    tolerance: float
+    n: int
+
+    @property
+    def least(self) -> float:
+        return self.accuracy - self.tolerance
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Runs and every trained ticket of theirs, at one setting. here: identity of the reader's machine."""
+
+    runs: tuple[Run, ...]
+    points: tuple[Point, ...]
+    setting: Setting | None
+    here: str = ""
+
+    @property
+    def several(self) -> bool:
+        return len(self.runs) > 1
+
+    @cached_property
+    def labels(self) -> list[str]:
+        return rows.labels(self.runs)
+
+    @cached_property
+    def timings(self) -> list[Timing]:
+        """The measurements of tickets; that of the dense network against itself is none."""
+        return [q.timing for q in self.points if q.timing and not q.dense]
+
+    @cached_property
+    def missing(self) -> list[Point]:
+        """Tickets whose speed is not measured."""
+        return [q for q in self.points if not q.dense and q.timing is None]
+
+    @cached_property
+    def level(self) -> Level | None:
+        """What winning means here; None where the dense networks are not replicates of each other."""
+        return level(self.runs)
+
+
+def study(runs: Sequence[Run], timings: Mapping[str, Sequence[Timing]] | None = None, setting: Setting | None = None, *,
+          estimates: Mapping[Key, float] | None = None, here: str = "") -> Study:
+    """Joins runs with their timings (by run id) at a setting; None: the one with most of them. estimates: predicted time ratios."""
+    timings = timings or {}
+    setting = setting or usual([t for run in runs for t in timings.get(run.id, ())])
+    points = []
+    for run in runs:
+        found = at(timings.get(run.id, ()), setting)
+        for row in rows.ordered(run):
+            here_it_is = row["round"], row["structure"]
+            points.append(Point(run, row, found.get(here_it_is), (estimates or {}).get((run.id, *here_it_is))))
+    return Study(tuple(runs), tuple(points), setting, here)
+
+
+def setting_of(t: Timing) -> Setting:
+    return Setting(t.batch, t.threads, t.device, t.precision)
+
+
+def settings(timings: Iterable[Timing]) -> list[Setting]:
+    """What was measured, in order."""
+    return sorted({setting_of(t) for t in timings}, key=lambda s: (s.device, s.precision, s.threads, s.batch))
+
+
+def usual(timings: Sequence[Timing]) -> Setting | None:
+    """The setting under which most tickets are measured, the newest among equals."""
+    def weight(s: Setting) -> tuple[int, float]:
+        found = at(timings, s).values()
+        return len(found), max(t.time for t in found)
+    return max(settings(timings), key=weight, default=None)
+
+
+def at(timings: Iterable[Timing], setting: Setting | None) -> dict[tuple[int, str], Timing]:
+    """The measurements of one setting by round and structure."""
+    return {(t.round, t.structure): t for t in timings if setting_of(t) == setting}
+
+
+def level(runs: Sequence[Run]) -> Level | None:
+    """The dense accuracy and tolerance that these runs share: one standard deviation over seeds, TOLERANCE of a single one."""
+    def training(run: Run) -> Any:   # all that decides about the dense network, but for its seed
+        return run.config.replace(seed=0, structures=(), rounds=0, rate=0.5, in_loop="", keep_weights="none").run_id
+
+    by_seed = {run.config.seed: d for run in runs if (d := rows.dense(run)) is not None}
+    if not by_seed or len({training(run) for run in runs}) > 1:
+        return None
+    reached = list(by_seed.values())
+    return Level(statistics.fmean(reached), statistics.stdev(reached) if len(reached) > 1 else TOLERANCE, len(reached))
