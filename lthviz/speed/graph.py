@@ -1,0 +1,241 @@
+"""A network as the few operations that inference needs: BatchNorm folded, ReLU and residual sums part of the convolution before them.
+
+torch.fx gives the graph. What it holds besides convolutions, linear layers, BatchNorm, ReLU, pooling and sums is kept as an
+`Opaque` operation that plain torch runs, named so that nobody takes it for ours.
+"""
+
+from __future__ import annotations
+
+import operator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
+from torch.nn import functional as F
+
+from lthviz.errors import SpeedError
+from lthviz.nn.modes import evaluating
+
+_ADDS = {operator.add, operator.iadd, torch.add, "add", "add_"}
+_RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_"}
+_SAME = {"contiguous", "clone", F.dropout, F.dropout2d}
+
+
+@dataclass(eq=False)
+class Value:
+    """A feature map between operations. shape: (C, h, w), (C, 1, 1) once it is flat."""
+
+    shape: tuple[int, int, int]
+
+
+@dataclass(eq=False)
+class Op:
+    """name: what the network calls it. inputs, output: the feature maps it reads and makes."""
+
+    name: str
+    inputs: list[Value]
+    output: Value
+
+
+@dataclass(eq=False)
+class Conv(Op):
+    """weight: float32 (C_out, C_in/groups, kh, kw), BatchNorm folded in; a linear layer is one over its whole input map.
+
+    layer: the parameter's name. A second input is a residual, added before the ReLU. prior: of each row, what the folded
+    BatchNorm multiplied it by.
+    """
+
+    layer: str
+    weight: np.ndarray
+    bias: np.ndarray
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    relu: bool = False
+    linear: bool = False
+
+
+@dataclass(eq=False)
+class Pool(Op):
+    """kernel, stride and padding of a square window; average: else the maximum. whole: the border counts in the average."""
+
+    kernel: int = 1
+    stride: int = 1
+    padding: int = 0
+    average: bool = False
+    whole: bool = True
+
+
+@dataclass(eq=False)
+class Sum(Op):
+    """Sum of its one or two inputs, ReLU where asked."""
+
+    relu: bool = False
+
+
+@dataclass(eq=False)
+class Opaque(Op):
+    """What this project has no kernel for: plain torch runs it. node: of the traced module."""
+
+    call: object = field(default=None)
+
+
+@dataclass(eq=False)
+class Graph:
+    """ops in the order they run; image: the input; output: the logits."""
+
+    ops: list[Op]
+    image: Value
+    output: Value
+
+
+def trace(model: nn.Module, image_shape: tuple[int, int, int]) -> Graph:
+    """The graph of a network in evaluation mode for images (c, h, w). SpeedError when torch.fx cannot follow it."""
+    with evaluating(model), torch.no_grad():
+        try:
+            traced = fx.symbolic_trace(model)
+        except Exception as e:  # fx raises errors of many kinds for control flow it cannot follow
+            raise SpeedError(f"{type(model).__name__} cannot be traced ({str(e).splitlines()[0]}); it runs in plain torch only") from None
+        like = next(model.parameters())
+        ShapeProp(traced).propagate(torch.zeros((1, *image_shape), dtype=like.dtype, device=like.device))
+        return _Reader(traced).read()
+
+
+class _Reader:
+    def __init__(self, traced: fx.GraphModule) -> None:
+        self.traced, self.modules = traced, dict(traced.named_modules())
+        self.values: dict[fx.Node, Value] = {}
+        self.maker: dict[Value, Op] = {}
+        self.ops: list[Op] = []
+
+    def read(self) -> Graph:
+        image = output = None
+        for node in self.traced.graph.nodes:
+            if node.op == "placeholder":
+                image = self.values[node] = Value(_shape(node))
+            elif node.op == "output":
+                if not isinstance(node.args[0], fx.Node):
+                    raise SpeedError("the network returns more than one tensor; only a classifier's logits can be measured")
+                output = self.values[node.args[0]]
+            elif node.op != "get_attr":
+                self.values[node] = self._node(node)
+        return Graph(self.ops, image, output)
+
+    def _node(self, node: fx.Node) -> Value:
+        inputs = [self.values[a] for a in node.args if isinstance(a, fx.Node) and a in self.values]
+        module = self.modules.get(node.target) if node.op == "call_module" else None
+        name = str(node.target) if node.op == "call_module" else node.name
+        if isinstance(module, nn.Conv2d) and module.padding_mode == "zeros" and not isinstance(module.padding, str):
+            bias = np.zeros(module.out_channels, np.float32) if module.bias is None else _array(module.bias)
+            return self._append(Conv(name, inputs, Value(_shape(node)), f"{name}.weight", _array(module.weight), bias, module.stride,
+                                     module.padding, module.dilation, module.groups))
+        if isinstance(module, nn.Linear):
+            shape = inputs[0].shape
+            bias = np.zeros(module.out_features, np.float32) if module.bias is None else _array(module.bias)
+            return self._append(Conv(name, inputs, Value(_shape(node)), f"{name}.weight",
+                                     _array(module.weight).reshape(module.out_features, *shape), bias, linear=True))
+        if isinstance(module, nn.BatchNorm2d) and module.track_running_stats and (conv := self._alone(node, Conv)) and not conv.relu:
+            self._fold(conv, module)
+            return conv.output
+        if isinstance(module, nn.ReLU) or node.target in _RELUS:
+            if (before := self._alone(node, (Conv, Sum))) and not before.relu:
+                before.relu = True
+                return before.output
+            return self._append(Sum(name, inputs, Value(_shape(node)), relu=True))
+        if node.target in _ADDS and len(inputs) == 2 and inputs[0].shape == inputs[1].shape:
+            return self._sum(node, name, inputs)
+        if isinstance(module, (nn.Identity, nn.Dropout, nn.Dropout2d)) or node.target in _SAME:
+            return inputs[0]
+        if _flattens(node, module):
+            return self._flat(node, inputs[0])
+        pool = _pool(module, node, inputs[0].shape) if inputs else None
+        if pool:
+            return self._append(Pool(name, inputs, Value(_shape(node)), *pool))
+        return self._append(Opaque(name, inputs, Value(_shape(node)), node))
+
+    def _append(self, op: Op) -> Value:
+        self.ops.append(op)
+        self.maker[op.output] = op
+        return op.output
+
+    def _alone(self, node: fx.Node, kind) -> Op | None:
+        """The operation that makes the node's input, when nothing else reads it."""
+        source = node.args[0]
+        if not isinstance(source, fx.Node) or source not in self.values:
+            return None
+        value = self.values[source]
+        op = self.maker.get(value)
+        if not isinstance(op, kind) or len(source.users) != 1 or getattr(op, "linear", False):
+            return None
+        return op
+
+    @staticmethod
+    def _fold(conv: Conv, norm: nn.BatchNorm2d) -> None:
+        scale = 1 / np.sqrt(_array(norm.running_var).astype(np.float64) + norm.eps)
+        if norm.affine:
+            scale = scale * _array(norm.weight)
+        shift = (conv.bias - _array(norm.running_mean).astype(np.float64)) * scale + (_array(norm.bias) if norm.affine else 0)
+        conv.weight = (conv.weight * scale[:, None, None, None]).astype(np.float32)
+        conv.bias = shift.astype(np.float32)
+
+    def _sum(self, node: fx.Node, name: str, inputs: list[Value]) -> Value:
+        """Into the later of two convolutions that only the sum reads; an operation of its own else."""
+        for value in sorted(inputs, key=lambda v: -self.ops.index(self.maker[v]) if v in self.maker else 1):
+            op = self.maker.get(value)
+            other = inputs[1] if value is inputs[0] else inputs[0]
+            readers = {n for n, v in self.values.items() if v is value for n in n.users} - set(self.values)
+            if (isinstance(op, Conv) and not op.relu and not op.linear and len(op.inputs) == 1 and readers == {node} and other is not value
+                    and (other not in self.maker or self.ops.index(self.maker[other]) < self.ops.index(op))):
+                op.inputs.append(other)
+                return value
+        return self._append(Sum(name, inputs, Value(_shape(node))))
+
+    def _flat(self, node: fx.Node, value: Value) -> Value:
+        if all(isinstance(self.modules.get(u.target) if u.op == "call_module" else None, (nn.Linear, nn.Dropout, nn.ReLU)) for u in node.users):
+            return value   # a linear layer reads the map as it is
+        return value if value.shape[1:] == (1, 1) else self._append(Opaque(node.name, [value], Value(_shape(node)), node))
+
+
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().to("cpu", torch.float32).contiguous().numpy()
+
+
+def _shape(node: fx.Node) -> tuple[int, int, int]:
+    meta = node.meta.get("tensor_meta")
+    if meta is None or not hasattr(meta, "shape"):
+        raise SpeedError(f"operation {node.name!r} makes no single tensor; the network runs in plain torch only")
+    shape = tuple(meta.shape[1:])
+    return (*shape, 1, 1)[:3] if len(shape) <= 3 else shape
+
+
+def _flattens(node: fx.Node, module: nn.Module | None) -> bool:
+    if isinstance(module, nn.Flatten):
+        return module.start_dim == 1
+    return node.target in (torch.flatten, "flatten") and (node.args[1:] or (node.kwargs.get("start_dim", 0),))[0] == 1
+
+
+def _pool(module: nn.Module | None, node: fx.Node, shape: tuple[int, int, int]) -> tuple[int, int, int, bool, bool] | None:
+    """(kernel, stride, padding, average, whole) of a square pooling, None for what is not one."""
+    if isinstance(module, nn.AdaptiveAvgPool2d) or node.target is F.adaptive_avg_pool2d:
+        size = module.output_size if module is not None else node.args[1]
+        if size in (1, (1, 1)) and shape[1] == shape[2]:
+            return shape[1], shape[1], 0, True, True
+        return (1, 1, 0, True, True) if size in (shape[1], shape[1:]) else None
+    if isinstance(module, nn.MaxPool2d):
+        kernel, stride, padding = (_square(v) for v in (module.kernel_size, module.stride, module.padding))
+        plain = module.dilation in (1, (1, 1)) and not module.ceil_mode and not module.return_indices
+        return (kernel, stride, padding, False, True) if plain and None not in (kernel, stride, padding) else None
+    if isinstance(module, nn.AvgPool2d):
+        kernel, stride, padding = (_square(v) for v in (module.kernel_size, module.stride, module.padding))
+        plain = not module.ceil_mode and module.divisor_override is None
+        return (kernel, stride, padding, True, module.count_include_pad) if plain and None not in (kernel, stride, padding) else None
+    return None
+
+
+def _square(value: int | tuple[int, int]) -> int | None:
+    if isinstance(value, tuple):
+        return value[0] if value[0] == value[1] else None
+    return value

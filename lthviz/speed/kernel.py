@@ -1,0 +1,175 @@
+"""What runs a network program: one native function that goes through its steps, called by every thread at once.
+
+Threads take tasks of the current step from a counter and go on when all of them are done; nobody waits for a thread that has
+not come, so a core that is busy elsewhere slows the others by its own task only. All state is in flat arrays: F (float32
+arena: activations and scratch), I (int64 tables), W (float32 weights and biases), steps (int64, one row of `FIELDS` a step),
+sync (int64: tasks taken and tasks done of each step; zero before a run).
+
+A feature map is (base, channel stride, row stride, pixel stride, lanes): lane n of channel c at (h, w) is
+F[base + c·sc + h·sh + w·sp + n]; base already skips the zero border.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from lthviz.speed.tile import LEAVE, NV, RELU, RESUME, VL, fetch_add, peek, tile
+
+KINDS = CONV, POOL, ADD, LOAD, STORE, SPLIT = range(6)
+FIELDS = 32
+"""Columns of the step table: 0 its kind, 1 its tasks, the rest as the function of its kind takes them apart."""
+CHUNK = 96
+"""Columns whose activations stay in the first-level cache while all rows of a block go by: 96 × 4 × 16 floats are 24 KiB."""
+REST = 32
+"""Fewer columns than this at a block's end join the chunk before: not worth a round through the scratch."""
+
+
+@numba.njit(nogil=True, cache=True)
+def _conv(F, I, W, s, task, scratch):
+    """Tasks: groups of vectors × slices of the blocks.
+
+    A block record is (column offsets, K, tile records, tiles); a tile record (rows, weights, row offsets in the output, in
+    the residual, biases), each an index into I or W.
+    """
+    x, y, z, xs, ys, zs, lanes, vectors = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
+    slices, parts, relu, per = s[10], s[11], s[12], s[13]
+    v0 = (task // slices) * per
+    v1 = min(v0 + per, vectors)
+    part = parts + task % slices
+    for block in range(I[part], I[part + 1], 4):
+        offs, K, tiles = I[block], I[block + 1], I[block + 2]
+        end = tiles + 5 * I[block + 3]
+        k = 0
+        while True:
+            n = K - k if K - k < CHUNK + REST else CHUNK
+            flags = (RESUME if k > 0 else 0) | (LEAVE if k + n < K else relu)
+            spot, v = scratch, v0
+            while v < v1:
+                width = NV
+                while width > v1 - v:
+                    width //= 2
+                mask = lanes + v if lanes >= 0 else -1
+                for t in range(tiles, end, 5):
+                    rows = I[t]
+                    tile(rows, width, F, I, W, x, xs + v, offs + k, n, I[t + 1] + k * rows, spot, y, ys + v, I[t + 2], I[t + 4],
+                         z, zs + v, I[t + 3], flags, mask)
+                    spot += rows * width * VL
+                v += width
+            k += n
+            if k >= K:
+                break
+
+
+@numba.njit(nogil=True, cache=True)
+def _pool(F, s, task):
+    """Tasks: output rows × channels (`runs` of contiguous floats). Outside the map there is nothing: neither zero nor counted, unless asked."""
+    x, xc, xh, xw, y, yc, yh, yw = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
+    height, width, w_out, kernel, stride, pad, run = s[10], s[11], s[12], s[13], s[14], s[15], s[16]
+    average, whole, channels = s[17], s[18], s[19]
+    h, c = task // channels, task % channels
+    h0, h1 = max(0, h * stride - pad), min(height, h * stride - pad + kernel)
+    for w in range(w_out):
+        w0, w1 = max(0, w * stride - pad), min(width, w * stride - pad + kernel)
+        out = y + c * yc + h * yh + w * yw
+        start = x + c * xc + h0 * xh + w0 * xw
+        F[out:out + run] = F[start:start + run]
+        for i in range(h0, h1):
+            for j in range(w0, w1):
+                if i == h0 and j == w0:
+                    continue
+                source = x + c * xc + i * xh + j * xw
+                if average:
+                    for n in range(run):
+                        F[out + n] += F[source + n]
+                else:
+                    for n in range(run):
+                        F[out + n] = max(F[out + n], F[source + n])
+        if average:
+            share = np.float32(1.0 / (kernel * kernel if whole else (h1 - h0) * (w1 - w0)))
+            for n in range(run):
+                F[out + n] *= share
+
+
+@numba.njit(nogil=True, cache=True)
+def _add(F, I, s, task):
+    """Tasks: output channels. Sum of two maps whose channels stand in different places (-1: absent); ReLU where asked."""
+    a, ac, ah, aw, b, bc, bh, bw, y, yc, yh, yw = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12], s[13]
+    height, width, lanes, table, relu = s[14], s[15], s[16], s[17], s[18]
+    ca, cb = I[table + 2 * task], I[table + 2 * task + 1]
+    for h in range(height):
+        for w in range(width):
+            out = y + task * yc + h * yh + w * yw
+            pa, pb = a + ca * ac + h * ah + w * aw, b + cb * bc + h * bh + w * bw
+            for n in range(lanes):
+                value = np.float32(0.0)
+                if ca >= 0:
+                    value += F[pa + n]
+                if cb >= 0:
+                    value += F[pb + n]
+                F[out + n] = max(value, np.float32(0.0)) if relu else value
+
+
+@numba.njit(nogil=True, cache=True)
+def _load(F, image, s, task):
+    """Tasks: rows. Images (N, c, h, w) of torch into the batch-innermost layout."""
+    y, yc, yh, yw, channels, height, width, n = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
+    for c in range(channels):
+        for w in range(width):
+            out, source = y + c * yc + task * yh + w * yw, (c * height + task) * width + w
+            for i in range(n):
+                F[out + i] = image[i * channels * height * width + source]
+
+
+@numba.njit(nogil=True, cache=True)
+def _store(F, I, result, s, task):
+    """Tasks: channels. A map back into (N, C, h, w); channels that are not there (-1) are zero."""
+    x, xc, xh, xw, channels, height, width, n, table = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10]
+    c = I[table + task]
+    for h in range(height):
+        for w in range(width):
+            source, out = x + c * xc + h * xh + w * xw, (task * height + h) * width + w
+            for i in range(n):
+                result[i * channels * height * width + out] = F[source + i] if c >= 0 else np.float32(0.0)
+
+
+@numba.njit(nogil=True, cache=True)
+def _split(F, s, task):
+    """Tasks: channels. The stride² phases of a map with its border, so that a strided convolution reads contiguous pixels."""
+    x, xc, xh, xw, y, yc, yp, yh = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
+    height, width, lanes, stride = s[10], s[11], s[12], s[13]
+    for h in range(height):
+        for w in range(width):
+            source = x + task * xc + h * xh + w * xw
+            phase = (h % stride) * stride + w % stride
+            out = y + task * yc + phase * yp + (h // stride) * yh + (w // stride) * lanes
+            for n in range(lanes):
+                F[out + n] = F[source + n]
+
+
+@numba.njit("void(float32[::1], int64[::1], float32[::1], int64[:, ::1], int64[:, ::1], float32[::1], float32[::1], int64, int64, int64)",
+            nogil=True, cache=True)
+def run(F, I, W, steps, sync, image, result, first, last, scratch):
+    """Help with steps first … last - 1 until all are done. scratch: where this thread's own begins in F."""
+    for i in range(first, last):
+        s = steps[i]
+        kind, tasks = s[0], s[1]
+        while True:
+            task = fetch_add(sync, i, 0, 1)
+            if task >= tasks:
+                break
+            if kind == CONV:
+                _conv(F, I, W, s, task, scratch)
+            elif kind == POOL:
+                _pool(F, s, task)
+            elif kind == ADD:
+                _add(F, I, s, task)
+            elif kind == LOAD:
+                _load(F, image, s, task)
+            elif kind == STORE:
+                _store(F, I, result, s, task)
+            else:
+                _split(F, s, task)
+            fetch_add(sync, i, 1, 1)
+        while peek(sync, i, 1) < tasks:
+            pass

@@ -1,0 +1,42 @@
+"""Threads that wait for work between two runs of a program and cost nothing meanwhile."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable
+
+_waiting: list[queue.SimpleQueue] = []
+_lock = threading.Lock()
+
+
+def available() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def together(count: int, work: Callable[[int], None]) -> None:
+    """Call work(0) here and work(1) … work(count - 1) on other threads; returns when work(0) has.
+
+    For work that is divided by a counter: one that comes too late finds nothing left to do.
+    """
+    _grow(count - 1)
+    for i in range(count - 1):
+        _waiting[i].put((work, i + 1))
+    work(0)
+
+
+def _grow(count: int) -> None:
+    with _lock:
+        while len(_waiting) < count:
+            orders: queue.SimpleQueue = queue.SimpleQueue()
+            threading.Thread(target=_serve, args=(orders,), daemon=True, name=f"lthviz-{len(_waiting) + 1}").start()
+            _waiting.append(orders)
+
+
+def _serve(orders: queue.SimpleQueue) -> None:
+    while True:
+        work, i = orders.get()
+        work(i)
+        del work
