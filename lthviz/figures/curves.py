@@ -23,15 +23,18 @@ _SHARES = (100, 50, 20, 10, 5, 80, 30, 2, 1, 60, 40, 70, 15, 7, 3, 25, 0.5, 0.2,
 """Values that may stand at an axis, the more welcome first."""
 ROOM = 1.7
 """The axis has room for ideals up to this many times the highest speedup; a farther one is in the hover and in the table."""
+HOLLOW = {"square-open": "square-open-dot", "x-thin-open": "x-open"}
+"""Markers of estimated speeds, where the measured one's is open already."""
 NEAR = 5.0
 """Points below the dense network that a close look goes down to."""
 
 
-def curves(study: Study, *, x: str = "speed", near: bool = False, current: Address | None = None, dark: bool = False,
+def curves(study: Study, *, x: str = "speed", near: bool = False, current: Address | None = None, brief: bool = False, dark: bool = False,
            height: int = 460) -> go.Figure:
     """Accuracy against `x`, one of AXES, a line a structure and run; a ring around the `current` ticket.
 
     near: the accuracies within NEAR points of the dense network alone; how many tickets lie below is said in the figure.
+    brief: a caption of two short sentences.
     A point's `customdata` is (run id, round, structure label), so that a click leads to its ticket.
     """
     fig, styles = go.Figure(), theme.styles(study.labels)
@@ -58,7 +61,7 @@ def curves(study: Study, *, x: str = "speed", near: bool = False, current: Addre
         _ring(fig, drawn, current, x, theme.palette(dark))
     else:
         theme.note(fig, "No ticket is measured yet" if study.labels and x == "speed" else "No ticket has been trained yet", dark)
-    return theme.meta(fig, caption=curves_caption(study, x), alt=curves_alt(study, x), n=sum(q.known(x) for q in drawn),
+    return theme.meta(fig, caption=curves_caption(study, x, brief=brief), alt=curves_alt(study, x), n=sum(q.known(x) for q in drawn),
                       runs=[r.id for r in study.runs])
 
 
@@ -96,12 +99,12 @@ def _line(fig: go.Figure, study: Study, start: list[Point], known: list[Point], 
         marker=dict(symbol=s.symbol, color=colour, line=dict(width=2 if "open" in s.symbol else 0, color=colour),
                     size=[0 if q.dense else (6 if several else 8) + (s.symbol == "triangle-up") for q in points]),
         text=[wording.mark(machines.index(wording.identity(q.timing))) if x == "speed" and q.timing and not q.dense else "" for q in points],
-        textposition="top right", textfont=dict(color=colour, size=13),
+        textposition="top right", textfont=dict(color=colour, size=16),
         hovertext=[hover(q, several) for q in points], hovertemplate="%{hovertext}<extra></extra>", customdata=[q.key for q in points])
 
 
 def _hollow(fig: go.Figure, study: Study, guessed: list[Point], s: theme.Style, label: str, x: str, dark: bool, *, legend: bool) -> None:
-    colour, hollow = s.line(dark), s.symbol if "open" in s.symbol else f"{s.symbol}-open"
+    colour, hollow = s.line(dark), HOLLOW.get(s.symbol, f"{s.symbol}-open")
     fig.add_scatter(
         x=[q.at(x) for q in guessed], y=[q.accuracy for q in guessed], mode="markers+text", legendgroup=label, showlegend=legend,
         name=f"{rows.short(guessed[0].run, label, study.labels)}, estimated",
@@ -162,11 +165,11 @@ def _axes(fig: go.Figure, study: Study, drawn: list[Point], x: str, near: bool, 
         ends = at + [e for t in study.timings for e in wording.quartiles(t)]
         ideals = [v for t in study.timings if t.flops_ratio and not study.several and (v := 1 / t.flops_ratio) <= ROOM * max(ends)]
         low, high = min(ends) / 1.06, max([1.25, *ends, *ideals]) * 1.06
-        values, form = _ticks(_SPEEDS, low, high), "{:g}×"
+        values = _ticks(_SPEEDS, low, high)
     else:
         low, high = 112.0, min([50.0, *at]) / 1.12
-        values, form = _ticks(_SHARES, high, low), "{:g}"
-    fig.update_xaxes(type="log", range=[math.log10(low), math.log10(high)], tickvals=values, ticktext=[form.format(v) for v in values],
+        values = _ticks(_SHARES, low, high)
+    fig.update_xaxes(type="log", range=[math.log10(low), math.log10(high)], tickvals=values, ticktext=[f"{v:g}" for v in values],
                      title_text=AXES[x].title, minor=dict(ticks=""))
     accs = [q.accuracy for q in drawn] + ([study.level.least] if study.level else [])
     dense = [d for run in study.runs if (d := rows.dense(run)) is not None]
@@ -182,8 +185,8 @@ def _axes(fig: go.Figure, study: Study, drawn: list[Point], x: str, near: bool, 
 
 def _ticks(welcome: Sequence[float], low: float, high: float) -> list[float]:
     """Those between the ends that stand apart on a logarithmic axis."""
-    apart, taken = 0.055 * math.log(high / low), []
+    apart, taken = 0.11 * abs(math.log(high / low)), []     # so that their numbers fit on a phone
     for v in welcome:
-        if low <= v <= high and all(abs(math.log(v / w)) > apart for w in taken):
+        if min(low, high) <= v <= max(low, high) and all(abs(math.log(v / w)) > apart for w in taken):
             taken.append(v)
     return sorted(taken)

@@ -50,9 +50,13 @@ def curves_alt(study: Study, x: str = "speed") -> str:
     return head + "; ".join(said + ([predicted] if guessed else [])) + "."
 
 
-def curves_caption(study: Study, x: str = "speed") -> str:
-    """What it shows, n, what winning means, and where it was measured."""
+def curves_caption(study: Study, x: str = "speed", *, brief: bool = False) -> str:
+    """What it shows, n, what winning means, and where it was measured; `brief`: without versions and load."""
     n = sum(q.known(x) for q in study.points)
+    if brief:
+        at = f"; {', '.join(wording.machines(study.timings).values())}, {wording.setting(study.setting)}" if x == "speed" and study.timings else ""
+        return f"Test accuracy against {AXES[x].said} (n = {n} tickets{at})." + (
+            f" Shaded: as accurate as the dense network, less {study.level.tolerance:.2g} points." if study.level else "")
     runs = study.runs
     which = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs, a thin line each" if runs else "no run"
     said = f"Test accuracy of each ticket against {AXES[x].said}, one training a point (n = {n}; {which})."

@@ -45,7 +45,7 @@ def layer_times(t: Timing | None, *, title: str = "", dark: bool = False) -> go.
     theme.apply(fig, dark, height=110 + ROW_PX * len(layers))
     most = max(max(x.dense_ms, x.ticket_ms) for x in layers)
     fig.update_xaxes(title_text=f"ms for {t.batch} image{'s' * (t.batch != 1)}", range=[0, most * 1.04], nticks=7)
-    fig.update_yaxes(tickvals=place, ticktext=names, range=[len(layers) - 0.4, -0.6], showline=False, ticks="", tickfont=dict(color=p.text, size=13))
+    fig.update_yaxes(tickvals=place, ticktext=names, range=[len(layers) - 0.4, -0.6], showline=False, ticks="", ticklabelstandoff=6, tickfont=dict(color=p.text, size=13))
     for i, x in enumerate(layers):
         fig.add_annotation(x=1.01, xref="paper", y=i, text=html.escape(x.executor), showarrow=False, xanchor="left", yanchor="middle",
                            font=dict(color=p.muted, size=13))
@@ -90,7 +90,7 @@ def alternatives(t: Timing, *, title: str = "", dark: bool = False) -> go.Figure
                            for f in forms], hovertemplate="%{hovertext}<extra></extra>")
     theme.apply(fig, dark, height=90 + 34 * len(forms))
     fig.update_xaxes(title_text=f"ms for {t.batch} image{'s' * (t.batch != 1)}", range=[0, 1.22 * max(f["time (ms)"] for f in forms)], nticks=5)
-    fig.update_yaxes(showline=False, ticks="", tickfont=dict(color=p.text, size=13))
+    fig.update_yaxes(showline=False, ticks="", ticklabelstandoff=6, tickfont=dict(color=p.text, size=13))
     fig.update_layout(margin_t=12, bargap=0.35)
     return theme.meta(fig, caption=alternatives_caption(t), alt=alternatives_alt(t, title=title), n=len(forms))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -94,6 +95,16 @@ def provenance(timings: Sequence[Timing]) -> str:
     newest = max(timings, key=lambda t: t.time).conditions
     said += [", ".join(f"{name} {newest[name]}" for name in PACKAGES if newest.get(name, "not installed") != "not installed")]
     return f"Measured on {'; '.join(filter(None, said))}."
+
+
+def errors(timings: Iterable[Timing]) -> str:
+    """How far off the estimates of these measurements were; '' without any."""
+    found = [abs(e) for t in timings if (e := off(t)) is not None]
+    if not found:
+        return ""
+    if len(found) == 1:
+        return f"the estimate was {100 * found[0]:.0f} % off"
+    return f"over {len(found)} tickets the estimates were {100 * statistics.median(found):.0f} % off in the median, {100 * max(found):.0f} % at most"
 
 
 def tickets(points: Sequence[Point]) -> str:

@@ -16,7 +16,7 @@ from lthviz.core import stats
 from lthviz.errors import LthvizError
 from lthviz.figures.masks import mask_png
 from lthviz.figures.order import grouped
-from lthviz.records import Address, Masks, Round, Run, Status, Ticket
+from lthviz.records import Address, Masks, Round, Run, Status, Ticket, Timing
 from lthviz.store import Store
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -31,6 +31,7 @@ def run(run_id: str) -> Run:
     """A run without its masks; AddressError, StoreError."""
     path = store().path(run_id)
     files = [path / "config.json", path / "layers.json", path / "checkpoint.h5", *sorted((path / "rounds").glob("*.h5"))]
+    files += _timing_files(run_id)      # a damaged one is told in `info`
     return _run(str(path), _stamp(*files))
 
 
@@ -39,6 +40,15 @@ def round(run_id: str, index: int) -> Round:
     path = store().path(run_id)
     own = path / "rounds" / f"{index:03d}.h5"
     return _round(str(path), index, _stamp(own) or _stamp(path / "checkpoint.h5"))
+
+
+def timings(run_id: str) -> tuple[Timing, ...]:
+    """What is measured of a run, from whatever machine; AddressError."""
+    return _timings(run_id, str(store().path(run_id)), _stamp(*_timing_files(run_id)))
+
+
+def _timing_files(run_id: str) -> list[Path]:
+    return [file for folder in store().timing_folders(run_id) for file in sorted(folder.glob("*.json"))]
 
 
 def done_in_last(found: Run) -> int | None:
@@ -77,6 +87,11 @@ def listed() -> tuple[list[tuple[Run, Status]], dict[str, str]]:
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _run(path: str, stamp: Stamp) -> Run:
     return store().run(Path(path).name)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _timings(run_id: str, path: str, stamp: Stamp) -> tuple[Timing, ...]:
+    return store().timings(run_id)
 
 
 @st.cache_resource(max_entries=24, show_spinner=False)

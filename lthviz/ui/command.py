@@ -8,6 +8,7 @@ import shlex
 from typing import Any
 
 from lthviz.config import RunConfig, assignments, parse
+from lthviz.figures.measured import Setting
 from lthviz.presets import PRESETS
 
 
@@ -30,6 +31,13 @@ def run_command(config: RunConfig, preset: str = "") -> str:
         words += ["--preset", preset]
     for word in differences(config, base) or ([] if preset in PRESETS else [f"model={config.model}"]):
         words += ["--set", word]
+    return shlex.join(words)
+
+
+def bench_command(run_id: str, round: int, structure: str, setting: Setting) -> str:
+    """`python -m lthviz bench …` that measures a run's ticket at that setting and keeps it with the run."""
+    words = ["python", "-m", "lthviz", "bench", "--run", run_id, "--round", str(round), "--structure", structure, "--batch", str(setting.batch)]
+    words += ["--threads", str(setting.threads)] if setting.device == "cpu" else ["--device", setting.device]
     return shlex.join(words)
 
 

@@ -12,26 +12,38 @@ import streamlit as st
 from lthviz.ui import frame
 
 
-def show(fig: Any, table: Sequence[dict[str, Any]], *, key: str, on_point: Callable[[Any], None] | None = None) -> None:
-    """Draw a plotly figure of lthviz.figures (its caption and alt text ride on it) with its table twin.
+def show(fig: Any, table: Sequence[dict[str, Any]], *, key: str, on_point: Callable[[Any], None] | None = None,
+         on_row: Callable[[dict[str, Any]], None] | None = None) -> None:
+    """A figure of lthviz.figures with its table twin behind a fold."""
+    picture(fig, key=key, on_point=on_point)
+    twin = st.expander("The numbers", icon=":material/table:", type="compact", key=f"{key}-table", on_change="rerun")
+    if twin.open:       # a table costs half a second the first time (pandas), and most readers look at the picture
+        with twin:
+            st.caption(frame.plain((fig.layout.meta or {}).get("alt", "")))
+            numbers(table, key=key, on_row=on_row)
 
-    on_point: called with a clicked point's `customdata`. The picture itself is saved from the figure's own tool bar (PNG).
+
+def picture(fig: Any, *, key: str, on_point: Callable[[Any], None] | None = None) -> None:
+    """Draw a plotly figure; its caption and alt text ride on it. It is saved from its own tool bar (PNG).
+
+    on_point: called with a clicked point's `customdata`.
     """
     said = fig.layout.meta or {}
-    name = f"lthviz-{key}"
-    config = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "filename": name, "scale": 3}, "scrollZoom": False}
+    config = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "filename": f"lthviz-{key}", "scale": 3}, "scrollZoom": False}
     more = {"on_select": lambda: _clicked(key, on_point), "selection_mode": "points"} if on_point else {}
     st.plotly_chart(fig, key=key, theme=None, config=config, alt=said.get("alt"), **more)
     st.caption(frame.plain(said.get("caption", "")))
-    twin = st.expander("The numbers", icon=":material/table:", type="compact", key=f"{key}-table", on_change="rerun")
-    if not twin.open:       # a table costs half a second the first time (pandas), and most readers look at the picture
+
+
+def numbers(table: Sequence[dict[str, Any]], *, key: str, on_row: Callable[[dict[str, Any]], None] | None = None,
+            columns: Sequence[str] | None = None) -> None:
+    """The rows behind a figure, to sort, to choose from (`on_row` gets the row), and to save. columns: those shown, in order; None: all."""
+    if not table:
         return
-    with twin:
-        st.caption(frame.plain(said.get("alt", "")))
-        if table:
-            st.dataframe(rounded(table), hide_index=True, height="content" if len(table) < 12 else 420, key=f"{key}-frame")
-            st.download_button("CSV", csv_text(table), file_name=f"{name}.csv", mime="text/csv", icon=":material/download:",
-                               key=f"{key}-csv", on_click="ignore", help="Every number behind this figure, unrounded")
+    more = {"on_select": lambda: _chosen(key, table, on_row), "selection_mode": "single-row"} if on_row else {}
+    st.dataframe(rounded(table), hide_index=True, height="content" if len(table) < 12 else 420, key=f"{key}-frame", column_order=columns, placeholder="–", **more)
+    st.download_button("CSV", csv_text(table), file_name=f"lthviz-{key}.csv", mime="text/csv", icon=":material/download:",
+                       key=f"{key}-csv", on_click="ignore", help="Every number behind this figure, unrounded")
 
 
 def csv_text(table: Sequence[dict[str, Any]]) -> str:
@@ -52,3 +64,8 @@ def _clicked(key: str, on_point: Callable[[Any], None]) -> None:
     points = st.session_state[key]["selection"]["points"]
     if points and points[0].get("customdata"):
         on_point(points[0]["customdata"])
+
+
+def _chosen(key: str, table: Sequence[dict[str, Any]], on_row: Callable[[dict[str, Any]], None]) -> None:
+    if rows := st.session_state[f"{key}-frame"]["selection"]["rows"]:
+        on_row(table[rows[0]])

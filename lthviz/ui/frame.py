@@ -16,7 +16,8 @@ from lthviz.records import Status
 from lthviz.ui.cache import store
 
 PAGES = (("app.py", "Home", ":material/home:"), ("pages/lab.py", "Lab", ":material/science:"),
-         ("pages/masks.py", "Masks", ":material/grid_on:"))
+         ("pages/masks.py", "Masks", ":material/grid_on:"), ("pages/speed.py", "Speed", ":material/speed:"),
+         ("pages/curves.py", "Curves", ":material/show_chart:"))
 STATES = {"queued": ("schedule", "gray"), "running": ("play_arrow", "primary"), "paused": ("pause", "orange"),
           "finished": ("check", "gray"), "cancelled": ("stop", "gray"), "failed": ("error", "red"),
           "interrupted": ("power_off", "orange"), "example": ("auto_stories", "gray")}
@@ -53,8 +54,10 @@ STYLE = """<style>
   .stMainBlockContainer h1 { font-size: 1.6rem; }
   .lead, .said { font-size: 1.08rem; }
   .st-key-menu .place, .st-key-menu [data-testid="stIconMaterial"] { display: none; }
-  .st-key-menu { gap: .1rem; padding-right: 2rem; }
-  .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .4rem; gap: 0; }
+  .st-key-menu { gap: 0; padding-right: 1.6rem; flex-wrap: nowrap; }
+  .st-key-menu .wordmark { font-size: 1.05rem; margin-right: .2rem; }
+  .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .3rem; gap: 0; }
+  .st-key-menu a[data-testid="stPageLink-NavLink"] p { font-size: .92rem; }
 }
 </style>"""
 
@@ -118,8 +121,8 @@ def command(line: str) -> None:
     st.html(f"<pre class='command' tabindex='0'><code>{html.escape(line)}</code></pre>")
 
 
-def quiet(text: str) -> None:
-    st.html(f"<div class='quiet'>{html.escape(text)}</div>")
+def quiet(text: str, width: Literal["stretch", "content"] = "stretch") -> None:
+    st.html(f"<div class='quiet'>{html.escape(text)}</div>", width=width)
 
 
 def empty(sentence: str, link: bool = True) -> None:

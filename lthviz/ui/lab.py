@@ -6,10 +6,16 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from lthviz.config import UNSTRUCTURED
+from lthviz.figures import wording
 from lthviz.figures.accuracy import accuracy_vs_density, accuracy_vs_density_table
+from lthviz.figures.curves import curves as accuracy_curves
+from lthviz.figures.curves_words import curves_table
+from lthviz.figures.measured import study
 from lthviz.figures.training import loss_curve, loss_curve_table
-from lthviz.records import Address, Layer, Run
-from lthviz.ui import cache, figure, frame, masks, pickers, stages, transport, where
+from lthviz.records import Address, Curve, Layer, Run
+from lthviz.speed import machine
+from lthviz.ui import cache, curves, figure, frame, masks, pickers, stages, transport, where
 from lthviz.ui.command import run_command
 from lthviz.ui.where import Position
 
@@ -56,7 +62,7 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
     frame.notes(said + more)
     _steps(run, there, place)
     what = stages.change(run.config, place, lambda k: cache.round(run.id, k))
-    frame.said(stages.sentence(run, place, what, layer))
+    frame.said(stages.sentence(run, place, what, layer, dense=_dense(run, place)))
     left, right = st.columns([7, 5], gap="large")
     with left:
         pickers.pick_layer(run.layers, layer)
@@ -64,9 +70,7 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
         if note := stages.detail(run, place, what):
             frame.quiet(note)
     with right:
-        address = Address(run.id, place.round, place.stage.structure)
-        figure.show(accuracy_vs_density([run], current=address, dark=frame.dark(), height=430), accuracy_vs_density_table([run]),
-                    key="accuracy", on_point=_open)
+        _accuracy(run, Address(run.id, place.round, place.stage.structure))
     if place.stage.kind == "train" and what.ticket.curve is not None:
         st.subheader("How it trained", anchor=False)
         figure.show(loss_curve(what.ticket.curve, dark=frame.dark()), loss_curve_table(what.ticket.curve), key="loss")
@@ -99,6 +103,33 @@ def _steps(run: Run, there: Sequence[Position], place: Position) -> None:
 def _mask(place: Position, what: stages.Change, layer: Layer) -> None:
     title = f"{what.before_title} → {what.after_title}" if what.before is not None else what.after_title
     masks.picture(what.ticket, what.before, layer, key="lab-mask", title=title, height=340)
+
+
+def _dense(run: Run, place: Position) -> Curve | None:
+    """How the dense network trained, for a training that may have been shorter."""
+    return cache.round(run.id, 0).ticket(UNSTRUCTURED).curve if place.round and place.stage.kind == "train" and 0 in run.finished else None
+
+
+def _accuracy(run: Run, address: Address) -> None:
+    """Accuracy against measured speed where anything is measured, else against the weights that are kept."""
+    timings = cache.timings(run.id)
+    of = study([run], {run.id: timings}, here=machine.identity())
+    if not of.timings:
+        figure.show(accuracy_vs_density([run], current=address, dark=frame.dark(), height=430), accuracy_vs_density_table([run]),
+                    key="accuracy", on_point=_open)
+        if run.finished[1:]:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small", key="how-to-measure"):
+                frame.quiet("No ticket's speed is measured yet.", width="content")
+                st.page_link("pages/curves.py", label="Measure", icon=":material/timer:", query_params={"run": run.id})
+        return
+    x, said = curves.axis(("speed", "kept"))
+    frame.notes(said)
+    curves.pick_axis(x, ("speed", "kept"))
+    figure.show(accuracy_curves(of, x=x, current=address, brief=True, dark=frame.dark(), height=400), curves_table(of), key="accuracy", on_point=_open)
+    here = next((q for q in of.points if q.key == (run.id, address.round, address.structure)), None)
+    if x == "speed" and here and not here.dense and not here.timing:
+        frame.quiet(f"{stages.name(run.config, address.round, address.structure)} of round {address.round} is not measured with "
+                    f"{wording.setting(of.setting)}; Speed measures it.")
 
 
 def _step(to: Position) -> None:

@@ -15,9 +15,12 @@ from lthviz.config import UNSTRUCTURED, RunConfig, StageId
 from lthviz.errors import did_you_mean
 from lthviz.records import Layer
 
-LAB, MASKS = ("run", "round", "stage", "layer"), ("run", "round", "ticket", "layer")
-"""What each page has in its address to say where it stands."""
-_MEMORY = "where"
+LAB, MASKS = ("run", "round", "stage", "layer", "x"), ("run", "round", "ticket", "layer")
+SPEED = ("run", "round", "ticket", "layer", "batch", "threads", "device")
+CURVES = ("run", "x", "near", "batch", "threads", "device")
+"""What each page has in its address to say where it stands, and under what is measured."""
+_PLACE = {"round", "stage", "ticket", "layer"}
+_MEMORY, _PAGE, _LEAD = "where", "where-page", "where-lead"
 
 
 class Position(NamedTuple):
@@ -48,19 +51,25 @@ def at(position: Position) -> dict[str, Any]:
 
 
 def remember() -> None:
-    """Keep where this page stands, for the page that is opened next: a stage leads to its ticket, a ticket to its training."""
-    here = {k: text(k) for k in {*LAB, *MASKS} if text(k)}
+    """Keep where this page stands, for the page that is opened next: a stage leads to its ticket, a ticket to its training.
+
+    What this page's address does not speak of stays as the last page left it, as long as the run is the same.
+    """
+    names, last = set(st.session_state.get(_PAGE, LAB)), st.session_state.get(_MEMORY, {})
+    names |= _PLACE if "round" in names else set()
+    kept = {k: v for k, v in last.items() if k not in names} if last.get("run") == text("run") else {}
+    here = kept | {k: text(k) for k in {*LAB, *MASKS, *SPEED, *CURVES} if text(k)}
     if "stage" in here:
         here["ticket"] = here["stage"].partition(":")[2]
     elif "ticket" in here and "round" in here:
-        last = st.session_state.get(_MEMORY, {})
         same = all(last.get(k) == here[k] for k in ("run", "round", "ticket"))
         here["stage"] = last["stage"] if same and "stage" in last else f"train:{here['ticket']}"
     st.session_state[_MEMORY] = here
 
 
 def arrive(names: Iterable[str]) -> None:
-    """On a page opened from the menu, go on where the last page was left. names: LAB or MASKS."""
+    """On a page opened from the menu, go on where the last page was left. names: LAB, MASKS, SPEED or CURVES."""
+    st.session_state[_PAGE] = tuple(names)
     if "run" not in st.query_params and "new" not in st.query_params:
         memory = st.session_state.get(_MEMORY, {})
         for name in names:
@@ -68,6 +77,18 @@ def arrive(names: Iterable[str]) -> None:
                 st.query_params[name] = memory[name]
     if text("run"):
         remember()
+
+
+def lead(page: str, **fields: Any) -> None:
+    """Open a page at an address, as soon as the script runs again: for callbacks, which cannot switch the page."""
+    st.session_state[_LEAD] = (page, {k: str(v) for k, v in fields.items() if v not in (None, "")})
+
+
+def follow() -> None:
+    """Go where `lead` said, if it did."""
+    if _LEAD in st.session_state:
+        page, fields = st.session_state.pop(_LEAD)
+        st.switch_page(page, query_params=fields)
 
 
 def leave() -> None:

@@ -1,0 +1,276 @@
+import itertools
+import math
+import re
+import statistics
+
+import pytest
+
+from lthviz.config import Random, Refill, Regroup, RunConfig
+from lthviz.figures import wording
+from lthviz.figures.curves import NEAR, curves
+from lthviz.figures.curves_words import curves_alt, curves_caption, curves_table
+from lthviz.figures.measured import AXES, Setting, settings, study, usual
+from lthviz.records import Address, Layer, Run, Timing
+from tests.speeds import CONDITIONS, ELSEWHERE, timings
+
+CONFIG = RunConfig(structures=(Refill(), Refill(rho=0.2), Regroup(groups=4), Random()), rounds=3)
+LAYERS = (Layer("a.weight", (64, 32, 3, 3), (16, 16)), Layer("b.weight", (64, 64, 3, 3), (16, 16), sources=("a.weight",)))
+NAMES = ["Unstructured", "Refill", "Refill+", "Regroup", "Random"]
+
+
+def make(config=CONFIG, id="r1", shift=0.0):
+    """A run whose numbers are simple functions of round and structure."""
+    rows = [row(0, "unstructured", 1.0, 90.0 + shift)]
+    for k in range(1, config.rounds + 1):
+        rows += [row(k, label, min(1.0, 0.6**k * (1 + 0.1 * i)), 90.6 - 0.3 * k - 0.2 * i + shift) for i, label in enumerate(config.tickets(k))]
+    return Run(id, config, LAYERS, {}, tuple(rows), tuple(range(config.rounds + 1)), 0.0)
+
+
+def row(k, label, density, acc):
+    return dict(round=k, structure=label, density=density, effective_density=density * 0.9, coverage=0.5, coverage_layers=0.5, test_acc=acc,
+                val_acc=acc - 1, dense_acc=90.0, seconds=2.0, flops_ratio=density * 0.8 if k else 1.0)
+
+
+def measured_study(run=None, **more):
+    run = run or make()
+    return study([run], {run.id: list(timings(run))}, **more)
+
+
+def lines(fig):
+    return {t.name: t for t in fig.data if t.mode == "lines+markers+text"}
+
+
+def trace(fig, name):
+    return [t for t in fig.data if t.name == name]
+
+
+def test_a_line_for_each_structure_from_the_dense_origin_through_its_measured_rounds():
+    run = make()
+    by = {(t.round, t.structure): t for t in timings(run)}
+    drawn = lines(curves(study([run], {run.id: list(by.values())})))
+    assert list(drawn) == NAMES
+    for label, name in zip(CONFIG.tickets(1), NAMES):
+        rows = [r for r in run.rows if r["structure"] == label and r["round"]]
+        assert list(drawn[name].x) == pytest.approx([1.0] + [by[r["round"], label].dense_ms / by[r["round"], label].ticket_ms for r in rows])
+        assert list(drawn[name].y) == pytest.approx([90.0] + [r["test_acc"] for r in rows])
+        assert [tuple(c) for c in drawn[name].customdata] == [(run.id, 0, "unstructured")] + [(run.id, r["round"], label) for r in rows]
+
+
+def test_structures_differ_in_colour_marker_and_dash_in_both_themes():
+    for dark in (False, True):
+        drawn = lines(curves(measured_study(), dark=dark)).values()
+        for look in (lambda t: t.line.color, lambda t: t.marker.symbol, lambda t: t.line.dash):
+            assert len({look(t) for t in drawn}) == len(NAMES)
+
+
+def test_the_bars_are_the_quartiles_of_the_ratio():
+    run = make()
+    found = {(t.round, t.structure): t for t in timings(run)}
+    for t in lines(curves(measured_study(run))).values():
+        for x, more, less, (_, k, label) in zip(t.x, t.error_x.array, t.error_x.arrayminus, t.customdata):
+            low, high = (1 / x for x in reversed(found[k, label].spread)) if k else (1, 1)
+            assert (x - less, x + more) == pytest.approx((low, high))
+
+
+def test_a_tick_stands_where_the_multiply_adds_would_allow_and_is_joined_to_its_point():
+    run = make()
+    fig = curves(measured_study(run))
+    ticks = trace(fig, "what its multiply-adds allow")
+    at = {tuple(c): x for t in ticks for x, c in zip(t.x, t.customdata)}
+    assert at == pytest.approx({(run.id, t.round, t.structure): 1 / t.flops_ratio for t in timings(run)})
+    joined = [t for t in fig.data if t.mode == "lines"]
+    ends = {(round(a, 9), round(b, 9)) for t in joined for a, b in zip(t.x[0::3], t.x[1::3])}
+    assert ends == {(round(t.speedup, 9), round(1 / t.flops_ratio, 9)) for t in timings(run)}
+    assert all(t.opacity < 0.6 and not t.showlegend for t in (*ticks, *joined))
+
+
+def test_the_winning_region_is_shaded_and_the_words_count_who_is_in_it():
+    run = make()
+    of = measured_study(run)
+    fig = curves(of)
+    area = next(s for s in fig.layout.shapes if s.type == "rect")
+    assert (area.x0, area.y0) == (1, 90.0 - 0.25)
+    assert area.y1 == fig.layout.yaxis.range[1] and area.x1 == pytest.approx(10 ** fig.layout.xaxis.range[1])
+    accs = {(r["round"], r["structure"]): r["test_acc"] for r in run.rows}
+    inside = [t for t in timings(run) if accs[t.round, t.structure] >= area.y0 and t.ticket_ms < t.dense_ms]
+    assert 0 < len(inside) < 15
+    assert f"{len(inside)} of 15 tickets win" in curves_alt(of)
+    assert "dense accuracy less 0.25 points (there is one dense training), in less time" in curves_caption(of)
+    assert "as accurate, and faster" in [a.text for a in fig.layout.annotations]
+
+
+def test_the_tolerance_is_the_spread_of_dense_replicates_and_runs_trained_otherwise_have_none():
+    seeds = [make(CONFIG.replace(seed=i), f"s{i}", shift) for i, shift in enumerate((0.0, 1.0, 0.4))]
+    level = study(seeds).level
+    assert (level.accuracy, level.tolerance, level.n) == pytest.approx((statistics.fmean([90, 91, 90.4]), statistics.stdev([90, 91, 90.4]), 3))
+    more = make(CONFIG.replace(structures=(Refill(),), rate=0.5, rounds=1, seed=0), "m")      # what leaves the dense network alone
+    assert study([*seeds, more]).level.n == 3
+    other = make(CONFIG.replace(epochs=3), "other")
+    assert study([seeds[0], other]).level is None
+    fig = curves(study([seeds[0], other], {r.id: list(timings(r)) for r in (seeds[0], other)}))
+    assert not [s for s in fig.layout.shapes if s.type == "rect"]
+    assert "were not trained alike" in curves_caption(study([seeds[0], other])) and "win" not in curves_alt(study([seeds[0], other]), "kept")
+
+
+def test_what_is_not_measured_is_left_out_and_listed():
+    run = make()
+    some = [t for t in timings(run) if t.structure != "random" or t.round == 2]
+    of = study([run], {run.id: some})
+    drawn = lines(curves(of))
+    assert [c[1] for c in drawn["Random"].customdata] == [0, 2]
+    assert wording.tickets(of.missing) == "Random, rounds 1 and 3"
+    assert "n = 13;" in curves_caption(of)
+    empty = [r for r in curves_table(of) if r["measured speedup (×)"] is None and r["round"]]
+    assert [(r["round"], r["structure"]) for r in empty] == [(1, "random"), (3, "random")]
+
+
+def test_an_estimate_is_hollow_labelled_and_on_no_line():
+    run = make()
+    some = [t for t in timings(run) if t.structure not in ("random", "refill-rho=0.2")]
+    guess = {(run.id, k, label): 0.25 * k for k in (1, 2, 3) for label in ("random", "refill-rho=0.2", "refill")}
+    of = study([run], {run.id: some}, estimates=guess)
+    fig = curves(of)
+    assert list(lines(fig)) == ["Unstructured", "Refill", "Regroup"]
+    measured = {t.marker.symbol for t in lines(curves(measured_study(run))).values()}
+    for name in ("Random, estimated", "Refill+, estimated"):
+        (t,) = trace(fig, name)
+        assert t.mode == "markers+text" and "open" in t.marker.symbol and t.marker.symbol not in measured and "estimated" in t.text
+        assert list(t.x) == pytest.approx([4.0, 2.0, 4 / 3])
+        assert all("estimated" in h and "measured 1" not in h for h in t.hovertext)
+    assert not trace(fig, "Refill, estimated")          # a measurement is worth more
+    assert "6 tickets are estimated, not measured" in curves_alt(of)
+    assert all((r["measured speedup (×)"] is None) == (r["structure"] in ("random", "refill-rho=0.2")) for r in curves_table(of) if r["round"])
+    assert not [t for t in curves(of, x="kept").data if "estimated" in (t.name or "")]
+
+
+def test_measurements_of_another_machine_carry_a_sign_and_are_told():
+    run = make()
+    mixed = [*timings(run, structures=["unstructured", "regroup-groups=4"]), *timings(run, structures=["refill"], conditions=ELSEWHERE)]
+    of = study([run], {run.id: mixed}, here=CONDITIONS["machine"])
+    drawn = lines(curves(of))
+    assert set(drawn["Refill"].text) == {"", "²"} and set(drawn["Unstructured"].text) == {""}
+    said = curves_caption(of)
+    assert "Intel Xeon Processor, 2 cores; ²AMD EPYC 9B14, 4 cores" in said and "Not this machine: AMD EPYC 9B14, 4 cores." in said
+    assert "Not this machine" not in curves_caption(study([run], {run.id: mixed[:6]}, here=CONDITIONS["machine"]))
+    twins = [*timings(run, structures=["refill"]), *timings(run, structures=["random"], conditions={**CONDITIONS, "machine": "ffff"})]
+    assert list(wording.machines(twins).values()) == ["Intel Xeon Processor, 2 cores (0c9e11f2)", "Intel Xeon Processor, 2 cores (ffff)"]
+
+
+def test_the_hover_has_every_number():
+    run = make()
+    t = next(t for t in timings(run) if (t.round, t.structure) == (2, "refill"))
+    said = lines(curves(measured_study(run)))["Refill"].hovertext[2]
+    r = next(r for r in run.rows if (r["round"], r["structure"]) == (2, "refill"))
+    for words in ("Refill, round 2", f"test accuracy {r['test_acc']:.2f} %, dense 90.00 %", f"kept {100 * r['density']:.1f} %",
+                  f"multiply-adds {100 * r['flops_ratio']:.1f} %", f"measured {t.speedup:.2f}×", f"quartiles {1 / t.spread[1]:.2f}× to {1 / t.spread[0]:.2f}×",
+                  "n = 31", "as blocks", "as torch.compile", f"would allow {1 / t.flops_ratio:.2f}×", "batch 64, 2 threads", "Intel Xeon Processor, 2 cores",
+                  wording.ms(t.ticket_ms), wording.ms(t.dense_ms)):
+        assert words in said, words
+
+
+def test_words_of_elsewhere_are_escaped_in_the_hover():
+    run = make()
+    evil = [Timing(**{**t.__dict__, "executor": "<b>x", "conditions": {"cpu": "<a href='h'>"}}) for t in timings(run)]
+    said = "".join(lines(curves(study([run], {run.id: evil})))["Refill"].hovertext)
+    assert "&lt;b&gt;x" in said and "<a" not in said
+
+
+@pytest.mark.parametrize("x, field", [("kept", "density"), ("effective", "effective_density"), ("flops", "flops_ratio")])
+def test_other_axes_show_every_ticket_from_dense_to_sparse(x, field):
+    run = make()
+    fig = curves(study([run]), x=x)
+    left, right = fig.layout.xaxis.range
+    assert left > right and fig.layout.xaxis.title.text == AXES[x].title
+    for label, name in zip(CONFIG.tickets(1), NAMES):
+        assert list(lines(fig)[name].x) == pytest.approx([100] + [100 * r[field] for r in run.rows if r["structure"] == label and r["round"]])
+    area = next(s for s in fig.layout.shapes if s.type == "rect")
+    assert area.x0 == 100 and area.x1 < 100
+
+
+def test_the_axes_hold_every_point_and_a_close_look_says_what_is_below():
+    of = measured_study()
+    for near, x in itertools.product((False, True), AXES):
+        fig = curves(of, x=x, near=near)
+        low, high = sorted(10**v for v in fig.layout.xaxis.range)
+        for t in lines(fig).values():
+            assert all(low < v < high for v in t.x)
+    sunk = Run("s", CONFIG, LAYERS, {}, tuple({**r, "test_acc": r["test_acc"] - (20 if r["structure"] == "refill" else 0)} for r in make().rows), (0, 1, 2, 3), 0.0)
+    fig = curves(study([sunk], {"s": list(timings(sunk))}), near=True)
+    assert fig.layout.yaxis.range[0] > 90 - NEAR - 1
+    assert "3 tickets below" in [a.text for a in fig.layout.annotations]
+    assert curves(study([sunk], {"s": list(timings(sunk))})).layout.yaxis.range[0] < 69
+
+
+def test_ticks_never_stand_on_each_other():
+    from lthviz.figures.curves import _SPEEDS, _ticks
+    for low, high in ((0.9, 1.3), (0.3, 4), (0.9, 60), (0.99, 1.26)):
+        values = _ticks(_SPEEDS, low, high)
+        assert 1 in values and len(values) >= 2 and values == _ticks(_SPEEDS, high, low)
+        assert min(math.log(b / a) for a, b in itertools.pairwise(values)) > 0.1 * math.log(high / low)
+
+
+def test_a_ring_is_around_the_current_ticket_alone():
+    run = make()
+    t = next(t for t in timings(run) if (t.round, t.structure) == (3, "random"))
+    rings = trace(curves(measured_study(run), current=Address(run.id, 3, "random")), "current")
+    assert [list(r.x) for r in rings] == [[pytest.approx(t.speedup)]]
+    assert not trace(curves(measured_study(run), current=Address("gone", 3, "random")), "current")
+
+
+def test_several_runs_are_a_line_each_with_one_legend_entry_a_structure():
+    runs = [make(CONFIG.replace(seed=i), f"s{i}", i) for i in range(3)]
+    fig = curves(study(runs, {r.id: list(timings(r)) for r in runs}))
+    drawn = [t for t in fig.data if t.mode == "lines+markers+text"]
+    assert len(drawn) == 15 and sum(t.showlegend for t in drawn) == 5
+    assert {c[0] for t in drawn for c in t.customdata} == {"s0", "s1", "s2"}
+    assert not trace(fig, "what its multiply-adds allow") and drawn[0].error_x.array is None
+
+
+def test_speeds_of_one_setting_alone_are_compared():
+    run = make()
+    both = [*timings(run), *timings(run, rounds=[1], batch=1), *timings(run, rounds=[1, 2], threads=1)]
+    assert settings(both) == [Setting(64, 1), Setting(1, 2), Setting(64, 2)]
+    assert usual(both) == Setting(64, 2) == study([run], {run.id: both}).setting
+    one = study([run], {run.id: both}, Setting(1, 2))
+    assert {t.batch for t in one.timings} == {1} and len(one.timings) == 5 and len(one.missing) == 10
+    assert usual([]) is None
+
+
+def test_nothing_yet_says_so():
+    for of, words in ((study([]), "No ticket has been trained yet"), (study([make()]), "No ticket is measured yet")):
+        fig = curves(of)
+        assert fig.layout.annotations[0].text == words and not fig.data
+        assert words[0].lower() + words[1:] in curves_alt(of, "speed" if of.runs else "kept")
+    assert curves_table(study([])) == []
+
+
+def test_words_hold_the_numbers_of_the_data():
+    of = measured_study()
+    alt, table, caption = curves_alt(of), curves_table(of), curves_caption(of)
+    assert len(table) == 16 and curves(of).layout.meta["n"] == 15
+    for name in NAMES:
+        mine = [r for r in table if r["round"] and r["ticket"].startswith(name) and (name != "Refill" or "+" not in r["ticket"])]
+        best = max(mine, key=lambda r: r["measured speedup (×)"])
+        assert f"runs {best['measured speedup (×)']:.2f} times as fast as dense with {best['test accuracy (%)']:.1f} percent accuracy in round {best['round']}" in alt
+        assert all(r["measured speedup (×)"] == pytest.approx(r["dense (ms)"] / r["ticket (ms)"]) for r in mine)
+        assert all(r["lower quartile (×)"] < r["measured speedup (×)"] < r["upper quartile (×)"] for r in mine)
+    for words in ("n = 15; run r1", "Intel Xeon Processor, 2 cores", "batch 64, 2 threads", "medians of 31 interleaved pairs", "load 0.8", "torch 2.15.0"):
+        assert words in caption, words
+
+
+def test_a_brief_caption_still_says_how_it_was_measured():
+    of = measured_study()
+    said = curves_caption(of, brief=True)
+    for words in ("n = 15 tickets", "Intel Xeon Processor, 2 cores", "batch 64, 2 threads", "less 0.25 points"):
+        assert words in said, words
+    assert len(said) < 0.6 * len(curves_caption(of)) and curves(of, brief=True).layout.meta["caption"] == said
+    assert "Intel" not in curves_caption(of, "kept", brief=True)
+
+
+def test_rounds_and_numbers_in_words():
+    assert [wording.rounds(k) for k in ([3], [1, 2], [1, 2, 3, 7], [1, 3, 4, 6])] == \
+        ["round 3", "rounds 1 to 2", "rounds 1 to 3 and 7", "rounds 1, 3 to 4 and 6"]
+    assert [wording.times(v) for v in (0.98, 1, 3.2149, 9.999, 14.7, 253)] == ["0.98×", "1.00×", "3.21×", "10.0×", "14.7×", "253×"]
+    assert [wording.ms(v) for v in (0.01234, 0.109, 1.5, 12.34, 123.4, 1234.5)] == ["0.0123 ms", "0.109 ms", "1.50 ms", "12.3 ms", "123 ms", "1,234 ms"]
+    for v in (0.0567, 0.8, 7.77, 45.6):
+        assert float(re.match(r"[\d.]+", wording.ms(v))[0]) == pytest.approx(v, rel=6e-3)
