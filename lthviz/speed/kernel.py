@@ -11,10 +11,14 @@ F[base + c·sc + h·sh + w·sp + n]; base already skips the zero border.
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
+
 import numba
 import numpy as np
 
-from lthviz.speed.tile import LEAVE, NV, RELU, RESUME, VL, fetch_add, peek, tile
+from lthviz.speed import tile as tile_module
+from lthviz.speed.tile import LEAVE, NV, RELU, RESUME, VL, fetch_add, give_way, peek, tile
 
 KINDS = CONV, POOL, ADD, LOAD, STORE, SPLIT = range(6)
 FIELDS = 32
@@ -24,8 +28,11 @@ CHUNK = 96
 REST = 32
 """Fewer columns than this at a block's end join the chunk before: not worth a round through the scratch."""
 
+PATIENCE = 4000
+"""Looks at the counter, some tens of microseconds, before a waiting thread gives its core away."""
 
-@numba.njit(nogil=True, cache=True)
+
+@numba.njit(nogil=True)
 def _conv(F, I, W, s, task, scratch):
     """Tasks: groups of vectors × slices of the blocks.
 
@@ -61,7 +68,7 @@ def _conv(F, I, W, s, task, scratch):
                 break
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def _pool(F, s, task):
     """Tasks: output rows × channels (`runs` of contiguous floats). Outside the map there is nothing: neither zero nor counted, unless asked."""
     x, xc, xh, xw, y, yc, yh, yw = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
@@ -91,7 +98,7 @@ def _pool(F, s, task):
                 F[out + n] *= share
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def _add(F, I, s, task):
     """Tasks: output channels. Sum of two maps whose channels stand in different places (-1: absent); ReLU where asked."""
     a, ac, ah, aw, b, bc, bh, bw, y, yc, yh, yw = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12], s[13]
@@ -110,7 +117,7 @@ def _add(F, I, s, task):
                 F[out + n] = max(value, np.float32(0.0)) if relu else value
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def _load(F, image, s, task):
     """Tasks: rows. Images (N, c, h, w) of torch into the batch-innermost layout."""
     y, yc, yh, yw, channels, height, width, n = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
@@ -121,7 +128,7 @@ def _load(F, image, s, task):
                 F[out + i] = image[i * channels * height * width + source]
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def _store(F, I, result, s, task):
     """Tasks: channels. A map back into (N, C, h, w); channels that are not there (-1) are zero."""
     x, xc, xh, xw, channels, height, width, n, table = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10]
@@ -133,7 +140,7 @@ def _store(F, I, result, s, task):
                 result[i * channels * height * width + out] = F[source + i] if c >= 0 else np.float32(0.0)
 
 
-@numba.njit(nogil=True, cache=True)
+@numba.njit(nogil=True)
 def _split(F, s, task):
     """Tasks: channels. The stride² phases of a map with its border, so that a strided convolution reads contiguous pixels."""
     x, xc, xh, xw, y, yc, yp, yh = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
@@ -147,29 +154,45 @@ def _split(F, s, task):
                 F[out + n] = F[source + n]
 
 
-@numba.njit("void(float32[::1], int64[::1], float32[::1], int64[:, ::1], int64[:, ::1], float32[::1], float32[::1], int64, int64, int64)",
-            nogil=True, cache=True)
-def run(F, I, W, steps, sync, image, result, first, last, scratch):
-    """Help with steps first … last - 1 until all are done. scratch: where this thread's own begins in F."""
-    for i in range(first, last):
-        s = steps[i]
-        kind, tasks = s[0], s[1]
-        while True:
-            task = fetch_add(sync, i, 0, 1)
-            if task >= tasks:
-                break
-            if kind == CONV:
-                _conv(F, I, W, s, task, scratch)
-            elif kind == POOL:
-                _pool(F, s, task)
-            elif kind == ADD:
-                _add(F, I, s, task)
-            elif kind == LOAD:
-                _load(F, image, s, task)
-            elif kind == STORE:
-                _store(F, I, result, s, task)
-            else:
-                _split(F, s, task)
-            fetch_add(sync, i, 1, 1)
-        while peek(sync, i, 1) < tasks:
-            pass
+SIGNATURE = "void(float32[::1], int64[::1], float32[::1], int64[:, ::1], int64[:, ::1], float32[::1], float32[::1], int64, int64, int64)"
+
+
+def _compiled(stamp: int):
+    """`run`, from the disk where it was compiled before. Numba's key is this file and what a function closes over, so the
+    source of the micro-kernel stands in `stamp`."""
+
+    @numba.njit(SIGNATURE, nogil=True, cache=True)
+    def run(F, I, W, steps, sync, image, result, first, last, scratch):
+        """Help with steps first … last - 1 until all are done. scratch: where this thread's own begins in F."""
+        if stamp == 0:
+            return
+        for i in range(first, last):
+            s = steps[i]
+            kind, tasks = s[0], s[1]
+            while True:
+                task = fetch_add(sync, i, 0, 1)
+                if task >= tasks:
+                    break
+                if kind == CONV:
+                    _conv(F, I, W, s, task, scratch)
+                elif kind == POOL:
+                    _pool(F, s, task)
+                elif kind == ADD:
+                    _add(F, I, s, task)
+                elif kind == LOAD:
+                    _load(F, image, s, task)
+                elif kind == STORE:
+                    _store(F, I, result, s, task)
+                else:
+                    _split(F, s, task)
+                fetch_add(sync, i, 1, 1)
+            waited = 0
+            while peek(sync, i, 1) < tasks:
+                waited += 1
+                if waited > PATIENCE:   # whoever has the last task may need this core
+                    give_way()
+
+    return run
+
+
+run = _compiled(zlib.crc32(Path(tile_module.__file__).read_bytes()) or 1)

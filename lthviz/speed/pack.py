@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lthviz.records import Blocks
-from lthviz.speed.tile import MR
+from lthviz.speed.tile import AHEAD, MR
 
 
 class Tables:
@@ -50,7 +50,7 @@ def pack(tables: Tables, blocks: Blocks, alone: np.ndarray, weight: np.ndarray, 
     work, tallest = 0.0, 0
     for rows, cols in pieces:
         odd = cols.size % 2
-        offs = tables.add(np.append(offsets[cols], offsets[cols[-1:]]) if odd else offsets[cols])
+        offs = tables.add(np.append(offsets[cols], np.repeat(offsets[cols[-1:]], odd + AHEAD)))
         records: dict[int, list[tuple[int, int, int, int, int]]] = {}
         first = 0
         for height in heights(rows.size):

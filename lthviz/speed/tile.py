@@ -8,6 +8,8 @@ AVX-512, AVX2 or NEON, and no system compiler is needed.
 
 from __future__ import annotations
 
+import os
+
 from llvmlite import binding, ir
 from numba import types
 from numba.extending import intrinsic
@@ -31,7 +33,9 @@ VECTORS = tuple(v for v in (4, 2, 1) if v <= NV)
 
 I1, I32, I64, F32 = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.FloatType()
 VEC = ir.VectorType(F32, VL)
-FP, IP = F32.as_pointer(), I64.as_pointer()
+FP, IP, BP = F32.as_pointer(), I64.as_pointer(), ir.IntType(8).as_pointer()
+AHEAD = 8
+"""Columns by which activations are asked for before they are needed: they lie anywhere, so the CPU cannot foresee them."""
 
 LEAVE, RELU = 1, 2
 """Bits of a tile's flags: leave the sum unfinished in the scratch; ReLU at the store. 4: start from the scratch."""
@@ -76,6 +80,7 @@ def _function(module: ir.Module, rows: int, vectors: int) -> ir.Function:
         return b.icmp_signed("!=", b.and_(flags, _const(bit)), _const(0))
 
     fma = _declare(module, f"llvm.fma.v{VL}f32", VEC, [VEC] * 3)
+    prefetch = _declare(module, "llvm.prefetch.p0", ir.VoidType(), [BP, I32, I32, I32])
     zero = ir.Constant(VEC, [0.0] * VL)
     cells = [(r, v) for r in range(rows) for v in range(vectors)]
     # Few accumulators cannot hide an addition's latency: then two columns are summed side by side.
@@ -111,6 +116,10 @@ def _function(module: ir.Module, rows: int, vectors: int) -> ir.Function:
         ku = b.add(k, _const(u)) if u else k
         off = b.load(at(offs, ku))
         x = [load(base[v], off) for v in range(vectors)]
+        if vectors == NV and rows > 2:   # a short tile has no load to spare
+            ahead = b.load(at(offs, b.add(ku, _const(AHEAD))))
+            for v in range(vectors):
+                b.call(prefetch, [b.bitcast(at(base[v], ahead), BP), ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
         w = b.mul(ku, _const(rows))
         weight = [splat(b.load(at(W, b.add(w, _const(r))))) for r in range(rows)]
         new.append({(r, v): b.call(fma, [weight[r], x[v], acc[u][r, v]]) for r, v in cells})
@@ -241,6 +250,19 @@ def peek(tyctx, sync, row, column):
                 b.module, ir.FunctionType(ir.VoidType(), []), "llvm.x86.sse2.pause")
             b.call(pause, [])
         return b.load_atomic(_cell(ctx, b, sig, a), "acquire", 8)
+
+    return sig, codegen
+
+
+@intrinsic
+def give_way(tyctx):
+    """Let another thread have this core, where the system has a call for it."""
+    sig = types.void()
+
+    def codegen(ctx, b, sig, a):
+        if os.name == "posix":
+            b.call(b.module.globals.get("sched_yield") or ir.Function(b.module, ir.FunctionType(I32, []), "sched_yield"), [])
+        return ctx.get_dummy_value()
 
     return sig, codegen
 
