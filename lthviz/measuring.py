@@ -13,15 +13,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from filelock import Timeout
 
-from lthviz.errors import AddressError, LthvizError, SpeedError, did_you_mean
-from lthviz.records import Address, Run, Timing
+from lthviz.errors import AddressError, LthvizError, did_you_mean
+from lthviz.records import Address, Run, Ticket, Timing
 from lthviz.speed import machine
 from lthviz.store import Store, queue
 from lthviz.store.queue import Item
@@ -29,6 +30,8 @@ from lthviz.store.queue import Item
 log = logging.getLogger("lthviz")
 
 POLL_S = 0.1
+SECONDS = 8.0
+"""About how long a ticket is timed, a network that is small enough; larger ones take as long as they need."""
 ATTEMPTS = 2
 """How often a measurement is begun that ends its process (for want of memory, say) before it counts as failed."""
 
@@ -52,20 +55,8 @@ def items(run: Run, rounds: Iterable[int] | None, structures: Iterable[str] | No
     chosen = [(k, s) for k, s in trained if k in rounds and s in structures]
     if not chosen:
         raise AddressError(f"run {run.id!r} has no trained ticket to measure there; wait for its first round after the dense one")
-    threads = check_place(batch, threads, device)
+    threads = machine.check_place(batch, threads, device)
     return [Item(k, s, batch, threads, device) for k, s in chosen]
-
-
-def check_place(batch: int, threads: int, device: str) -> int:
-    """The number of threads that 0 stands for; SpeedError for what cannot be measured here, as far as it shows without torch."""
-    there = machine.cores()
-    if type(batch) is not int or batch < 1:
-        raise SpeedError(f"batch = {batch!r} should be a whole number of images, at least 1")
-    if type(threads) is not int or not 0 <= threads <= there:
-        raise SpeedError(f"threads = {threads!r} should be between 1 and the {there} cores that are there, or 0 for all of them")
-    if device.partition(":")[0] not in ("cpu", "cuda"):
-        raise SpeedError(f"device = {device!r} is not known; {did_you_mean(device, ('cpu', 'cuda'))}")
-    return threads or there
 
 
 def measure_ticket(store: Store, address: Address, **settings: Any) -> Timing:
@@ -74,20 +65,25 @@ def measure_ticket(store: Store, address: Address, **settings: Any) -> Timing:
     The weights are the ticket's where they were kept, else the trunk's of its round under the ticket's masks, else random
     ones: speed does not depend on them, only on where the mask is.
     """
-    from lthviz.speed import bench  # costs seconds: torch
+    from lthviz.speed import bench, network  # costs seconds: torch
 
     run = store.run(address.run)
     items(run, [address.round], [address.structure], 1, 0, "cpu")
     ticket = store.ticket(address)
-    weights = ticket.weights
-    if weights is None and address.structure != run.config.trunk:
-        weights = store.ticket(address._replace(structure=run.config.trunk if address.round else address.structure)).weights
     image_shape, classes = tuple(run.info["image_shape"]), len(run.info["classes"])
-    model = bench.model(run.config.model, image_shape, classes, weights=weights)
+    model = network.build(run.config.model, image_shape, classes, weights=_weights(store, run, ticket))
     timing = bench.measure(model, run.layers, ticket.masks, image_shape=image_shape, structural=ticket.structural,
                            round=address.round, structure=address.structure, **settings)
     store.put_timing(address.run, timing)
     return timing
+
+
+def _weights(store: Store, run: Run, ticket: Ticket) -> Mapping[str, np.ndarray]:
+    """What is stored of the ticket's weights, or of the trunk's; empty where none were kept."""
+    if ticket.weights is not None:
+        return ticket.weights
+    tickets = store.round(run.id, ticket.round).tickets
+    return (tickets[run.config.trunk].weights if run.config.trunk in tickets else None) or {}
 
 
 # The process that measures ---------------------------------------------------------------------------------------------
@@ -95,20 +91,22 @@ def measure_ticket(store: Store, address: Address, **settings: Any) -> Timing:
 
 def measure_queued(store: Store, run_id: str) -> int:
     """Measures what is asked of a run in this process until nothing is left; how many. Returns at once if another does."""
+    from lthviz.speed import bench
+
     folder = store.measure_folder(run_id)
     lock = queue.lock(folder)
     try:
         lock.acquire()
     except Timeout:
         return 0
-    made = 0
+    made, reuse = 0, bench.Reuse()
     try:
         while asked := queue.requests(folder):
             request = asked[0]
             for item in request.items:
                 if not request.file.exists():   # cancelled
                     break
-                made += _one(store, run_id, item, request.time)
+                made += _one(store, run_id, item, request.time, reuse)
             else:
                 said = queue.progress(folder)
                 queue.say(folder, replace(said, finished=said.finished + len(request.items), item=None, doing=""))
@@ -120,7 +118,7 @@ def measure_queued(store: Store, run_id: str) -> int:
     return made
 
 
-def _one(store: Store, run_id: str, item: Item, since: float) -> bool:
+def _one(store: Store, run_id: str, item: Item, since: float, reuse: Any) -> bool:
     folder = store.measure_folder(run_id)
     said = queue.progress(folder)
     if item.key in said.errors or item.made(store.timings(run_id), since):
@@ -132,7 +130,7 @@ def _one(store: Store, run_id: str, item: Item, since: float) -> bool:
     queue.say(folder, said)
     try:
         measure_ticket(store, Address(run_id, item.round, item.structure), batch=item.batch, threads=item.threads, device=item.device,
-                       progress=lambda doing: queue.say(folder, replace(said, doing=doing)))
+                       seconds=SECONDS, reuse=reuse, progress=lambda doing: queue.say(folder, replace(said, doing=doing)))
     except LthvizError as e:
         return _failed(folder, item, str(e))
     except Exception as e:

@@ -21,8 +21,8 @@ from torch.fx.experimental import optimization
 
 from lthviz.errors import SpeedError, did_you_mean
 
-TOLERANCE = 1e-4
-"""Largest difference from the network's own output, as a share of that output's scale."""
+TOLERANCE = {"float32": 1e-4, "tf32": 1e-2, "bfloat16": 1e-1}
+"""Largest difference from the network's own float32 output, as a share of that output's scale, by precision."""
 
 Call = Callable[[torch.Tensor], torch.Tensor]
 
@@ -39,20 +39,24 @@ class Form(NamedTuple):
 
 @dataclass
 class Forms:
-    """What was built, by name, and why the others were not, one line each."""
+    """What was built, by name, how far each is from the network's own output (share of its scale), and why the others were not
+    built, one line each."""
 
     built: dict[str, Form] = field(default_factory=dict)
+    errors: dict[str, float] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
 
-def build(model: nn.Module, image: torch.Tensor, which: str | tuple[str, ...] = "all", *, threads: int = 1,
-          progress: Callable[[str], None] = lambda doing: None) -> Forms:
-    """Every form of the network for batches like `image`, checked. which: `all`, `quick` (eager torch only), or names.
+def build(model: nn.Module, image: torch.Tensor, reference: torch.Tensor, which: str | tuple[str, ...] = "all", *, threads: int,
+          precision: str = "float32", progress: Callable[[str], None] = lambda doing: None) -> Forms:
+    """Every form of the network for batches like `image`, checked. reference: the output that each must give, float32.
 
-    The compiled forms use as many threads as torch is set to when they are built. Only the newest `torch.compile` form is
-    kept compiled.
+    which: `all`, `quick` (eager torch only), or names. threads: what torch is set to; ONNX Runtime is set to the same. Only the newest
+    `torch.compile` form stays compiled.
     """
-    found, reference, folded = Forms(), plain(model)(image), fold(model)
+    found, folded = Forms(), fold(model)
+    if precision == "bfloat16":
+        folded, image = folded.to(torch.bfloat16), image.to(torch.bfloat16)
     for name in names(which, image.device.type):
         progress(f"building {name}")
         try:
@@ -62,8 +66,8 @@ def build(model: nn.Module, image: torch.Tensor, which: str | tuple[str, ...] = 
         except Exception as e:  # compilers, exporters and run times raise errors of all kinds
             found.failed[name] = one_line(e)
             continue
-        if error <= TOLERANCE:
-            found.built[name] = form
+        if error <= TOLERANCE[precision]:
+            found.built[name], found.errors[name] = form, error
         else:
             found.failed[name] = f"its output differs by {error:.1e} of the scale"
     return found
@@ -183,25 +187,11 @@ def _onnx(model: nn.Module, image: torch.Tensor) -> bytes:
 
 
 def _graph(model: nn.Module, image: torch.Tensor, threads: int) -> Form:
-    """Eager torch recorded once as a CUDA graph, so that starting its kernels costs nothing."""
+    """Eager torch recorded once as a CUDA graph, so that launching its kernels costs nothing."""
+    from lthviz.speed.gpu_tune import Replayed
+
     eager = _channels_last(model, image, threads)
-    with torch.inference_mode():
-        side = torch.cuda.Stream()
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(3):
-                eager.run()
-        torch.cuda.current_stream().wait_stream(side)
-        graph, held = torch.cuda.CUDAGraph(), eager.image.clone(memory_format=torch.preserve_format)
-        with torch.cuda.graph(graph):
-            output = eager.call(held)
-
-    def call(x: torch.Tensor) -> torch.Tensor:
-        held.copy_(x)
-        graph.replay()
-        return output
-
-    return Form(call, eager.image)
+    return Form(_without_gradients(Replayed(eager.call)), eager.image)
 
 
 def _without_gradients(call: Call) -> Call:

@@ -6,10 +6,14 @@ import ctypes
 import hashlib
 import os
 import platform
+import re
+import time
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from lthviz.errors import SpeedError
 
 
 def cores() -> int:
@@ -41,6 +45,31 @@ def identity() -> str:
 def load() -> float | None:
     """Processes that wanted a CPU in the last minute, on average; None where the system does not tell."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+class Others:
+    """How much of the machine other processes use between two moments."""
+
+    def __init__(self) -> None:
+        self.before = self._now()
+
+    @staticmethod
+    def _now() -> tuple[float, float, float] | None:
+        """Seconds: on the clock, of CPU by all processes, of CPU by this one and those that it has waited for."""
+        try:
+            ticks = [int(x) for x in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]]
+            busy = sum(ticks[:3]) + sum(ticks[5:8])   # user, nice, system; irq, softirq, steal
+            return time.monotonic(), busy / os.sysconf("SC_CLK_TCK"), sum(os.times()[:4])
+        except (OSError, ValueError, IndexError):
+            return None
+
+    def cores(self) -> float | None:
+        """Cores that others kept busy since this was made, on average; None where the system does not tell."""
+        now = self._now()
+        if self.before is None or now is None or now[0] == self.before[0]:
+            return None
+        wall, everything, own = (b - a for a, b in zip(self.before, now, strict=True))
+        return round(max(0.0, everything - own) / wall, 2)
 
 
 def memory_gib() -> int | None:
@@ -90,6 +119,18 @@ def _windows_memory() -> tuple[int | None, int | None]:
     if not ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):
         return None, None
     return status.total, status.free
+
+
+def check_place(batch: int, threads: int, device: str) -> int:
+    """The number of threads, 0 being every core; SpeedError for what cannot be measured here, as far as it shows without torch."""
+    there = cores()
+    if type(batch) is not int or batch < 1:
+        raise SpeedError(f"batch = {batch!r} should be a whole number of images, at least 1")
+    if type(threads) is not int or not 0 <= threads <= there:
+        raise SpeedError(f"threads = {threads!r} should be between 1 and the {there} cores that are there, or 0 for all of them")
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", device):
+        raise SpeedError(f"device = {device!r} is not known; it can be cpu, cuda or cuda:N")
+    return threads or there
 
 
 def version(package: str) -> str:
