@@ -6,7 +6,8 @@ structure, rewinds, and trains each ticket from θk (ICML 2022, section 3). The 
 derived from (seed, purpose), so going on from a checkpoint gives the bits of an uninterrupted run on the CPU.
 
 Unlike the released code: everything is rewound (convolutions, stem, BatchNorm with its statistics, classifier), channels
-are scored by the round's own weights, and removed channels take their BatchNorm with them.
+are scored by the round's own weights, and removed channels take their BatchNorm with them. A ticket that loses enough channels trains as the
+physically smaller network, to the same end.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from typing import Any
 import numpy as np
 
 from lthviz.config import UNSTRUCTURED, Refill, Regroup, RunConfig
-from lthviz.core import magnitude, partitioners, structures
+from lthviz.core import magnitude, partitioners, stats, structures
 from lthviz.errors import ConfigError, DamagedError
 from lthviz.nn import data, device, models, topology
 from lthviz.nn.masking import Masked
 from lthviz.nn.scores import channel_scores
+from lthviz.nn.smaller import Smaller
 from lthviz.nn.train import BatchDone, EpochDone, Trainer, Training, get_state, set_state
 from lthviz.records import Begin, Checkpoint, Curve, Epoch, Event, Masks, Round, Stage, Step, Ticket
 from lthviz.seeds import derive
@@ -117,7 +119,10 @@ class Experiment:
         """Train the ticket of that label from θk, or the dense network from its initial weights; returns its seconds."""
         dense = self.round.index == 0
         ticket = Ticket(label, 0, self._all_ones()) if dense else self.round.tickets[label]
-        masked = Masked(self.model, self.layers, ticket.masks, structural=ticket.structural)
+        if stats.trains_smaller(ticket, self.layers):
+            masked = Smaller(self.model, self.layers, ticket.masks)
+        else:
+            masked = Masked(self.model, self.layers, ticket.masks, structural=ticket.structural)
         start, momentum, epochs = 0 if dense else self.trainer.resume_step, {}, []
         if self.unfinished:
             state, momentum, epochs = self.unfinished

@@ -11,6 +11,9 @@ from lthviz.core.bits import differences, row_counts
 from lthviz.errors import MaskError
 from lthviz.records import Blocks, Layer, Masks, Ticket
 
+WORTH = 0.9
+"""Share of the dense multiply-adds up to which a ticket trains as its smaller network."""
+
 
 class Coverage(NamedTuple):
     """How much of a network is really in blocks, 0..1: share of its layers that have one, share of its kept weights."""
@@ -54,6 +57,18 @@ def effective(masks: Masks, layers: Sequence[Layer], structural: bool) -> dict[s
     return kept
 
 
+def smaller(masks: Masks, layers: Sequence[Layer]) -> dict[str, int]:
+    """Weights of each layer of a structural ticket's physically smaller network: whole rows that are left, without dead inputs."""
+    gone = removed(masks)
+    whole = {x.name: np.broadcast_to(~gone[x.name][:, None, None, None], x.shape) for x in layers}
+    return effective(Masks.of(whole), layers, structural=True)
+
+
+def trains_smaller(ticket: Ticket, layers: Sequence[Layer]) -> bool:
+    """Whether a ticket trains as its smaller network: where that has a tenth fewer multiply-adds than the dense one."""
+    return ticket.structural and flops_ratio(smaller(ticket.masks, layers), layers) <= WORTH
+
+
 def _in_columns(mask: np.ndarray, layer: Layer, dead: np.ndarray) -> int:
     """Kept weights that read a dead input channel; with groups, an output channel reads those of its own group."""
     g, (c_out, c_in, kh, kw) = layer.groups, layer.shape
@@ -88,12 +103,19 @@ def flops_ratio(kept: Mapping[str, int], layers: Sequence[Layer]) -> float:
 
 
 def row(ticket: Ticket, layers: Sequence[Layer], dense_acc: float | None) -> dict[str, Any]:
-    """One line about a trained ticket, JSON-able. Densities, coverage and flops_ratio are shares, accuracies percent."""
+    """One line about a trained ticket, JSON-able. Densities, coverage and flops_ratio are shares, accuracies percent.
+
+    smaller: whether it trained as its smaller network. epoch_seconds: median over its epochs without the first, which may be a part
+    of one; validation included. Over that of round 0's row it is its training time relative to the dense network's. None of one epoch.
+    """
     kept, covered = effective(ticket.masks, layers, ticket.structural), coverage(ticket.masks, ticket.blocks)
+    epochs = ticket.curve.seconds[1:] if ticket.curve is not None else ()
     return {"round": ticket.round, "structure": ticket.structure, "density": ticket.masks.density(),
             "effective_density": sum(kept.values()) / max(1, ticket.masks.size()), "coverage": covered.weights,
             "coverage_layers": covered.layers, "flops_ratio": flops_ratio(kept, layers), "test_acc": ticket.test_acc,
-            "val_acc": ticket.val_acc, "dense_acc": dense_acc, "seconds": ticket.train_seconds}
+            "val_acc": ticket.val_acc, "dense_acc": dense_acc, "seconds": ticket.train_seconds,
+            "smaller": trains_smaller(ticket, layers),
+            "epoch_seconds": float(np.median(epochs)) if len(epochs) else None}
 
 
 def layer_rows(ticket: Ticket, layers: Sequence[Layer], before: Masks | None = None) -> list[dict[str, Any]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -19,6 +20,7 @@ class Masked:
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[Layer], masks: Masks, *, structural: bool) -> None:
+        self._model = model
         self._names: list[str] = []
         self._tensors: list[torch.Tensor] = []
         self._keep: list[torch.Tensor] = []
@@ -43,7 +45,24 @@ class Masked:
         tensor = model.get_parameter(name).detach()   # shares the parameter's memory
         self._names.append(name)
         self._tensors.append(tensor)
-        self._keep.append(torch.empty_like(tensor).copy_(torch.from_numpy(keep)))   # in the parameter's memory format
+        self._keep.append(torch.empty_like(tensor).copy_(torch.as_tensor(keep)))   # in the parameter's memory format
+
+    def within(self, network: nn.Module, index: Mapping[str, np.ndarray]) -> Masked:
+        """These masks over a smaller network: `index` has the flat positions of its tensors' values in the full ones of that name."""
+        small = Masked(network, (), Masks({}, {}), structural=True)
+        for name, keep in zip(self._names, self._keep, strict=True):
+            if name in index:
+                at = torch.from_numpy(index[name]).to(keep.device)
+                keep = keep.reshape(-1)[at].reshape(network.get_parameter(name).shape)
+            if not keep.all():
+                small._add(network, name, keep)
+        return small
+
+    def kept(self, name: str) -> np.ndarray:
+        """Bool, flat in C order: which values of the network's tensor `name` are not masked."""
+        if name in self._names:
+            return self._keep[self._names.index(name)].reshape(-1).bool().cpu().numpy()
+        return np.ones(self._model.get_parameter(name).numel(), bool)
 
     def enforce(self) -> None:
         """Set what is masked to zero. Called after every optimizer step: momentum and weight decay revive it otherwise."""

@@ -25,6 +25,7 @@ from lthviz.nn.data import Images
 from lthviz.nn.masking import Masked
 from lthviz.nn.modes import evaluating
 from lthviz.nn.schedule import learning_rate
+from lthviz.nn.smaller import Smaller
 from lthviz.nn.state import State, get_state, set_state
 from lthviz.records import Layer
 
@@ -72,9 +73,9 @@ class Trainer:
         """Learning rate of the update that follows `step` updates."""
         return learning_rate(self.config, step, self.steps_per_epoch)
 
-    def train(self, model: nn.Module, masked: Masked | None = None, *, start_step: int = 0, optimizer_state: State | None = None,
+    def train(self, model: nn.Module, masked: Masked | Smaller | None = None, *, start_step: int = 0, optimizer_state: State | None = None,
               remember_at: int | None = None, epochs_so_far: Sequence[EpochDone] = ()) -> Training:
-        """A training of `model` from `start_step` to the end; iterate over it. See `Training`."""
+        """A training of `model`, masked or as its smaller network, from `start_step` to the end; iterate over it. See `Training`."""
         return Training(self, model, masked, start_step, optimizer_state or {}, remember_at, epochs_so_far)
 
     def precision(self) -> contextlib.AbstractContextManager:
@@ -117,24 +118,33 @@ class Training:
     EpochDone, those given as `epochs_so_far` first. At an EpochDone `get_state(model)`, `optimizer_state()` and `step`
     are all that is needed to go on: with them as a new training's start the rest is bit-equal on the CPU.
     Starting in the middle of an epoch trains the rest of it, on the batches it would have had.
+    A smaller network (`Smaller`) trains in the model's place; the model then stands as the last epoch left it.
     """
 
-    def __init__(self, trainer: Trainer, model: nn.Module, masked: Masked | None, start_step: int,
+    def __init__(self, trainer: Trainer, model: nn.Module, masked: Masked | Smaller | None, start_step: int,
                  optimizer_state: Mapping[str, np.ndarray], remember_at: int | None, epochs_so_far: Sequence[EpochDone]) -> None:
-        self.trainer, self.model, self.masked = trainer, model, masked
+        self.trainer, self.model = trainer, model
+        self.smaller = masked if isinstance(masked, Smaller) else None
+        self.network = self.smaller.network if self.smaller else model
+        self.masked = self.smaller.masked if self.smaller else masked
         self.step, self.remember_at, self.epochs = start_step, remember_at, list(epochs_so_far)
         self.remembered: State | None = None
         config = trainer.config
-        self.optimizer = torch.optim.SGD(model.parameters(), lr=config.lr, momentum=config.momentum,
+        self.optimizer = torch.optim.SGD((self.smaller or model).parameters(), lr=config.lr, momentum=config.momentum,
                                          weight_decay=config.weight_decay, fused=True)
-        state.set_momentum(model, self.optimizer, optimizer_state)
+        if self.smaller:
+            self.smaller.set_momentum(self.optimizer, optimizer_state)
+        else:
+            state.set_momentum(model, self.optimizer, optimizer_state)
 
     def optimizer_state(self) -> State:
         """The momentum buffers by parameter name."""
-        return state.get_momentum(self.model, self.optimizer)
+        return self.smaller.get_momentum(self.optimizer) if self.smaller else state.get_momentum(self.model, self.optimizer)
 
     def __iter__(self) -> Iterator[BatchDone | EpochDone]:
         trainer = self.trainer
+        if self.smaller:
+            self.smaller.read()
         if self.masked:
             self.masked.enforce()
         self._remember()
@@ -142,7 +152,7 @@ class Training:
             yield from self._epoch()
 
     def _epoch(self) -> Iterator[BatchDone | EpochDone]:
-        trainer, model = self.trainer, self.model
+        trainer, model = self.trainer, self.network
         epoch, first = divmod(self.step, trainer.steps_per_epoch)
         loss_sum = torch.zeros((), dtype=torch.float64, device=trainer.device)
         right = torch.zeros((), dtype=torch.int64, device=trainer.device)
@@ -155,11 +165,13 @@ class Training:
             loss = F.cross_entropy(out.float(), y)
             if on_cpu:   # on a GPU this would wait for the device; there the epoch's sum is looked at
                 self._check(loss.item(), f"epoch {epoch + 1}, step {self.step + 1}", lr)
-            self.optimizer.zero_grad(set_to_none=True)
+            model.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
             if self.masked:
                 self.masked.enforce()
+            if self.smaller:
+                self.smaller.stepped()
             loss = loss.detach()
             loss_sum += loss * len(y)
             right += (out.detach().argmax(1) == y).sum()
@@ -175,6 +187,8 @@ class Training:
                 raise Diverged(f"{name} is not finite after epoch {epoch + 1} (lr {lr:g}); lower lr or lengthen the warm-up")
         if self.masked:
             self.masked.assert_exact()
+        if self.smaller:
+            self.smaller.write()
         val_acc = trainer.validation_accuracy(model)
         done = EpochDone(epoch + 1, trainer.config.epochs, self.step, loss_sum.item() / seen, 100 * right.item() / seen,
                          val_acc, lr, seconds + time.perf_counter() - began)
@@ -183,6 +197,8 @@ class Training:
 
     def _remember(self) -> None:
         if self.step == self.remember_at and self.remembered is None:
+            if self.smaller:
+                self.smaller.write()
             self.remembered = get_state(self.model)
 
     @staticmethod

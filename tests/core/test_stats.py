@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from lthviz.core import stats
 from lthviz.errors import MaskError
-from lthviz.records import Blocks, Layer, Masks, Ticket
+from lthviz.records import Blocks, Curve, Epoch, Layer, Masks, Ticket
 from tests.core.oracles import networks
 
 LAYERS = (
@@ -133,14 +134,28 @@ def test_row_of_a_structural_ticket():
     assert row == {
         "round": 3, "structure": "regroup", "density": 12 / 18, "effective_density": 10 / 18,  # b loses the column of row 2
         "coverage": 6 / 12, "coverage_layers": 1 / 2, "flops_ratio": (6 * 16 + 4 * 4) / (12 * 16 + 6 * 4),
-        "test_acc": 90.0, "val_acc": 91.0, "dense_acc": 92.0, "seconds": 2.5}
+        "test_acc": 90.0, "val_acc": 91.0, "dense_acc": 92.0, "seconds": 2.5,
+        "smaller": True, "epoch_seconds": None}
     assert json.loads(json.dumps(row)) == row
 
 
 def test_row_of_an_unstructured_ticket_removes_nothing():
     row = stats.row(ticket("unstructured"), TWO, None)
+    assert row["smaller"] is False
     assert row["effective_density"] == row["density"] == 12 / 18
     assert row["coverage"] == row["coverage_layers"] == 0 and row["flops_ratio"] == (6 * 16 + 6 * 4) / (12 * 16 + 6 * 4)
+
+
+def test_the_smaller_network_keeps_whole_rows_and_loses_dead_inputs():
+    assert stats.smaller(ticket().masks, TWO) == {"a.weight": 2 * 4, "b.weight": 2 * 2}
+    whole = dataclasses.replace(ticket(), masks=Masks.of({x.name: np.ones(x.shape, bool) for x in TWO}))
+    assert stats.smaller(whole.masks, TWO) == {"a.weight": 12, "b.weight": 6} and not stats.trains_smaller(whole, TWO)
+
+
+def test_seconds_of_an_epoch_leave_the_first_out():
+    """After rewinding it may be a part of one."""
+    curve = Curve.of([Epoch(3, "refill", e, 4, 1.0, 50.0, 50.0, 0.1, s) for e, s in enumerate([9.0, 2.0, 4.0, 3.0])])
+    assert stats.row(dataclasses.replace(ticket(), curve=curve), TWO, None)["epoch_seconds"] == 3.0
 
 
 def test_layer_rows_against_the_masks_before():

@@ -1,0 +1,286 @@
+"""A channel-wise ticket as a physically smaller dense network (ICML 2022, section 3.2): removed channels are gone from both sides.
+
+A torch.fx walk follows which channels each feature map still has. Convolutions lose the rows of removed channels and the columns that
+would read them, BatchNorms their entries, a linear layer behind the pooling its columns. What is not known to leave a channel of
+zeros a channel of zeros gets its channels back first, as zeros: kept, never wrong. Module names stay.
+
+Unlike the masked network in one thing: dropout draws for the channels that are there.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import logging
+import operator
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import fx, nn
+
+from lthviz.nn import place, topology
+from lthviz.nn.masking import Masked
+from lthviz.records import Layer, Masks
+
+log = logging.getLogger(__name__)
+
+_SAME = topology._KEEPS_ZERO
+_SAME_CALLS = topology._KEEPS_ZERO_CALLS
+_ADDS = topology._ADDS
+
+
+@dataclass(frozen=True)
+class Shrunk:
+    """network: the smaller one. index: for each of its tensors that is smaller, the flat positions (C order) of its values in the
+    full tensor of the same name; tensors without an entry are whole."""
+
+    network: nn.Module
+    index: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def compact(model: nn.Module, layers: Sequence[Layer], masks: Masks) -> nn.Module:
+    """The network without its removed channels, in the same mode, with copies of the weights that are left.
+
+    Rows of `masks` without a weight are removed channels, as in a structural ticket; weights masked inside the rest are zero.
+    It computes what the masked network computes, in evaluation and in training mode, in another order of summation.
+    MaskError when the masks do not fit. A network that cannot be traced comes back whole, with a warning.
+    """
+    masked = Masked(model, layers, masks, structural=True)
+    made = shrink(model, layers, masks)
+    masked.within(made.network, made.index).enforce()
+    return made.network
+
+
+def shrink(model: nn.Module, layers: Sequence[Layer], masks: Masks) -> Shrunk:
+    """The smaller network and where its values come from; masks inside what is left are not applied."""
+    try:
+        graph = fx.Tracer().trace(model)
+    except Exception as e:  # fx raises errors of many kinds for control flow it cannot follow
+        log.warning("%s cannot be traced (%s): its removed channels stay, as zeros", type(model).__name__, e)
+        return Shrunk(copy.deepcopy(model))
+    return _Walk(model, graph, layers, masks).shrunk()
+
+
+@dataclass(frozen=True)
+class _Map:
+    """What a node computes: `channels` are the numbers of those it has, of `total`, in memory's order; None: all, or not a feature map.
+    flat: (N, channels·pixels) instead of (N, channels, …)."""
+
+    node: fx.Node
+    channels: np.ndarray | None = None
+    total: int = 0
+    flat: bool = False
+
+
+class _Walk:
+    """One walk through the graph; see `shrunk`."""
+
+    def __init__(self, model: nn.Module, graph: fx.Graph, layers: Sequence[Layer], masks: Masks) -> None:
+        self.model, self.graph, self.new = model, graph, fx.Graph()
+        self.modules = dict(model.named_modules())
+        self.live = {layer.short: masks.matrix(layer.name).any(axis=1) for layer in layers}
+        self.norms = {layer.bn for layer in layers}
+        self.calls = Counter(n.target for n in graph.nodes if n.op == "call_module")
+        self.root: dict[str, nn.Module | torch.Tensor] = {}
+        self.index: dict[str, np.ndarray] = {}
+        self.maps: dict[fx.Node, _Map] = {}
+        self.memo: dict[int, object] = {}       # copies share what the originals share
+        self.orders = _orders(self)
+
+    def shrunk(self) -> Shrunk:
+        for node in self.graph.nodes:
+            self.maps[node] = self._step(node)
+        network = fx.GraphModule(self.root, self.new, type(self.model).__name__)
+        for name, module in network.named_modules():
+            module.training = self.modules[name].training if name in self.modules else self.model.training
+        if any(p.dim() == 4 and not p.is_contiguous() for p in self.model.parameters()):
+            network.to(memory_format=torch.channels_last)
+        return Shrunk(network, self.index)
+
+    # One node
+
+    def _step(self, node: fx.Node) -> _Map:
+        kind, fed = self.kind(node), self.maps[node.args[0]] if node.args and isinstance(node.args[0], fx.Node) else None
+        if kind == "convolution":
+            return self._convolution(node, fed)
+        if fed is not None and fed.channels is not None:
+            if kind == "norm" and not fed.flat and (node.target in self.norms or fed.channels.size == fed.total):
+                return self._norm(node, fed)
+            if kind == "same":
+                return dataclasses.replace(fed, node=self._copy(node, fed.node))
+            if kind == "flat" and not fed.flat:
+                return dataclasses.replace(fed, node=self._copy(node, fed.node), flat=True)
+            if kind == "linear" and fed.flat and self.modules[node.target].in_features % fed.total == 0:
+                return self._linear(node, fed)
+            if kind == "size":
+                return _Map(self._copy(node, fed.node))
+            if kind == "sum" and (other := self.maps[node.args[1]]).channels is not None and fed.total == other.total:
+                return self._sum(node, fed, other)
+        return _Map(self._copy(node))
+
+    def kind(self, node: fx.Node) -> str:
+        """What is known about a node; '' for what gets all channels. Also says whether its module may be cut."""
+        if node.op == "call_module":
+            module, once = self.modules[node.target], self.calls[node.target] == 1
+            if type(module) is nn.Conv2d and once and (node.target in self.live or module.groups == 1):
+                return "convolution"
+            if type(module) is nn.BatchNorm2d and once:
+                return "norm"
+            if type(module) is nn.Linear and once:
+                return "linear"
+            if isinstance(module, nn.Flatten):
+                return "flat" if (module.start_dim, module.end_dim) == (1, -1) else ""
+            return "same" if isinstance(module, _SAME) and not getattr(module, "return_indices", False) else ""
+        if node.op not in ("call_function", "call_method"):
+            return ""
+        rest = node.args[1:]
+        if node.target in _ADDS:
+            return "sum" if len(rest) == 1 and isinstance(rest[0], fx.Node) and not node.kwargs else ""
+        if node.target in _SAME_CALLS:
+            return "same" if not node.kwargs.get("return_indices") else ""
+        if node.target in (torch.flatten, "flatten"):
+            return "flat" if (*rest, *node.kwargs.values()) in ((1,), (1, -1)) else ""
+        if node.target in ("view", "reshape"):
+            first = rest[0] if len(rest) == 2 and rest[1] == -1 else None
+            return "flat" if isinstance(first, fx.Node) and self.kind(first) == "size" and first.args[0] is node.args[0] else ""
+        if node.target in (torch.mean, "mean") and len(rest) == 1 and isinstance(rest[0], list | tuple) and not node.kwargs:
+            return "flat" if {d % 4 for d in rest[0]} == {2, 3} else ""
+        return "size" if node.target == "size" and rest == (0,) else ""
+
+    def _convolution(self, node: fx.Node, fed: _Map) -> _Map:
+        old = self.modules[node.target]
+        live, g = self.live.get(node.target, np.ones(old.out_channels, bool)), old.groups
+        known = fed.channels is not None and fed.total == old.in_channels and not fed.flat
+        inputs = fed.channels if known else np.arange(old.in_channels)
+        order = self.orders[node]
+        if g == 1:
+            rows = order[live[order]] if live.any() else order[-1:]   # nothing kept: one channel of zeros stands for it
+            columns = np.broadcast_to(inputs, (rows.size, inputs.size))
+            source = fed.node if known else self._whole(fed)
+            groups = 1
+        else:
+            rows, columns, needed = _grouped(live, inputs, g, old.in_channels, order)
+            source = self._place(needed, [fed]) if known else self._place(needed, [_Map(self._whole(fed), inputs, inputs.size)])
+            groups = needed.size // columns.shape[1]
+        shape = (rows.size, columns.shape[1], *old.kernel_size)
+        flat = _places(old.weight).reshape(old.out_channels, -1, old.kernel_size[0] * old.kernel_size[1])
+        new = nn.Conv2d(shape[1] * groups, rows.size, old.kernel_size, old.stride, old.padding, old.dilation, groups, old.bias is not None,
+                        old.padding_mode, device="meta")
+        self._cut(node.target, old, new, weight=flat[rows[:, None], columns].reshape(shape), bias=rows)
+        return _Map(self._copy(node, source), rows, old.out_channels)
+
+    def _norm(self, node: fx.Node, fed: _Map) -> _Map:
+        old = self.modules[node.target]
+        new = nn.BatchNorm2d(fed.channels.size, old.eps, old.momentum, old.affine, old.track_running_stats, device="meta")
+        self._cut(node.target, old, new, **dict.fromkeys(("weight", "bias", "running_mean", "running_var"), fed.channels))
+        return dataclasses.replace(fed, node=self._copy(node, fed.node))
+
+    def _linear(self, node: fx.Node, fed: _Map) -> _Map:
+        old = self.modules[node.target]
+        flat = _places(old.weight).reshape(old.out_features, fed.total, -1)[:, fed.channels].reshape(old.out_features, -1)
+        new = nn.Linear(flat.shape[1], old.out_features, old.bias is not None, device="meta")
+        self._cut(node.target, old, new, weight=flat)
+        return _Map(self._copy(node, fed.node))
+
+    def _sum(self, node: fx.Node, a: _Map, b: _Map) -> _Map:
+        if np.array_equal(a.channels, b.channels) and a.flat == b.flat:
+            return dataclasses.replace(a, node=self.new.node_copy(node, lambda n: {node.args[0]: a, node.args[1]: b}[n].node))
+        if a.flat or b.flat:
+            return _Map(self._copy(node))
+        order = self.orders[node]
+        union = order[np.isin(order, a.channels) | np.isin(order, b.channels)]
+        return _Map(self._place(union, [a, b]), union, a.total)
+
+    # Making
+
+    def _copy(self, node: fx.Node, first: fx.Node | None = None) -> fx.Node:
+        """The node in the new graph, with `first` as its first argument; all else it reads has all its channels."""
+        if node.op in ("call_module", "get_attr") and node.target not in self.root:
+            self.root[node.target] = copy.deepcopy(operator.attrgetter(node.target)(self.model), self.memo)
+        one = node.args[0] if first is not None else None
+        return self.new.node_copy(node, lambda n: first if n is one else self._whole(self.maps[n]))
+
+    def _whole(self, m: _Map) -> fx.Node:
+        """The map with all its channels in their order; those it has not are zeros."""
+        if m.channels is None or np.array_equal(m.channels, np.arange(m.total)):
+            return m.node
+        node = self.new.call_method("unflatten", (m.node, 1, (m.channels.size, -1))) if m.flat else m.node
+        node = self._place(np.arange(m.total), [dataclasses.replace(m, node=node)])
+        return self.new.call_method("flatten", (node, 1)) if m.flat else node
+
+    def _place(self, wanted: np.ndarray, maps: Sequence[_Map]) -> fx.Node:
+        if len(maps) == 1 and np.array_equal(wanted, maps[0].channels):
+            return maps[0].node
+        strips = place.pieces(wanted, [m.channels for m in maps])
+        return self.new.call_function(place.place, (strips, *(m.node for m in maps)))
+
+    def _cut(self, target: str, old: nn.Module, new: nn.Module, **index: np.ndarray) -> None:
+        """`new`, a module on the meta device, with copies of those values of `old`; what has no index is copied whole."""
+        for kind, tensor in [*old.named_parameters(recurse=False), *old.named_buffers(recurse=False)]:
+            value = tensor.detach().clone()
+            if kind in index:
+                self.index[f"{target}.{kind}"] = at = np.ascontiguousarray(index[kind].reshape(-1))
+                value = value.reshape(-1)[torch.from_numpy(at).to(value.device)].reshape(index[kind].shape)
+            setattr(new, kind, nn.Parameter(value, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else value)
+        self.root[target] = new
+
+
+def _places(tensor: torch.Tensor) -> np.ndarray:
+    """The flat position of each value."""
+    return np.arange(tensor.numel(), dtype=np.int32 if tensor.numel() < 1 << 31 else np.int64)
+
+
+def _grouped(live: np.ndarray, inputs: np.ndarray, g: int, in_channels: int, order: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(rows, columns a row, input channels) of a grouped convolution: groups without a live row go; the others keep equal numbers of
+    rows and of inputs, those of the fullest, filled up with dead ones."""
+    here = np.zeros(in_channels, bool)
+    here[inputs] = True
+    live, here = live.reshape(g, -1), here.reshape(g, -1)
+    depthwise = live.shape[1] == here.shape[1] == 1     # in the order of the maps around it
+    kept = order[live[order, 0]] if depthwise else np.flatnonzero(live.any(axis=1))
+    kept = kept if kept.size else order[-1:] // live.shape[1]
+
+    def best(has: np.ndarray) -> np.ndarray:
+        width = max(1, int(has[kept].sum(axis=1).max()))
+        return np.sort(np.argsort(~has[kept], axis=1, kind="stable")[:, :width], axis=1)
+
+    rows, columns = best(live), best(here)
+    return ((kept[:, None] * live.shape[1] + rows).reshape(-1), np.repeat(columns, rows.shape[1], axis=0),
+            (kept[:, None] * here.shape[1] + columns).reshape(-1))
+
+
+def _orders(walk: _Walk) -> dict[fx.Node, np.ndarray]:
+    """The order of channels for each convolution and sum: one for all that is added up, and for what a depthwise layer joins.
+
+    It decides how fast maps are joined, never what is computed.
+    """
+    space: dict[fx.Node, list] = {}    # a node's feature map belongs to the same list as those it is added to
+    for node in walk.graph.nodes:
+        kind = walk.kind(node)
+        fed = [space.get(a) for a in node.args if isinstance(a, fx.Node)]
+        if kind == "convolution":
+            module = walk.modules[node.target]
+            mine = [[node, walk.live.get(node.target, np.ones(module.out_channels, bool))]]
+            depthwise = module.groups == module.in_channels == module.out_channels
+            space[node] = _merge(space, fed[0], mine) if depthwise and fed[0] else mine
+        elif kind == "sum" and all(fed) and fed[0][0][1].size == fed[1][0][1].size:
+            space[node] = _merge(space, *fed)
+        elif kind in ("norm", "same") and fed:
+            space[node] = fed[0]
+    known: dict[int, np.ndarray] = {}
+    for members in space.values():
+        if members and id(members) not in known:
+            known[id(members)] = place.order([live for _, live in members])
+    return {node: known[id(members)] for node, members in space.items() if members}
+
+
+def _merge(space: dict[fx.Node, list], a: list, b: list) -> list:
+    if a is not b:
+        a.extend(b)
+        for node, members in space.items():
+            if members is b:
+                space[node] = a
+    return a
