@@ -7,7 +7,7 @@ torch.fx gives the graph. What it holds besides convolutions, linear layers, Bat
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -78,9 +78,24 @@ class Sum(Op):
 
 @dataclass(eq=False)
 class Opaque(Op):
-    """What this project has no kernel for: plain torch runs it. node: of the traced module."""
+    """What this project has no kernel for: plain torch runs it. node: of the module `traced`."""
 
-    call: object = field(default=None)
+    node: fx.Node
+    traced: fx.GraphModule
+
+    def run(self, inputs: list[np.ndarray], output: np.ndarray) -> None:
+        """inputs: float32 (N, C, h, w) each; output: the same of the result, written."""
+        known = {n: torch.from_numpy(x).reshape(len(x), *n.meta["tensor_meta"].shape[1:])
+                 for n, x in zip((a for a in self.node.all_input_nodes if "tensor_meta" in a.meta), inputs, strict=True)}
+        args, kwargs = fx.node.map_arg((self.node.args, self.node.kwargs), lambda n: known[n])
+        with torch.inference_mode():
+            if self.node.op == "call_module":
+                made = self.traced.get_submodule(self.node.target)(*args, **kwargs)
+            elif self.node.op == "call_method":
+                made = getattr(args[0], self.node.target)(*args[1:], **kwargs)
+            else:
+                made = self.node.target(*args, **kwargs)
+        output[...] = made.numpy().reshape(output.shape)
 
 
 @dataclass(eq=False)
@@ -125,7 +140,7 @@ class _Reader:
         return Graph(self.ops, image, output)
 
     def _node(self, node: fx.Node) -> Value:
-        inputs = [self.values[a] for a in node.args if isinstance(a, fx.Node) and a in self.values]
+        inputs = [self.values[a] for a in node.all_input_nodes if a in self.values]
         module = self.modules.get(node.target) if node.op == "call_module" else None
         name = str(node.target) if node.op == "call_module" else node.name
         if isinstance(module, nn.Conv2d) and module.padding_mode == "zeros" and not isinstance(module.padding, str):
@@ -154,7 +169,7 @@ class _Reader:
         pool = _pool(module, node, inputs[0].shape) if inputs else None
         if pool:
             return self._append(Pool(name, inputs, Value(_shape(node)), *pool))
-        return self._append(Opaque(name, inputs, Value(_shape(node)), node))
+        return self._append(Opaque(name, inputs, Value(_shape(node)), node, self.traced))
 
     def _append(self, op: Op) -> Value:
         self.ops.append(op)
@@ -196,7 +211,7 @@ class _Reader:
     def _flat(self, node: fx.Node, value: Value) -> Value:
         if all(isinstance(self.modules.get(u.target) if u.op == "call_module" else None, (nn.Linear, nn.Dropout, nn.ReLU)) for u in node.users):
             return value   # a linear layer reads the map as it is
-        return value if value.shape[1:] == (1, 1) else self._append(Opaque(node.name, [value], Value(_shape(node)), node))
+        return value if value.shape[1:] == (1, 1) else self._append(Opaque(node.name, [value], Value(_shape(node)), node, self.traced))
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Threads take tasks of the current step from a counter and go on when all of them are done; nobody waits for a thread that has
 not come, so a core that is busy elsewhere slows the others by its own task only. All state is in flat arrays: F (float32
-arena: activations and scratch), I (int64 tables), W (float32 weights and biases), steps (int64, one row of `FIELDS` a step),
+arena: activations and scratch), T (int64 tables), W (float32 weights and biases), steps (int64, one row of `FIELDS` a step),
 sync (int64: tasks taken and tasks done of each step; zero before a run).
 
 A feature map is (base, channel stride, row stride, pixel stride, lanes): lane n of channel c at (h, w) is
@@ -18,7 +18,7 @@ import numba
 import numpy as np
 
 from lthviz.speed import tile as tile_module
-from lthviz.speed.tile import LEAVE, NV, RELU, RESUME, VL, fetch_add, give_way, peek, tile
+from lthviz.speed.tile import LEAVE, NV, RESUME, VL, fetch_add, give_way, peek, tile
 
 KINDS = CONV, POOL, ADD, LOAD, STORE, SPLIT = range(6)
 FIELDS = 32
@@ -33,34 +33,32 @@ PATIENCE = 4000
 
 
 @numba.njit(nogil=True)
-def _conv(F, I, W, s, task, scratch):
+def _conv(F, T, W, s, task, scratch):
     """Tasks: groups of vectors × slices of the blocks.
 
     A block record is (column offsets, K, tile records, tiles); a tile record (rows, weights, row offsets in the output, in
-    the residual, biases), each an index into I or W.
+    the residual, biases), each an index into T or W.
     """
     x, y, z, xs, ys, zs, lanes, vectors = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
     slices, parts, relu, per = s[10], s[11], s[12], s[13]
     v0 = (task // slices) * per
     v1 = min(v0 + per, vectors)
     part = parts + task % slices
-    for block in range(I[part], I[part + 1], 4):
-        offs, K, tiles = I[block], I[block + 1], I[block + 2]
-        end = tiles + 5 * I[block + 3]
+    for block in range(T[part], T[part + 1], 4):
+        offs, K, tiles = T[block], T[block + 1], T[block + 2]
+        end = tiles + 5 * T[block + 3]
         k = 0
         while True:
             n = K - k if K - k < CHUNK + REST else CHUNK
             flags = (RESUME if k > 0 else 0) | (LEAVE if k + n < K else relu)
             spot, v = scratch, v0
             while v < v1:
-                width = NV
-                while width > v1 - v:
-                    width //= 2
+                width = NV if v1 - v >= NV else 1
                 mask = lanes + v if lanes >= 0 else -1
                 for t in range(tiles, end, 5):
-                    rows = I[t]
-                    tile(rows, width, F, I, W, x, xs + v, offs + k, n, I[t + 1] + k * rows, spot, y, ys + v, I[t + 2], I[t + 4],
-                         z, zs + v, I[t + 3], flags, mask)
+                    rows = T[t]
+                    tile(rows, width, F, T, W, x, xs + v, offs + k, n, T[t + 1] + k * rows, spot, y, ys + v, T[t + 2], T[t + 4],
+                         z, zs + v, T[t + 3], flags, mask)
                     spot += rows * width * VL
                 v += width
             k += n
@@ -80,7 +78,8 @@ def _pool(F, s, task):
         w0, w1 = max(0, w * stride - pad), min(width, w * stride - pad + kernel)
         out = y + c * yc + h * yh + w * yw
         start = x + c * xc + h0 * xh + w0 * xw
-        F[out:out + run] = F[start:start + run]
+        for n in range(run):
+            F[out + n] = F[start + n]
         for i in range(h0, h1):
             for j in range(w0, w1):
                 if i == h0 and j == w0:
@@ -99,11 +98,11 @@ def _pool(F, s, task):
 
 
 @numba.njit(nogil=True)
-def _add(F, I, s, task):
+def _add(F, T, s, task):
     """Tasks: output channels. Sum of two maps whose channels stand in different places (-1: absent); ReLU where asked."""
     a, ac, ah, aw, b, bc, bh, bw, y, yc, yh, yw = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12], s[13]
     height, width, lanes, table, relu = s[14], s[15], s[16], s[17], s[18]
-    ca, cb = I[table + 2 * task], I[table + 2 * task + 1]
+    ca, cb = T[table + 2 * task], T[table + 2 * task + 1]
     for h in range(height):
         for w in range(width):
             out = y + task * yc + h * yh + w * yw
@@ -129,10 +128,10 @@ def _load(F, image, s, task):
 
 
 @numba.njit(nogil=True)
-def _store(F, I, result, s, task):
+def _store(F, T, result, s, task):
     """Tasks: channels. A map back into (N, C, h, w); channels that are not there (-1) are zero."""
     x, xc, xh, xw, channels, height, width, n, table = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10]
-    c = I[table + task]
+    c = T[table + task]
     for h in range(height):
         for w in range(width):
             source, out = x + c * xc + h * xh + w * xw, (task * height + h) * width + w
@@ -162,7 +161,7 @@ def _compiled(stamp: int):
     source of the micro-kernel stands in `stamp`."""
 
     @numba.njit(SIGNATURE, nogil=True, cache=True)
-    def run(F, I, W, steps, sync, image, result, first, last, scratch):
+    def run(F, T, W, steps, sync, image, result, first, last, scratch):
         """Help with steps first … last - 1 until all are done. scratch: where this thread's own begins in F."""
         if stamp == 0:
             return
@@ -174,15 +173,15 @@ def _compiled(stamp: int):
                 if task >= tasks:
                     break
                 if kind == CONV:
-                    _conv(F, I, W, s, task, scratch)
+                    _conv(F, T, W, s, task, scratch)
                 elif kind == POOL:
                     _pool(F, s, task)
                 elif kind == ADD:
-                    _add(F, I, s, task)
+                    _add(F, T, s, task)
                 elif kind == LOAD:
                     _load(F, image, s, task)
                 elif kind == STORE:
-                    _store(F, I, result, s, task)
+                    _store(F, T, result, s, task)
                 else:
                     _split(F, s, task)
                 fetch_add(sync, i, 1, 1)
@@ -195,4 +194,7 @@ def _compiled(stamp: int):
     return run
 
 
-run = _compiled(zlib.crc32(Path(tile_module.__file__).read_bytes()) or 1)
+STAMP = zlib.crc32(Path(tile_module.__file__).read_bytes() + Path(__file__).read_bytes()) or 1
+"""Changes with the source of the kernels: the key of what was compiled and of what was measured."""
+
+run = _compiled(STAMP)

@@ -65,7 +65,8 @@ def vectors(out: Map, xh: int, xp: int, residual: Map | None) -> tuple[np.ndarra
     r = residual or out
     if out.lanes >= VL:
         j = np.arange(0, out.lanes, VL)[None, None, :]
-        return tuple((h * m[0] + w * m[1] + j).ravel() for m in ((xh, xp), (out.sh, out.sp), (r.sh, r.sp))) + (None,)
+        x, y, z = ((h * rows + w * pixels + j).ravel() for rows, pixels in ((xh, xp), (out.sh, out.sp), (r.sh, r.sp)))
+        return x, y, z, None
     run = out.width * out.lanes
     together = xh == out.sh == r.sh
     by_row, at_once = out.height * -(-run // VL), -(-((out.height - 1) * out.sh + run) // VL)

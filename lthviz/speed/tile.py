@@ -29,7 +29,7 @@ def _host() -> tuple[int, int]:
 VL, NV = _host()
 MR = 6
 """Rows of the tallest tile: 6 × 4 accumulators, 4 vectors and a broadcast fit 32 registers (6 × 2 fit 16)."""
-VECTORS = tuple(v for v in (4, 2, 1) if v <= NV)
+VECTORS = (NV, 1)
 
 I1, I32, I64, F32 = ir.IntType(1), ir.IntType(32), ir.IntType(64), ir.FloatType()
 VEC = ir.VectorType(F32, VL)
@@ -61,7 +61,9 @@ def _function(module: ir.Module, rows: int, vectors: int) -> ir.Function:
     X, xs, offs, K, W, S, Y, ys, ro, bias, Z, zs, zo, flags, lanes = fn.args
     entry = fn.append_basic_block("entry")
     b = ir.IRBuilder(entry)
-    at = lambda base, index: b.gep(base, [index])
+
+    def at(base, index):
+        return b.gep(base, [index])
 
     def load(base, index):
         v = b.load(b.bitcast(at(base, index), VEC.as_pointer()))
@@ -195,22 +197,25 @@ def _declare(module: ir.Module, name: str, result: ir.Type, args: list[ir.Type])
 
 
 @intrinsic
-def tile(tyctx, rows, vectors, F, I, W, x, xs, offs, columns, w, scratch, y, ys, ro, bias, z, zs, zo, flags, lanes):
+def tile(tyctx, rows, vectors, F, T, W, x, xs, offs, columns, w, scratch, y, ys, ro, bias, z, zs, zo, flags, lanes):
     """Run the tile of `rows` × `vectors`.
 
-    F: float32 arena; I: int64 tables; W: float32 weights and biases. x, y, z, scratch: where input, output, residual and
-    scratch begin in F. xs, ys, zs: where the vectors' offsets stand in I; offs: the columns'; ro, zo: the rows' in output and
-    residual (-1: none). w, bias: in W. lanes: where bit masks of the lanes to store stand in I, -1 to store all.
+    F: float32 arena; T: int64 tables; W: float32 weights and biases. x, y, z, scratch: where input, output, residual and
+    scratch begin in F. xs, ys, zs: where the vectors' offsets stand in T; offs: the columns'; ro, zo: the rows' in output and
+    residual (-1: none). w, bias: in W. lanes: where bit masks of the lanes to store stand in T, -1 to store all.
     """
-    sig = types.void(*(rows, vectors, F, I, W, x, xs, offs, columns, w, scratch, y, ys, ro, bias, z, zs, zo, flags, lanes))
+    sig = types.void(*(rows, vectors, F, T, W, x, xs, offs, columns, w, scratch, y, ys, ro, bias, z, zs, zo, flags, lanes))
 
     def codegen(ctx, b, sig, a):
-        rows, vectors, F, I, W, x, xs, offs, columns, w, scratch, y, ys, ro, bias, z, zs, zo, flags, lanes = a
-        F, I, W = (ctx.make_array(sig.args[i])(ctx, b, a[i]).data for i in (2, 3, 4))
-        at = lambda base, index: b.gep(base, [index])
-        lanes = b.select(b.icmp_signed(">=", lanes, _const(0)), at(I, lanes), ir.Constant(IP, None))
-        args = [at(F, x), at(I, xs), at(I, offs), columns, at(W, w), at(F, scratch), at(F, y), at(I, ys), at(I, ro), at(W, bias),
-                at(F, z), at(I, zs), at(I, zo), flags, lanes]
+        rows, vectors, F, T, W, x, xs, offs, columns, w, scratch, y, ys, ro, bias, z, zs, zo, flags, lanes = a
+        F, T, W = (ctx.make_array(sig.args[i])(ctx, b, a[i]).data for i in (2, 3, 4))
+
+        def at(base, index):
+            return b.gep(base, [index])
+
+        lanes = b.select(b.icmp_signed(">=", lanes, _const(0)), at(T, lanes), ir.Constant(IP, None))
+        args = [at(F, x), at(T, xs), at(T, offs), columns, at(W, w), at(F, scratch), at(F, y), at(T, ys), at(T, ro), at(W, bias),
+                at(F, z), at(T, zs), at(T, zo), flags, lanes]
         end, other = b.append_basic_block("tiled"), b.append_basic_block("unknown")
         choice = b.switch(b.add(b.mul(vectors, _const(MR + 1)), rows), other)
         for v in VECTORS:
