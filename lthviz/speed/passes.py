@@ -19,7 +19,7 @@ from lthviz.speed import threads as pool
 from lthviz.speed.graph import Conv, Opaque, Pool, Sum, Value
 from lthviz.speed.live import Plan
 from lthviz.speed.pack import Tables, pack
-from lthviz.speed.tile import NV, VL
+from lthviz.speed.tile import NV, RELU, VL
 
 FORMS = ("blocks", "dense")
 """What may run a layer: its blocks as they are, or one block of all its live rows and columns."""
@@ -184,7 +184,7 @@ class Pass:
         self._step(Step(op.name, kernel.CONV, op.layer, form, macs), tasks * slices if out.channels else 0,
                    [base, out.origin, residual.origin if residual else out.origin, xs, ys, zs,
                     add(np.append(lanes, [0] * NV)) if lanes is not None else -1, vectors, slices, parts,
-                    kernel.RELU if op.relu else 0, per])
+                    RELU if op.relu else 0, per])
 
     def _split(self, value: Value, stride: int) -> tuple[layout.Map, int]:
         """(the map's stride² phases, distance from one to the next); made once for all that read it."""
