@@ -106,6 +106,8 @@ def plain(model: nn.Module) -> Call:
 
 def fold(model: nn.Module) -> nn.Module:
     """A copy whose BatchNorms are folded into the convolutions before them; an unfolded copy where torch.fx cannot follow it."""
+    if not any(isinstance(m, nn.BatchNorm2d) for m in model.modules()):
+        return copy.deepcopy(model)
     try:
         return optimization.fuse(model)
     except Exception as e:  # torch.fx raises many kinds for control flow it cannot follow

@@ -21,7 +21,7 @@ from lthviz.core import stats
 from lthviz.errors import SpeedError
 from lthviz.records import Layer, LayerTiming, Masks, Timing
 from lthviz.speed import baselines, executors, machine, network, timing
-from lthviz.speed.baselines import Forms
+from lthviz.speed.baselines import Forms, fold
 from lthviz.speed.executors import Executors, Ticket
 from lthviz.speed.network import Shape
 
@@ -75,10 +75,12 @@ def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_sh
                              clock=ticket.clock, progress=lambda i, n: tell(f"pair {i} of {n}"))
         busy = others.cores()
         tell("timing each layer alone")
-        alone = executors.layers_alone(ticket.model, ticket, 0.1 * seconds / len(layers))
+        alone = executors.layers_alone(fold(ticket.model), ticket, 0.1 * seconds / len(layers))
         rows = _layers(ticket, alone, mine)
-    conditions = _conditions(forms, made, ways, masks, dense_layers=whole, others_cores=busy, image_shape=image_shape,
-                             structural=structural, seconds=float(f"{time.time() - begun:.1f}"))
+    gone = sum(int(x.sum()) for x in stats.removed(masks).values()) if structural else 0
+    form = mine.of if mine else ""
+    conditions = _conditions(forms, made, ways, masks, device, executor_form=form, dense_layers=whole, removed_channels=gone, others_cores=busy,
+                             image_shape=image_shape, structural=structural, seconds=float(f"{time.time() - begun:.1f}"))
     return Timing(round=round, structure=structure, device=device, threads=threads, batch=batch, dense_ms=found.a_ms,
                   ticket_ms=found.b_ms, time_ratio=found.ratio, spread=found.spread,
                   flops_ratio=stats.flops_ratio(stats.effective(masks, layers, structural), layers),
@@ -172,11 +174,12 @@ def _layers(ticket: Ticket, alone: dict[str, float], mine: executors.Executor | 
                  for layer in ticket.layers)
 
 
-def _conditions(forms: Forms, made: Executors, ways: dict[str, float], masks: Masks, **more: Any) -> dict[str, Any]:
+def _conditions(forms: Forms, made: Executors, ways: dict[str, float], masks: Masks, device: str, **more: Any) -> dict[str, Any]:
     """What a reader has to know of a figure: the machine, the versions, what else went on, what is not in the comparison and why."""
     packages = ["torch", "numpy", "numba", *(["onnxruntime"] if "onnxruntime" in forms.built else [])]
     said = [f"{name}: nothing is kept in this layer" for name in masks if not masks.nnz(name)]
     if (busy := more["others_cores"]) is not None and busy > BUSY_CORES:
         said.append(f"other processes kept {busy:g} cores busy meanwhile; measure again on an idle machine")
-    return {**machine.describe(packages), **more, "executors": ways, "warnings": said, "baselines_failed": forms.failed,
+    gpu = {"gpu": torch.cuda.get_device_name(device)} if device != "cpu" else {}
+    return {**machine.describe(packages), **gpu, **more, "executors": ways, "warnings": said, "baselines_failed": forms.failed,
             "executors_failed": made.failed}

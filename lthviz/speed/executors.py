@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -45,10 +45,12 @@ class Ticket(NamedTuple):
 
 
 class Executor(NamedTuple):
-    """form: the whole network. layers: what runs each layer, by parameter name. error: its largest difference from the masked
-    dense network, as a share of the output's scale. layer_ms: () to the milliseconds of each layer, timed alone."""
+    """form: the whole network. of: the dense form that it is of a smaller network, '' if none. layers: what runs each layer, by
+    parameter name. error: its largest difference from the masked dense network, as a share of the output's scale. layer_ms: () to
+    the milliseconds of each layer, timed alone."""
 
     form: Form
+    of: str
     layers: Mapping[str, str]
     error: float
     layer_ms: Callable[[], Mapping[str, float]]
@@ -77,8 +79,8 @@ def build(ticket: Ticket, dense: Mapping[str, float], *, progress: Callable[[str
             continue
         if made is None:
             continue
-        form, layers, layer_ms = made
-        found.built[name] = Executor(form, layers, _checked(name, form.run(), ticket), layer_ms)
+        form, of, layers, layer_ms = made
+        found.built[name] = Executor(form, of, layers, _checked(name, form.run(), ticket), layer_ms)
     return found
 
 
@@ -90,7 +92,7 @@ def _checked(name: str, output: torch.Tensor, ticket: Ticket) -> float:
     return error
 
 
-Made = tuple[Form, Mapping[str, str], Callable[[], Mapping[str, float]]]
+Made = tuple[Form, str, Mapping[str, str], Callable[[], Mapping[str, float]]]
 
 
 def _blocks(ticket: Ticket, dense: Mapping[str, float]) -> Made:
@@ -100,7 +102,7 @@ def _blocks(ticket: Ticket, dense: Mapping[str, float]) -> Made:
 
     program = programs.build(ticket.model, ticket.layers, ticket.image_shape, ticket.masks, structural=ticket.structural,
                              batch=len(ticket.image), threads=ticket.threads)
-    return Form(program, ticket.image), program.executors, lambda: program.layer_times(ticket.image, 7)
+    return Form(program, ticket.image), "", program.executors, lambda: program.layer_times(ticket.image, 7)
 
 
 def _blocks_on_gpu(ticket: Ticket) -> Made:
@@ -109,7 +111,7 @@ def _blocks_on_gpu(ticket: Ticket) -> Made:
     program = gpu_program.build(ticket.model, ticket.layers, ticket.image_shape, ticket.masks, structural=ticket.structural,
                                 batch=len(ticket.image), precision=ticket.precision, device=ticket.image.device)
     ms = {c.layer: c.blocks_ms if c.executor == "blocks" else c.dense_ms for c in program.choices}
-    return Form(program, ticket.image), {c.layer: c.executor for c in program.choices}, lambda: {k: v for k, v in ms.items() if v is not None}
+    return Form(program, ticket.image), "", {c.layer: c.executor for c in program.choices}, lambda: {k: v for k, v in ms.items() if v is not None}
 
 
 def _compact(ticket: Ticket, dense: Mapping[str, float]) -> Made | None:
@@ -118,9 +120,12 @@ def _compact(ticket: Ticket, dense: Mapping[str, float]) -> Made | None:
         return None   # nothing is removed: it would be the dense network
     from lthviz.nn import compact
 
+    folded = baselines.fold(ticket.model)   # now: what compact makes cannot be traced once more
+    there = dict(folded.named_modules())
+    layers = [layer if layer.bn in there else replace(layer, bn="") for layer in ticket.layers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")   # torch's own on layers without a channel
-        small = compact.compact(ticket.model, ticket.layers, ticket.masks).eval().requires_grad_(False)
+        small = compact.compact(folded, layers, ticket.masks).eval().requires_grad_(False)
     if ticket.precision == "float32":
         _checked("compact", baselines.plain(small)(ticket.image), ticket)
     which = dict.fromkeys((*baselines.names("quick", ticket.image.device.type), *list(dense)[:1]))
@@ -128,17 +133,15 @@ def _compact(ticket: Ticket, dense: Mapping[str, float]) -> Made | None:
     if not forms.built:
         raise SpeedError("; ".join(f"{name}: {why}" for name, why in forms.failed.items()))
     best = timing.fastest({name: form.run for name, form in forms.built.items()}, seconds=1.0, clock=ticket.clock)
-    there = {layer.name: "compact" for layer in ticket.layers}
-    return forms.built[best], there, lambda: layers_alone(small, ticket)
+    return forms.built[best], best, {layer.name: "compact" for layer in ticket.layers}, lambda: layers_alone(small, ticket)
 
 
 def layers_alone(model: nn.Module, ticket: Ticket, seconds: float = 0.2) -> dict[str, float]:
-    """Milliseconds of each prunable convolution with its BatchNorm folded and a ReLU behind it, run alone in eager torch at the
-    shape that it has in `model`, in the faster of both layouts. seconds: for each layer; a layer without channels takes none."""
+    """Milliseconds of each prunable convolution of a folded network with a ReLU behind it, run alone in eager torch at the shape
+    that it has there, in the faster of both layouts. seconds: for each layer; a layer without channels takes none."""
     wanted, out = {layer.name for layer in ticket.layers}, {}
-    folded = baselines.fold(model)
-    modules = dict(folded.named_modules())
-    for name, shape in network.inputs(folded, ticket.image).items():
+    modules = dict(model.named_modules())
+    for name, shape in network.inputs(model, ticket.image).items():
         conv = modules[name.removesuffix(".weight")]
         if name not in wanted:
             continue

@@ -26,6 +26,8 @@ def build(name: str, image_shape: Shape, classes: int, *, weights: Mapping[str, 
     """
     if name not in MODELS:
         raise SpeedError(f"model = {name!r} is not known; {did_you_mean(name, MODELS)}")
+    if min(image_shape[1:]) < (least := models.SMALLEST[name]):
+        raise SpeedError(f"image {'x'.join(map(str, image_shape))} is too small for {name}; it needs at least {least} pixels in height and width")
     model = models.build(RunConfig(model=name, seed=seed, device="cpu"), image_shape, classes)
     state = model.state_dict()
     for key, value in (weights or {}).items():

@@ -1,0 +1,147 @@
+"""run, resume, ls, show, pack, unpack, work: the runs of a store."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from lthviz import launch, measuring
+from lthviz.cli.output import new_table, show_result
+from lthviz.config import RunConfig, assignments, read_toml
+from lthviz.errors import LthvizError, UsageError
+from lthviz.presets import PRESETS, preset
+from lthviz.store import Store
+
+
+def configured(args: argparse.Namespace) -> tuple[RunConfig, str]:
+    """The settings of `run`: preset, then file, then --set; and the preset's name where one was given."""
+    base = preset(args.preset).config if args.preset else RunConfig()
+    changes = {**(read_toml(args.config) if args.config else {}), **assignments(args.set)}
+    return base.replace(**changes), args.preset or ""
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.preset == "" and not (args.config or args.set):
+        return _list_presets(args)
+    if not (args.preset or args.config or args.set) or args.preset == "":
+        raise UsageError(f"nothing to run: give --preset one of {', '.join(PRESETS)}; or settings alone with --config FILE or --set KEY=VALUE")
+    config, name = configured(args)
+    store = Store(args.runs)
+    run_id = store.begin(config, preset=name)
+    return _train(store, run_id, args)
+
+
+def resume(args: argparse.Namespace) -> int:
+    store = Store(args.runs)
+    store.run(args.run)
+    return _train(store, args.run, args)
+
+
+def _train(store: Store, run_id: str, args: argparse.Namespace) -> int:
+    from lthviz.progress import Terminal
+
+    begun = time.monotonic()
+    known = store.run(run_id)
+    dense = next((r["test_acc"] for r in known.rows if r["round"] == 0), None)
+    if store.status(run_id).state != "finished":
+        print(f"run {run_id}", file=sys.stderr)
+        try:
+            with Terminal(run_id, known.config, known.layers, dense) as terminal:
+                launch.drive(store, run_id, terminal)
+        except launch.Busy:
+            _attach(store, run_id)
+    payload = {**_payload(store, run_id), "wall_seconds": round(time.monotonic() - begun, 3)}
+    show_result(args, payload, lambda: _results(payload))
+    return 0
+
+
+def _attach(store: Store, run_id: str) -> None:
+    """Watch a run that another process trains until it ends."""
+    print(f"run {run_id} is being trained by another process; watching it", file=sys.stderr)
+    from lthviz.progress import Watch
+
+    with Watch(run_id) as watch:
+        while (status := store.status(run_id)).alive:
+            watch(status)
+            time.sleep(0.5)
+    if status.state != "finished":
+        raise LthvizError(f"run {run_id} is {status.state}: {status.message}")
+
+
+def _payload(store: Store, run_id: str) -> dict[str, Any]:
+    stored = store.run(run_id)
+    return {"run_id": run_id, "state": store.status(run_id).state, "seconds": round(stored.seconds, 3),
+            "config": stored.config.to_dict(), "info": dict(stored.info), "rounds": [dict(r) for r in stored.rows]}
+
+
+def _results(payload: Mapping[str, Any]) -> Table:
+    table = new_table("round", "structure", "weights", "effective", "in blocks", "test", "dense", whole="structure",
+                   title=f"{payload['run_id']}  ({payload['state']}, {payload['seconds']:.1f} s of work)")
+    for r in payload["rounds"]:
+        accuracies = ("–" if r[k] is None else f"{r[k]:.2f}" for k in ("test_acc", "dense_acc"))
+        table.add_row(str(r["round"]), r["structure"], f"{100 * r['density']:.1f} %", f"{100 * r['effective_density']:.1f} %",
+                      f"{100 * r['coverage']:.0f} %", *accuracies)
+    for part, message in payload["info"].get("damaged", {}).items():
+        table.add_row(part, f"damaged: {message}")
+    return table
+
+
+def _list_presets(args: argparse.Namespace) -> int:
+    payload = {k: {"title": p.title, "note": p.note, "source": p.source, "config": p.config.to_dict()} for k, p in PRESETS.items()}
+    table = new_table("preset", "what", "to expect", "source", whole="preset")
+    for name, p in PRESETS.items():
+        table.add_row(name, p.title, p.note, p.source)
+    show_result(args, payload, lambda: table)
+    return 0
+
+
+# ls, show, pack, unpack, work ------------------------------------------------------------------------------------------
+
+
+def ls(args: argparse.Namespace) -> int:
+    store = Store(args.runs)
+    rows, table = [], new_table("run", "state", "preset", "rounds", "message", whole="run")
+    for run_id in store.runs():
+        status, stored = store.status(run_id), store.run(run_id)
+        rows.append({"run_id": run_id, "state": status.state, "message": status.message, "preset": stored.preset,
+                     "rounds": len(stored.finished), "example": store.is_example(run_id)})
+        table.add_row(run_id, status.state, stored.preset, f"{len(stored.finished)} of {stored.config.rounds + 1}", status.message)
+    for name, message in store.broken().items():
+        rows.append({"run_id": name, "state": "broken", "message": message})
+        table.add_row(name, "broken", "", "", message)
+    show_result(args, rows, lambda: table if rows else "no runs yet; `lthviz run --preset digits` makes one")
+    return 0
+
+
+def show(args: argparse.Namespace) -> int:
+    payload = _payload(Store(args.runs), args.run)
+    show_result(args, payload, lambda: _results(payload))
+    return 0
+
+
+def pack(args: argparse.Namespace) -> int:
+    Store(args.runs).pack(args.run, Path(args.out), overwrite=args.force)
+    show_result(args, {"run_id": args.run, "file": args.out}, lambda: f"packed {args.run} into {args.out}")
+    return 0
+
+
+def unpack(args: argparse.Namespace) -> int:
+    run_id = Store(args.runs).unpack(Path(args.file))
+    show_result(args, {"run_id": run_id}, lambda: f"unpacked {run_id}")
+    return 0
+
+
+def work(args: argparse.Namespace) -> int:
+    if args.measure:   # what the worker starts to have a run's tickets measured; it ends with the worker
+        measuring.end_with_parent()
+        measuring.measure_queued(Store(args.runs), args.measure)
+        return 0
+    driven = launch.work(Store(args.runs))
+    show_result(args, {"driven": driven}, lambda: f"{driven} runs driven")
+    return 0
