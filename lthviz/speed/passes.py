@@ -6,6 +6,8 @@ operation that is not there as a step (graph.Opaque) runs in plain torch between
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -236,6 +238,18 @@ class Pass:
             self._together(i, i + 1, self._arrays[i], self._arrays[i])
             first = i + 1
         self._together(first, last, images, result)
+
+    def step_ms(self, i: int, images: np.ndarray, result: np.ndarray, repeats: int) -> float:
+        """Median milliseconds of step i alone, on what the arena holds; a short one is repeated inside a sample."""
+        work = 2 * self.steps[i].macs * self.batch
+        inside = max(1, int(2e8 / work)) if work else 1
+        times = []
+        for _ in range(repeats):
+            begun = time.perf_counter()
+            for _ in range(inside):
+                self.stretch(i, i + 1, images, result)
+            times.append((time.perf_counter() - begun) / inside)
+        return 1000 * statistics.median(times)
 
     def _together(self, first: int, last: int, images: np.ndarray, result: np.ndarray) -> None:
         if first == last:

@@ -9,8 +9,6 @@ Each layer runs in the faster of its forms, measured on this machine (auto.py): 
 from __future__ import annotations
 
 import copy
-import statistics
-import time
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -101,17 +99,6 @@ class Program:
             one.run(images[part], result)
             for i, step in enumerate(one.steps):
                 if step.layer:
-                    found[step.layer] = found.get(step.layer, 0.0) + step_ms(one, i, images[part], result, repeats)
+                    found[step.layer] = found.get(step.layer, 0.0) + one.step_ms(i, images[part], result, repeats)
         return found
 
-
-def step_ms(one: Pass, i: int, images: np.ndarray, result: np.ndarray, repeats: int) -> float:
-    """Median milliseconds of step i; a short one is repeated inside a sample."""
-    inside = max(1, int(2e8 / (2 * one.steps[i].macs * one.batch))) if one.steps[i].macs else 1
-    times = []
-    for _ in range(repeats):
-        begun = time.perf_counter()
-        for _ in range(inside):
-            one.stretch(i, i + 1, images, result)
-        times.append((time.perf_counter() - begun) / inside)
-    return 1000 * statistics.median(times)

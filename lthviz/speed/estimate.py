@@ -1,0 +1,118 @@
+"""A ticket's time predicted from what this machine was seen to do, without running it: numpy and a small file, no torch.
+
+A layer costs, for every block of R rows and K columns, R·(a + b·K), where a and b were measured for blocks of that height on a map of
+that size (calibrate.py). The faster of its blocks and of one dense block counts. What is not a prunable layer (stem, pooling,
+classifier) is not in it; a prediction is therefore best read as a ratio, and is always shown as "estimated".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from lthviz.core import blocks as core_blocks
+from lthviz.core import stats
+from lthviz.records import Blocks, Layer, Masks
+from lthviz.speed import cache, machine
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Costs of a machine for one batch and number of threads.
+
+    pixels: of the maps measured, ascending. heights: of the blocks, ascending. row_us, cell_us: (pixels, heights), microseconds of a
+    row and of a weight, all pixels and images of a map together.
+    """
+
+    machine: str
+    batch: int
+    threads: int
+    pixels: tuple[int, ...]
+    heights: tuple[int, ...]
+    row_us: tuple[tuple[float, ...], ...]
+    cell_us: tuple[tuple[float, ...], ...]
+    seconds: float = 0.0
+    format: int = FORMAT
+
+    def costs(self, pixels: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(a, b) in microseconds for blocks of those heights on a map of that many pixels."""
+        nearest = int(np.argmin(np.abs(np.log(np.array(self.pixels) / pixels))))
+        scale = pixels / self.pixels[nearest] if pixels > self.pixels[-1] or pixels < self.pixels[0] else 1.0
+        if pixels not in self.pixels and scale == 1.0:   # between two measured sizes
+            scale = pixels / self.pixels[nearest]
+        at = np.log(np.clip(rows, 1, None))
+        return tuple(scale * np.interp(at, np.log(self.heights), table[nearest]) for table in (self.row_us, self.cell_us))
+
+
+class Estimate(NamedTuple):
+    """Milliseconds of the prunable layers, of the ticket and of the dense network, and of the ticket's layers by name."""
+
+    ticket_ms: float
+    dense_ms: float
+    layers: Mapping[str, float]
+
+    @property
+    def time_ratio(self) -> float:
+        return self.ticket_ms / self.dense_ms
+
+
+def estimate(calibration: Calibration, layers: Sequence[Layer], masks: Masks, blocks: Mapping[str, Blocks] | None = None, *,
+             structural: bool) -> Estimate:
+    """What a ticket should take. blocks: of the layers where they are known, found in the masks elsewhere."""
+    gone = stats.removed(masks) if structural else {}
+    found, dense = {}, 0.0
+    for layer in layers:
+        pixels = layer.out_hw[0] * layer.out_hw[1]
+        rows, cols = layer.matrix
+        dense += _ms(calibration, pixels, np.array([rows]), np.array([cols]))
+        own = (blocks or {}).get(layer.name)
+        if own is None or own.area != masks.nnz(layer.name):
+            own = core_blocks.from_mask(masks.matrix(layer.name))
+        found[layer.name] = _layer_ms(calibration, layer, pixels, own, gone)
+    return Estimate(sum(found.values()), dense, found)
+
+
+def _layer_ms(calibration: Calibration, layer: Layer, pixels: int, blocks: Blocks, gone: Mapping[str, np.ndarray]) -> float:
+    live = np.ones(layer.matrix[1], bool)
+    if layer.groups == 1 and layer.sources and all(s in gone for s in layer.sources):
+        dead = np.logical_and.reduce([gone[s] for s in layer.sources])
+        live = np.repeat(~dead, layer.shape[2] * layer.shape[3])
+    rows = np.array([r.size for r in blocks.rows])
+    kept = [c[live[c]] for c in blocks.cols]
+    cols = np.array([c.size for c in kept])
+    if not rows.size or not cols.any():
+        return 0.0
+    whole = np.unique(np.concatenate(kept)).size if len(kept) > 1 else cols[0]
+    return min(_ms(calibration, pixels, rows, cols), _ms(calibration, pixels, np.array([rows.sum()]), np.array([whole])))
+
+
+def _ms(calibration: Calibration, pixels: int, rows: np.ndarray, cols: np.ndarray) -> float:
+    a, b = calibration.costs(pixels, rows)
+    return float((rows * (a + b * cols)).sum()) / 1000
+
+
+def known(batch: int = 64, threads: int = 0) -> Calibration | None:
+    """This machine's calibration, None before the first. threads: 0 for all cores."""
+    value = cache.read("calibration").get(_name(batch, threads or machine.cores()))
+    if not isinstance(value, dict) or value.get("format") != FORMAT or value.get("machine") != machine.identity():
+        return None
+    try:
+        table = {k: tuple(map(tuple, value[k])) for k in ("row_us", "cell_us")}
+        return Calibration(**{**value, **table, "pixels": tuple(value["pixels"]), "heights": tuple(value["heights"])})
+    except (KeyError, TypeError):
+        return None
+
+
+def remember(calibration: Calibration) -> None:
+    """Keep it for `known`."""
+    cache.update("calibration", {_name(calibration.batch, calibration.threads): json.loads(json.dumps(asdict(calibration)))})
+
+
+def _name(batch: int, threads: int) -> str:
+    return f"b{batch}-t{threads}"
