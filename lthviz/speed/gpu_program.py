@@ -9,6 +9,7 @@ blocks with the batch innermost in memory, those of dense layers channels-last; 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,11 +18,10 @@ import torch
 from torch import nn
 
 from lthviz.errors import SpeedError
+from lthviz.nn.masking import Masked
 from lthviz.records import Layer, Masks
-from lthviz.speed import gpu_steps, gpu_tune
-from lthviz.speed.graph import Opaque
+from lthviz.speed import gpu_steps, gpu_tune, graph
 from lthviz.speed.live import Plan
-from lthviz.speed.program import plan
 from lthviz.speed.triton_blocks import PRECISIONS, check_device
 
 EXECUTORS = ("auto", "blocks", "dense")
@@ -51,7 +51,11 @@ def build(model: nn.Module, layers: Sequence[Layer], image_shape: tuple[int, int
             raise SpeedError(f"{what} = {value!r} is not one of {', '.join(known)}")
     check_device(device)
     try:
-        program = GpuProgram(plan(model, layers, image_shape, masks, structural=structural), precision).to(device)
+        model = copy.deepcopy(model).to("cpu", torch.float32).eval()
+        if masks is not None:
+            Masked(model, layers, masks, structural=structural).enforce()
+        plan = Plan(graph.trace(model, image_shape), dict(masks) if masks is not None else {})
+        program = GpuProgram(plan, precision).to(device)
         program.use(["dense" if executor == "dense" else "blocks"] * len(program.convs))
         if executor == "auto":
             program.measure(torch.randn((batch, *image_shape), device=device), clock)
@@ -74,7 +78,7 @@ class GpuProgram(nn.Module):
         self.image, self.output = self.slots[plan.graph.image], self.slots[plan.graph.output]
         self.logits = gpu_steps.Channels(plan.channels[plan.graph.output], np.arange(plan.graph.output.shape[0]))
         self.convs = [s for s in self.steps if isinstance(s, gpu_steps.Convolution)]
-        self.foreign = tuple(op.name for op in ops if isinstance(op, Opaque))
+        self.foreign = tuple(op.name for op in ops if isinstance(op, graph.Opaque))
         self._replayed = gpu_tune.Replayed(self.run)
 
     @property

@@ -174,16 +174,13 @@ class Foreign(nn.Module):
 
     def __init__(self, plan: Plan, op: Opaque, precision: str) -> None:
         super().__init__()
-        self.node, self.shape, self.dtype = op.call, op.output.shape, PRECISIONS[precision]
-        traced = self.node.graph.owning_module
-        held = [a for a in self.node.all_input_nodes if a.op == "get_attr"]
-        self.held = nn.ParameterDict({a.name: nn.Parameter(_attribute(traced, a.target).detach().clone(), requires_grad=False) for a in held})
-        direct = [a for a in self.node.args if isinstance(a, fx.Node) and a not in held]
-        nested = [a for a in self.node.all_input_nodes if a not in held]
-        self.fed = direct if set(direct) == set(nested) else nested
+        self.node, self.shape, self.dtype = op.node, op.output.shape, PRECISIONS[precision]
+        held = [a for a in op.node.all_input_nodes if a.op == "get_attr"]
+        self.held = nn.ParameterDict({a.name: nn.Parameter(_attribute(op.traced, a.target).detach().clone(), requires_grad=False) for a in held})
+        self.fed = [a for a in op.node.all_input_nodes if a not in held]
         if len(self.fed) != len(op.inputs) or not op.inputs:
-            raise SpeedError(f"{op.name}: what it reads cannot be told; the network runs in plain torch only")
-        self.module = copy.deepcopy(traced.get_submodule(self.node.target)) if self.node.op == "call_module" else None
+            raise SpeedError(f"{op.name}: it reads no feature map; the network runs in plain torch only")
+        self.module = copy.deepcopy(op.traced.get_submodule(self.node.target)) if self.node.op == "call_module" else None
         self.shapes = [tuple(a.meta["tensor_meta"].shape[1:]) for a in self.fed]
         self.channels = nn.ModuleList(Channels(plan.channels[v], np.arange(v.shape[0])) for v in op.inputs)
 

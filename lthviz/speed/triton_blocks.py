@@ -84,16 +84,16 @@ def block_conv(x, weights, columns, rows, sources, tiles, bias, residual, out, N
             ws = tl.load(weights + start + i * HEIGHT + r[None, :] * CHUNK + k[:, None])
             total = tl.dot(xs, ws, total, input_precision=PRECISION)
     else:
-        for i in range(0, count):
+        for i in tl.range(0, count, loop_unroll_factor=4):
             column = tl.load(columns + first + i)
             tap = column & 63
             place = ((column >> 6) * H + (tap // KW) * DH) * W + (tap % KW) * DW
             if WIDE:
                 place = place.to(tl.int64)
-            here = (seen >> tap.to(bits)) & 1
-            xs = tl.load(x + (base + place * N), mask=here != 0, other=0.0).to(tl.float32)
+            here = (seen[:, None] >> tap.to(bits)) & 1
+            xs = tl.load(x + (base[:, None] + place * N), mask=here != 0, other=0.0).to(tl.float32)
             ws = tl.load(weights + start + i * HEIGHT + r).to(tl.float32)
-            total += xs[:, None] * ws[None, :]
+            total += xs * ws[None, :]
     row = tl.load(rows + tile * HEIGHT + r)
     total += tl.load(bias + row, mask=row >= 0, other=0.0)[None, :]
     if RESIDUAL:
@@ -223,7 +223,7 @@ def default_tile(found: list[gpu_pack.Piece], precision: str) -> Tile:
     tallest = max(p.rows.size for p in found)
     if tallest <= gpu_pack.TALLEST_VECTOR:
         height = 1 << (tallest - 1).bit_length()
-        return Tile(max(128, 512 // height), height, 1)
+        return Tile(512, height, 1)
     height = gpu_pack.heights(found, EXTRA[precision])[0]
     if precision == "float32":
         return Tile(64 if height > 64 else 128, height, 16, 8 if height > 32 else 4)

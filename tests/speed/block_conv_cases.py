@@ -4,6 +4,7 @@ test_triton_blocks.py runs this file in a process of its own, since TRITON_INTER
 is imported and changes what `triton.jit` means for everybody.
 """
 
+import dataclasses
 import os
 
 import numpy as np
@@ -29,6 +30,9 @@ def machine(monkeypatch):
     if INTERPRETED:
         from triton.runtime import interpreter
         builder, product = interpreter.InterpreterBuilder, interpreter.InterpreterBuilder.create_dot
+        # Its check of every sum for overflow takes half of the time; test_addresses_beyond_32_bits keeps it.
+        quick = dataclasses.replace(interpreter.interpreter_builder.options, sanitize_overflow=False)
+        monkeypatch.setattr(interpreter.interpreter_builder, "options", quick)
 
         def exact(handle, precision):
             data, kind = handle.data, handle.dtype
@@ -64,7 +68,7 @@ def example(kind, *, rows=14, channels=4, kernel=(3, 3), stride=1, padding=1, di
     """(ours, exact, size of the sums): float64 results of torch on the masked dense weight, from the factors as the precision rounds them."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    rows = min(rows, 8) if kind == "unstructured" else rows   # the interpreter is slow
+    rows = min(rows, 6) if kind == "unstructured" else rows   # the interpreter is slow
     weight = torch.randn(rows, channels // groups, *kernel)
     mask = mask_of(kind, rng, rows, weight[0].numel())
     bias = torch.randn(rows)
@@ -110,15 +114,19 @@ GEOMETRIES = {
 
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
-@pytest.mark.parametrize("kind", ["groups", "mixed", "refill"])
+@pytest.mark.parametrize("kind", ["groups", "mixed"])
 def test_every_geometry(kind, geometry):
     close(*example(kind, **GEOMETRIES[geometry]))
 
 
 @pytest.mark.parametrize("kind", ["groups", "refill", "unstructured", "mixed", "empty", "dense"])
-@pytest.mark.parametrize("epilogue", [dict(residual=True, relu=True), dict(residual=True), dict(relu=True)], ids=str)
-def test_every_structure_and_epilogue(kind, epilogue):
-    close(*example(kind, **epilogue))
+def test_every_structure(kind):
+    close(*example(kind, residual=True, relu=True))
+
+
+@pytest.mark.parametrize("epilogue", [{}, dict(residual=True), dict(relu=True)], ids=str)
+def test_every_epilogue(epilogue):
+    close(*example("groups", **epilogue))
 
 
 @pytest.mark.parametrize("batch", [1, 2, 16, 33])
@@ -198,7 +206,7 @@ def test_any_memory_order_of_images():
 
 def test_addresses_beyond_32_bits(monkeypatch):
     """A map of 2^31 + 4096 values, of which three channels are touched; the rest is never committed by the system."""
-    monkeypatch.undo()   # nothing may be filled
+    monkeypatch.undo()   # nothing may be filled, and the interpreter reports an overflow
     channels = 2**31 // 4096 + 1
     x = torch.empty((channels, 8, 8, 64), dtype=torch.bfloat16, device=DEVICE)
     cols = np.array([0, 5, channels - 1], np.int32)
