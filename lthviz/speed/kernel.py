@@ -68,33 +68,37 @@ def _conv(F, T, W, s, task, scratch):
 
 @numba.njit(nogil=True)
 def _pool(F, s, task):
-    """Tasks: output rows × channels (`runs` of contiguous floats). Outside the map there is nothing: neither zero nor counted, unless asked."""
+    """Tasks: `per` of the output's rows × channels, a `run` of contiguous floats each.
+
+    Outside the map there is nothing: it is neither zero nor counted, unless an average is asked over the `whole` window.
+    """
     x, xc, xh, xw, y, yc, yh, yw = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
-    height, width, w_out, kernel, stride, pad, run = s[10], s[11], s[12], s[13], s[14], s[15], s[16]
-    average, whole, channels = s[17], s[18], s[19]
-    h, c = task // channels, task % channels
-    h0, h1 = max(0, h * stride - pad), min(height, h * stride - pad + kernel)
-    for w in range(w_out):
-        w0, w1 = max(0, w * stride - pad), min(width, w * stride - pad + kernel)
-        out = y + c * yc + h * yh + w * yw
-        start = x + c * xc + h0 * xh + w0 * xw
-        for n in range(run):
-            F[out + n] = F[start + n]
-        for i in range(h0, h1):
-            for j in range(w0, w1):
-                if i == h0 and j == w0:
-                    continue
-                source = x + c * xc + i * xh + j * xw
-                if average:
-                    for n in range(run):
-                        F[out + n] += F[source + n]
-                else:
-                    for n in range(run):
-                        F[out + n] = max(F[out + n], F[source + n])
-        if average:
-            share = np.float32(1.0 / (kernel * kernel if whole else (h1 - h0) * (w1 - w0)))
+    height, width, h_out, w_out, kernel, stride, pad, run = s[10], s[11], s[12], s[13], s[14], s[15], s[16], s[17]
+    average, whole, total, per = s[18], s[19], s[20], s[21]
+    for unit in range(task * per, min(total, (task + 1) * per)):
+        c, h = unit // h_out, unit % h_out
+        h0, h1 = max(0, h * stride - pad), min(height, h * stride - pad + kernel)
+        for w in range(w_out):
+            w0, w1 = max(0, w * stride - pad), min(width, w * stride - pad + kernel)
+            out = y + c * yc + h * yh + w * yw
+            start = x + c * xc + h0 * xh + w0 * xw
             for n in range(run):
-                F[out + n] *= share
+                F[out + n] = F[start + n]
+            for i in range(h0, h1):
+                for j in range(w0, w1):
+                    if i == h0 and j == w0:
+                        continue
+                    source = x + c * xc + i * xh + j * xw
+                    if average:
+                        for n in range(run):
+                            F[out + n] += F[source + n]
+                    else:
+                        for n in range(run):
+                            F[out + n] = max(F[out + n], F[source + n])
+            if average:
+                share = np.float32(1.0 / (kernel * kernel if whole else (h1 - h0) * (w1 - w0)))
+                for n in range(run):
+                    F[out + n] *= share
 
 
 @numba.njit(nogil=True)
@@ -129,28 +133,35 @@ def _load(F, image, s, task):
 
 @numba.njit(nogil=True)
 def _store(F, T, result, s, task):
-    """Tasks: channels. A map back into (N, C, h, w); channels that are not there (-1) are zero."""
-    x, xc, xh, xw, channels, height, width, n, table = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10]
-    c = T[table + task]
-    for h in range(height):
-        for w in range(width):
-            source, out = x + c * xc + h * xh + w * xw, (task * height + h) * width + w
-            for i in range(n):
-                result[i * channels * height * width + out] = F[source + i] if c >= 0 else np.float32(0.0)
+    """Tasks: `per` channels. A map back into (N, C, h, w); channels that are not there (-1) are zero."""
+    x, xc, xh, xw, channels, height, width, n, table, per = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11]
+    for channel in range(task * per, min(channels, (task + 1) * per)):
+        c = T[table + channel]
+        for h in range(height):
+            for w in range(width):
+                source, out = x + c * xc + h * xh + w * xw, (channel * height + h) * width + w
+                for i in range(n):
+                    result[i * channels * height * width + out] = F[source + i] if c >= 0 else np.float32(0.0)
 
 
 @numba.njit(nogil=True)
 def _split(F, s, task):
-    """Tasks: channels. The stride² phases of a map with its border, so that a strided convolution reads contiguous pixels."""
+    """Tasks: `per` channels. The stride² phases of a map with its border, so that a strided convolution reads contiguous pixels."""
     x, xc, xh, xw, y, yc, yp, yh = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
-    height, width, lanes, stride = s[10], s[11], s[12], s[13]
-    for h in range(height):
-        for w in range(width):
-            source = x + task * xc + h * xh + w * xw
-            phase = (h % stride) * stride + w % stride
-            out = y + task * yc + phase * yp + (h // stride) * yh + (w // stride) * lanes
-            for n in range(lanes):
-                F[out + n] = F[source + n]
+    height, width, lanes, stride, channels, per = s[10], s[11], s[12], s[13], s[14], s[15]
+    for c in range(task * per, min(channels, (task + 1) * per)):
+        for h in range(height):
+            for first in range(stride):
+                source = x + c * xc + h * xh + first * xw
+                out = y + c * yc + ((h % stride) * stride + first) * yp + (h // stride) * yh
+                count = (width - first + stride - 1) // stride
+                if lanes == 1:
+                    for k in range(count):
+                        F[out + k] = F[source + k * stride]
+                else:
+                    for k in range(count):
+                        for n in range(lanes):
+                            F[out + k * lanes + n] = F[source + k * stride * xw + n]
 
 
 SIGNATURE = "void(float32[::1], int64[::1], float32[::1], int64[:, ::1], int64[:, ::1], float32[::1], float32[::1], int64, int64, int64)"

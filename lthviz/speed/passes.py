@@ -97,7 +97,13 @@ class Pass:
 
     def _store(self, value: Value, name: str = "output") -> None:
         m = self._maps[value]
-        self._step(Step(name, kernel.STORE), value.shape[0], [m.origin, *m.strides, *value.shape, self.batch, self.tables.add(self._slots(value))])
+        per = self._share(value.shape[0])
+        self._step(Step(name, kernel.STORE), -(-value.shape[0] // per),
+                   [m.origin, *m.strides, *value.shape, self.batch, self.tables.add(self._slots(value)), per])
+
+    def _share(self, units: int) -> int:
+        """Units a task takes, so that there are a few tasks a thread."""
+        return max(1, -(-units // (4 * self.threads)))
 
     def _opaque(self, op: Opaque) -> None:
         """Out of the arena, through torch, and back: slow, and right."""
@@ -197,18 +203,22 @@ class Pass:
             start = self._room(stride * stride * planes * m.channels)
             split = self._splits[value] = layout.Map(start, m.channels, rows, cols, 0, m.lanes, stride * stride * planes, cols * m.lanes, m.lanes)
             corner = m.origin - m.pad * (m.sh + m.sp)
-            self._step(Step("split", kernel.SPLIT), m.channels,
-                       [corner, *m.strides, start, split.sc, planes, split.sh, m.height + 2 * m.pad, m.width + 2 * m.pad, m.lanes, stride])
+            per = self._share(m.channels)
+            self._step(Step("split", kernel.SPLIT), -(-m.channels // per),
+                       [corner, *m.strides, start, split.sc, planes, split.sh, m.height + 2 * m.pad, m.width + 2 * m.pad, m.lanes, stride,
+                        m.channels, per])
         return self._splits[value], planes
 
     def _pool(self, op: Pool, out: layout.Map) -> None:
         source = self._maps[op.inputs[0]]
         together = source.sc == out.sc == self.lanes and self.lanes >= VL   # all channels of a pixel are one run
         channels, run = (1, source.channels * self.lanes) if together else (source.channels, self.lanes)
+        total = channels * out.height
+        per = self._share(total)
         if source.channels:
-            self._step(Step(op.name, kernel.POOL), out.height * channels,
-                       [source.origin, *source.strides, out.origin, *out.strides, source.height, source.width, out.width, op.kernel, op.stride,
-                        op.padding, run, op.average, op.whole, channels])
+            self._step(Step(op.name, kernel.POOL), -(-total // per),
+                       [source.origin, *source.strides, out.origin, *out.strides, source.height, source.width, out.height, out.width,
+                        op.kernel, op.stride, op.padding, run, op.average, op.whole, total, per])
 
     def _sum(self, op: Sum, out: layout.Map) -> None:
         maps = [self._maps[v] for v in op.inputs]
@@ -234,29 +244,32 @@ class Pass:
     def stretch(self, first: int, last: int, images: np.ndarray, result: np.ndarray) -> None:
         """Steps first … last - 1 on what the arena holds."""
         for i in [x for x in self._arrays if first <= x < last]:   # a step that reads or writes an array of its own runs alone
-            self._together(first, i, images, result)
-            self._together(i, i + 1, self._arrays[i], self._arrays[i])
+            self._together(self._S[first:i], images, result)
+            self._together(self._S[i:i + 1], self._arrays[i], self._arrays[i])
             first = i + 1
-        self._together(first, last, images, result)
+        self._together(self._S[first:last], images, result)
 
     def step_ms(self, i: int, images: np.ndarray, result: np.ndarray, repeats: int) -> float:
-        """Median milliseconds of step i alone, on what the arena holds; a short one is repeated inside a sample."""
+        """Median milliseconds of step i alone, on what the arena holds. A short one stands in a program many times, as waking
+        the threads would take longer than the step."""
         work = 2 * self.steps[i].macs * self.batch
-        inside = max(1, int(2e8 / work)) if work else 1
+        inside = min(1000, max(1, int(3e8 / work))) if work else 1
+        steps = np.repeat(self._S[i:i + 1], inside, axis=0)
+        images, result = (self._arrays.get(i, a) for a in (images, result))
         times = []
         for _ in range(repeats):
             begun = time.perf_counter()
-            for _ in range(inside):
-                self.stretch(i, i + 1, images, result)
+            self._together(steps, images, result)
             times.append((time.perf_counter() - begun) / inside)
         return 1000 * statistics.median(times)
 
-    def _together(self, first: int, last: int, images: np.ndarray, result: np.ndarray) -> None:
-        if first == last:
+    def _together(self, steps: np.ndarray, images: np.ndarray, result: np.ndarray) -> None:
+        """All threads through some rows of the step table."""
+        if not len(steps):
             return
-        sync = np.zeros((len(self.steps), 8), np.int64)
+        sync = np.zeros((len(steps), 8), np.int64)
         images, result, scratch = images.reshape(-1), result.reshape(-1), self._scratches
-        pool.together(self.threads, lambda t: kernel.run(self._F, self._T, self._W, self._S, sync, images, result, first, last, scratch[t]))
+        pool.together(self.threads, lambda t: kernel.run(self._F, self._T, self._W, steps, sync, images, result, 0, len(steps), scratch[t]))
 
 
 def _matrix(op: Conv) -> np.ndarray:
