@@ -30,11 +30,13 @@ def timing(run: Run, row: dict, *, batch: int = 64, threads: int = 2, estimated:
     rest = 0.02 * batch / 64
     dense, ticket = (rest + sum(getattr(x, f) for x in layers) for f in ("dense_ms", "ticket_ms"))
     ratio = ticket / dense
+    forms = {"blocks": ticket, "dense": dense, **({"compact": 1.2 * ticket} if row["structure"].startswith("refill") else {})}
     others = {"eager": dense * 1.31, "channels_last": dense * 1.12, "torch.compile": dense, "onnxruntime": dense * 1.07}
     return Timing(round=row["round"], structure=row["structure"], device="cpu", threads=threads, batch=batch, dense_ms=dense, ticket_ms=ticket,
                   time_ratio=ratio, spread=(ratio * 0.97, ratio * 1.04), flops_ratio=row["flops_ratio"], max_abs_err=2.1e-6, baseline="torch.compile",
                   executor="dense" if all(x.executor == "dense" for x in layers) else "blocks", n=31, layers=tuple(layers), others=others,
-                  estimated_ms=ticket * noise.uniform(0.93, 1.06) if estimated else None, conditions=conditions, time=time)
+                  estimated_ms=ticket * noise.uniform(0.93, 1.06) if estimated else None, time=time,
+                  conditions={**conditions, "executors": forms})
 
 
 def timings(run: Run, *, rounds: Iterable[int] | None = None, structures: Iterable[str] | None = None, **more) -> Iterator[Timing]:

@@ -89,7 +89,7 @@ def _line(fig: go.Figure, study: Study, start: list[Point], known: list[Point], 
     machines = list(wording.machines(study.timings))
     points = start + known
     spread = [wording.quartiles(q.timing) if q.timing and not q.dense else None for q in points]
-    bars = dict(type="data", symmetric=False, thickness=1, width=3, color=colour,
+    bars = dict(type="data", symmetric=False, thickness=1.2, width=0, color=colour,
                 array=[ends[1] - q.at(x) if ends else 0 for q, ends in zip(points, spread)],
                 arrayminus=[q.at(x) - ends[0] if ends else 0 for q, ends in zip(points, spread)])
     fig.add_scatter(
@@ -119,7 +119,7 @@ def _ideals(fig: go.Figure, known: list[Point], colour: str) -> None:
     ideal = [1 / q.timing.flops_ratio for q in with_flops]
     fig.add_scatter(x=[v for q, at in zip(with_flops, ideal) for v in (q.speedup, at, None)], y=[v for q in with_flops for v in (q.accuracy, q.accuracy, None)],
                     mode="lines", line=dict(color=colour, width=1), opacity=0.3, hoverinfo="skip", showlegend=False, name="")
-    fig.add_scatter(x=ideal, y=[q.accuracy for q in with_flops], mode="markers", name="what its multiply-adds allow", showlegend=False, opacity=0.55,
+    fig.add_scatter(x=ideal, y=[q.accuracy for q in with_flops], mode="markers", name="FLOPs limit", showlegend=False, opacity=0.55,
                     marker=dict(symbol="line-ns-open", size=9, color=colour, line=dict(width=1.5, color=colour)),
                     hovertemplate="its multiply-adds would allow %{x:.3~g}×<extra></extra>", customdata=[q.key for q in with_flops])
 

@@ -36,7 +36,7 @@ def layer_times(t: Timing | None, *, title: str = "", dark: bool = False) -> go.
                     line=dict(color=p.rule, width=3), hoverinfo="skip", showlegend=False)
     fig.add_scatter(x=[x.dense_ms for x in layers], y=place, mode="markers", name="dense", customdata=key, hovertext=said,
                     marker=dict(symbol="diamond", size=9, color=p.muted), hovertemplate="%{hovertext}<extra></extra>")
-    fig.add_scatter(x=[x.dense_ms * x.flops_ratio for x in layers], y=place, mode="markers", name="what its multiply-adds allow", customdata=key,
+    fig.add_scatter(x=[x.dense_ms * x.flops_ratio for x in layers], y=place, mode="markers", name="FLOPs limit", customdata=key,
                     marker=dict(symbol="line-ns-open", size=15, color=p.text, line=dict(width=2, color=p.text)), hovertext=said,
                     hovertemplate="%{hovertext}<extra></extra>")
     fig.add_scatter(x=[x.ticket_ms for x in layers], y=place, mode="markers", name=title or "ticket", customdata=key, hovertext=said,
@@ -55,7 +55,7 @@ def layer_times(t: Timing | None, *, title: str = "", dark: bool = False) -> go.
 
 def layer_times_table(t: Timing | None) -> list[dict[str, Any]]:
     """A row a layer; times in ms, shares in percent."""
-    return [{"layer": x.name, "kept weights": x.kept, "dense (ms)": x.dense_ms, "ticket (ms)": x.ticket_ms, "ticket ÷ dense": x.ticket_ms / x.dense_ms,
+    return [{"layer": x.name, "kept weights": x.kept, "dense (ms)": x.dense_ms, "ticket (ms)": x.ticket_ms, "ticket ÷ dense": _share(x),
              "multiply-adds (%)": 100 * x.flops_ratio, "multiply-adds would allow (ms)": x.dense_ms * x.flops_ratio, "runs as": x.executor}
             for x in (t.layers if t else ())]
 
@@ -64,7 +64,7 @@ def layer_times_alt(t: Timing | None, *, title: str = "") -> str:
     """The figure in spoken words: the layers that gain most and least."""
     if t is None or not t.layers:
         return "Time of each layer, dense and as a ticket: no layer is measured yet."
-    best, worst = (f(t.layers, key=lambda x: x.ticket_ms / x.dense_ms) for f in (min, max))
+    best, worst = (f(t.layers, key=_share) for f in (min, max))
     faster = sum(x.ticket_ms < x.dense_ms for x in t.layers)
     said = f"Time of each of {len(t.layers)} layers: as {title or 'a ticket'}, {faster} run{'s' * (faster == 1)} faster than dense"
     for word, x in (("the most gains", best), ("the least", worst)):
@@ -79,11 +79,13 @@ def layer_times_caption(t: Timing | None) -> str:
 
 
 def alternatives(t: Timing, *, title: str = "", dark: bool = False) -> go.Figure:
-    """The whole network as the ticket and in each dense form that a user has, a bar each, the fastest on top."""
+    """The whole network in every way it was timed, a bar each, the fastest on top: as the ticket, in the ticket's other forms, and in
+    each dense form that a user has."""
     p, fig, s = theme.palette(dark), go.Figure(), theme.style(t.structure)
     forms = alternatives_table(t, title=title)[::-1]
+    looks = {"ticket": (s.line(dark), 1.0), "other form": (s.line(dark), 0.4), "baseline": (p.rule, 1.0), "dense": (p.rule, 1.0)}
     fig.add_bar(x=[f["time (ms)"] for f in forms], y=[f["form"] for f in forms], orientation="h", showlegend=False,
-                marker=dict(color=[s.line(dark) if f["is"] == "ticket" else p.rule for f in forms],
+                marker=dict(color=[looks[f["is"]][0] for f in forms], opacity=[looks[f["is"]][1] for f in forms],
                             line=dict(width=[1.5 if f["is"] == "baseline" else 0 for f in forms], color=p.muted)),
                 text=[f" {wording.ms(f['time (ms)'])}" for f in forms], textposition="outside", cliponaxis=False, textfont=dict(color=p.text, size=13),
                 hovertext=[f"<b>{html.escape(f['form'])}</b><br>{wording.ms(f['time (ms)'])}, {f['time ÷ fastest dense']:.2f} of the fastest dense form"
@@ -96,12 +98,13 @@ def alternatives(t: Timing, *, title: str = "", dark: bool = False) -> go.Figure
 
 
 def alternatives_table(t: Timing, *, title: str = "") -> list[dict[str, Any]]:
-    """A row a way to run the network, the fastest first; `is`: ticket, baseline or dense."""
-    forms = {t.baseline: t.dense_ms, **t.others}
-    found = [{"form": name, "is": "baseline" if name == t.baseline else "dense", "time (ms)": ms, "time ÷ fastest dense": ms / t.dense_ms}
-             for name, ms in forms.items() if name != title]
-    mine = {"form": title or "ticket", "is": "ticket", "time (ms)": t.ticket_ms, "time ÷ fastest dense": t.time_ratio}
-    return sorted([mine, *found], key=lambda f: f["time (ms)"])
+    """A row a way to run the network, the fastest first; `is`: ticket, other form, baseline or dense."""
+    name = title or "ticket"
+    ticket_forms = {k: v for k, v in (t.conditions.get("executors") or {}).items() if k not in (t.executor, "dense") and isinstance(v, int | float)}
+    found = [(name, "ticket", t.ticket_ms), *((f"{name}, {k}", "other form", v) for k, v in ticket_forms.items()),
+             *((k, "baseline" if k == t.baseline else "dense", v) for k, v in {**t.others, t.baseline: t.dense_ms}.items())]
+    return sorted(({"form": form, "is": kind, "time (ms)": ms, "time ÷ fastest dense": t.time_ratio if kind == "ticket" else ms / t.dense_ms}
+                   for form, kind, ms in found), key=lambda f: f["time (ms)"])
 
 
 def alternatives_alt(t: Timing, *, title: str = "") -> str:
@@ -110,13 +113,19 @@ def alternatives_alt(t: Timing, *, title: str = "") -> str:
 
 
 def alternatives_caption(t: Timing) -> str:
-    return f"The whole network: the ticket against the dense forms at hand (medians; outlined, the fastest dense form: {t.baseline})."
+    return (f"The whole network, medians: the ticket, run as {t.executor}, against what else it can run as, and the dense forms at hand "
+            f"(outlined, the fastest of them: {t.baseline}).")
 
 
 def _hover(x: LayerTiming, title: str) -> str:
     return (f"<b>{html.escape(_short(x))}</b><br>{html.escape(title or 'ticket')} {wording.ms(x.ticket_ms)} as {html.escape(x.executor)}, "
-            f"dense {wording.ms(x.dense_ms)}<br>{wording.times(x.dense_ms / x.ticket_ms)}; its multiply-adds ({100 * x.flops_ratio:.1f} %) would allow "
+            f"dense {wording.ms(x.dense_ms)}: {_share(x):.2f} of its time<br>its multiply-adds ({100 * x.flops_ratio:.1f} %) would allow "
             f"{wording.ms(x.dense_ms * x.flops_ratio)}<br>{x.kept:,} weights kept")
+
+
+def _share(x: LayerTiming) -> float:
+    """The layer's time over its dense time; a layer that is removed takes none."""
+    return x.ticket_ms / x.dense_ms if x.dense_ms else 1.0
 
 
 def _short(x: LayerTiming) -> str:

@@ -97,6 +97,17 @@ def provenance(timings: Sequence[Timing]) -> str:
     return f"Measured on {'; '.join(filter(None, said))}."
 
 
+def remarks(t: Timing) -> list[str]:
+    """What a measurement says of itself: layers that stayed dense, forms that would not run."""
+    c = t.conditions
+    said = [str(w) for w in c.get("warnings") or ()]
+    if whole := c.get("dense_layers"):
+        said.append(f"without a mask, and so run dense: {', '.join(map(str, whole))}")
+    for part, what in (("baselines_failed", "dense form"), ("executors_failed", "form of the ticket")):
+        said += [f"{name}, a {what}, was not timed: {why}" for name, why in (c.get(part) or {}).items()]
+    return said
+
+
 def errors(timings: Iterable[Timing]) -> str:
     """How far off the estimates of these measurements were; '' without any."""
     found = [abs(e) for t in timings if (e := off(t)) is not None]

@@ -119,6 +119,8 @@ def _measured(run: Run, q: Point, name: str, study: Study) -> None:
         figure.show(alternatives(t, title=name, dark=frame.dark()), alternatives_table(t, title=name), key="alternatives")
     with left if len(t.layers) < 8 else right:      # where there is room
         _estimated(run, t, study)
+    for remark in wording.remarks(t):
+        frame.quiet(remark[:1].upper() + remark[1:])
     when = f" {datetime.datetime.fromtimestamp(t.time):%Y-%m-%d %H:%M}." if t.time else ""
     st.caption(frame.plain(wording.provenance([t]) + when))
 
@@ -145,7 +147,7 @@ def _not_yet(run: Run, q: Point, name: str, setting: Setting) -> None:
         st.markdown("### :material/timer: Not measured yet")
         st.markdown(frame.plain(f"{name} of round {q.row['round']} has not been timed with {wording.setting(setting)}.{ideal}"))
         st.markdown("Measuring checks its outputs first, then times it against the fastest dense form of the network, turn by turn, in a process "
-                    "of its own. It takes seconds for a small network and about a minute for a large one.")
+                    "of its own. It takes about half a minute.")
         measure.button("Measure", [q], setting, key="measure")
 
 

@@ -75,7 +75,7 @@ def test_the_bars_are_the_quartiles_of_the_ratio():
 def test_a_tick_stands_where_the_multiply_adds_would_allow_and_is_joined_to_its_point():
     run = make()
     fig = curves(measured_study(run))
-    ticks = trace(fig, "what its multiply-adds allow")
+    ticks = trace(fig, "FLOPs limit")
     at = {tuple(c): x for t in ticks for x, c in zip(t.x, t.customdata)}
     assert at == pytest.approx({(run.id, t.round, t.structure): 1 / t.flops_ratio for t in timings(run)})
     joined = [t for t in fig.data if t.mode == "lines"]
@@ -223,7 +223,7 @@ def test_several_runs_are_a_line_each_with_one_legend_entry_a_structure():
     drawn = [t for t in fig.data if t.mode == "lines+markers+text"]
     assert len(drawn) == 15 and sum(t.showlegend for t in drawn) == 5
     assert {c[0] for t in drawn for c in t.customdata} == {"s0", "s1", "s2"}
-    assert not trace(fig, "what its multiply-adds allow") and drawn[0].error_x.array is None
+    assert not trace(fig, "FLOPs limit") and drawn[0].error_x.array is None
 
 
 def test_speeds_of_one_setting_alone_are_compared():

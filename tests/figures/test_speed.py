@@ -2,6 +2,7 @@ import dataclasses
 
 import pytest
 
+from lthviz.figures import wording
 from lthviz.figures.speed import (
     alternatives,
     alternatives_alt,
@@ -29,14 +30,14 @@ def test_each_layer_has_dense_ticket_and_limit_in_network_order(dark):
     fig = layer_times(TIMING, title="Regroup", dark=dark)
     drawn = traces(fig)
     assert list(drawn["dense"].x) == [2.0, 4.0, 1.0] and list(drawn["Regroup"].x) == [1.2, 0.5, 1.0]
-    assert list(drawn["what its multiply-adds allow"].x) == pytest.approx([1.0, 0.4, 0.9])
-    for t in (drawn["dense"], drawn["Regroup"], drawn["what its multiply-adds allow"]):
+    assert list(drawn["FLOPs limit"].x) == pytest.approx([1.0, 0.4, 0.9])
+    for t in (drawn["dense"], drawn["Regroup"], drawn["FLOPs limit"]):
         assert [c[0] for c in t.customdata] == [x.name for x in LAYERS] and list(t.y) == [0, 1, 2]
     top, bottom = sorted(fig.layout.yaxis.range)
     assert fig.layout.yaxis.range[0] > fig.layout.yaxis.range[1] and top < 0 < 2 < bottom      # the image is on top
     assert list(fig.layout.yaxis.ticktext) == ["a", "b.conv", "c"]
     assert [a.text for a in fig.layout.annotations] == ["blocks", "compact", "dense"]
-    assert len({drawn[n].marker.symbol for n in ("dense", "Regroup", "what its multiply-adds allow")}) == 3
+    assert len({drawn[n].marker.symbol for n in ("dense", "Regroup", "FLOPs limit")}) == 3
     assert fig.layout.xaxis.range[0] == 0 and fig.layout.xaxis.range[1] > 4.0 and "16 images" in fig.layout.xaxis.title.text
 
 
@@ -64,6 +65,25 @@ def test_the_alternatives_stand_by_their_time_with_the_ticket_and_the_baseline_t
     assert colours[0] not in colours[1:] and len(set(colours[1:])) == 1
     assert alternatives_alt(TIMING, title="Regroup").endswith("Regroup 3.00 ms; channels_last 8.00 ms; onnxruntime 8.80 ms; eager 9.50 ms.")
     assert [r["is"] for r in alternatives_table(TIMING)] == ["ticket", "baseline", "dense", "dense"]
+
+
+def test_the_tickets_other_forms_and_remarks_are_told():
+    more = dataclasses.replace(TIMING, conditions={"executors": {"blocks": 3.1, "compact": 3.6, "dense": 8.0}, "dense_layers": ["stem.weight"],
+                                                   "warnings": ["c.weight: nothing is kept in this layer"], "baselines_failed": {"torch.compile": "no compiler"},
+                                                   "executors_failed": {}})
+    assert [(r["form"], r["is"], r["time (ms)"]) for r in alternatives_table(more, title="Regroup")][:3] == [
+        ("Regroup", "ticket", 3.0), ("Regroup, compact", "other form", 3.6), ("channels_last", "baseline", 8.0)]
+    opacity = list(alternatives(more).data[0].marker.opacity)[::-1]
+    assert opacity[1] < opacity[0]
+    assert wording.remarks(more) == ["c.weight: nothing is kept in this layer", "without a mask, and so run dense: stem.weight",
+                                     "torch.compile, a dense form, was not timed: no compiler"]
+    assert wording.remarks(TIMING) == []
+
+
+def test_a_removed_layer_takes_no_time():
+    gone = dataclasses.replace(TIMING, layers=(LAYERS[0], dataclasses.replace(LAYERS[1], kept=0, flops_ratio=0.0, ticket_ms=0.0, executor="removed")))
+    assert "the most gains b.conv, 0 ms against 4.00 ms" in layer_times_alt(gone)
+    assert "0.00 of its time" in traces(layer_times(gone))["dense"].hovertext[1] and layer_times_table(gone)[1]["ticket ÷ dense"] == 0
 
 
 def test_a_baseline_that_is_not_among_the_others_is_shown_all_the_same():
