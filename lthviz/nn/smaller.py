@@ -35,10 +35,9 @@ class Smaller:
         shrunk = shrink(model, layers, masks)
         self.model, self.network, self._at = model, shrunk.network, shrunk.index
         self.masked = masked.within(shrunk.network, shrunk.index)
-        tensors = model.state_dict()
-        rest = {name: np.setdiff1d(np.arange(tensors[name].numel(), dtype=at.dtype), at) for name, at in self._at.items()}
-        self._idle = {name: at[masked.kept(name)[at]] for name, at in rest.items() if name in dict(model.named_parameters())}
-        self._idle = {name: at for name, at in self._idle.items() if at.size}
+        rest = {name: _others(at, model.state_dict()[name].numel()) for name, at in self._at.items()}
+        idle = {name: at[masked.kept(name)[at]] for name, at in rest.items() if name in dict(model.named_parameters())}
+        self._idle = {name: at for name, at in idle.items() if at.size}    # flat positions in the full tensors
         like = next(model.parameters())
         self.idle = nn.Parameter(torch.zeros(sum(at.size for at in self._idle.values()), dtype=like.dtype, device=like.device))
         self.idle.grad = torch.zeros_like(self.idle)
@@ -115,3 +114,10 @@ class Smaller:
         ends = np.cumsum([at.size for at in self._idle.values()])
         for (name, at), part in zip(self._idle.items(), np.split(values, ends)[:-1], strict=True):
             full[name].reshape(-1)[at] = part
+
+
+def _others(at: np.ndarray, size: int) -> np.ndarray:
+    """The positions below `size` that are not in `at`."""
+    free = np.ones(size, bool)
+    free[at] = False
+    return np.flatnonzero(free).astype(at.dtype)

@@ -41,10 +41,12 @@ def theirs(name: str) -> nn.Module:
 
 @torch.no_grad()
 def lively(model: nn.Module) -> nn.Module:
-    """BatchNorms and biases that say something in every channel, so that a forgotten one shows."""
+    """BatchNorms that say something in every channel, so that a forgotten one shows; and whose eps does not blow up the noise of
+    a map that is constant, since all that it read was removed."""
     g = torch.Generator().manual_seed(0)
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
+            module.eps = 0.1
             for t in (module.weight, module.running_var):
                 t.copy_(torch.rand(t.shape, generator=g) + 0.5)
             for t in (module.bias, module.running_mean):
@@ -212,7 +214,7 @@ RESNET_LAYERS = topology.layers(RESNET, (3, 4, 4))
 
 
 @given(st.integers(0, 2**32 - 1), st.lists(st.sampled_from([0.0, 0.05, 0.5, 0.95, 1.0]), min_size=20, max_size=20))
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 def test_any_channels_of_a_resnet(seed, keep):
     rng = np.random.default_rng(seed)
     arrays = {x.name: np.broadcast_to((rng.random(x.shape[0]) < share)[:, None, None, None], x.shape)
