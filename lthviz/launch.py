@@ -86,15 +86,17 @@ def request(store: Store, run_id: str, action: str) -> None:
 
 
 def measure(store: Store, run_id: str, *, rounds: Iterable[int] | None = None, structures: Iterable[str] | None = None, batch: int = 64,
-            threads: int = 0, device: str = "cpu") -> int:
+            threads: int = 0, device: str = "cpu", baselines: str = "all", seconds: float = 8.0) -> int:
     """Ask the worker to measure the speed of a run's trained tickets; how many of them were not asked for already.
 
     rounds, structures: of the tickets; None: all of them, without the dense round 0. The run may be an example, or still at work:
     a training that is running comes first. `store.measuring` tells how it stands, `store.timings` what came out. Weights are the
     ticket's where they were kept, else the trunk's or random ones under its masks: speed does not depend on them.
+    baselines, seconds: dense forms to compare with and about how long to time each ticket (speed.bench.measure).
     AddressError for tickets that are not there, SpeedError for a batch, threads or device that cannot be.
     """
-    asked = store.ask_measuring(run_id, measuring.items(store.run(run_id), rounds, structures, batch, threads, device))
+    items = measuring.items(store.run(run_id), rounds, structures, batch, threads, device)
+    asked = store.ask_measuring(run_id, items, {"baselines": baselines, "seconds": seconds})
     wake(store)
     return asked
 

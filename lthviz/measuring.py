@@ -25,14 +25,14 @@ from lthviz.errors import AddressError, LthvizError, did_you_mean
 from lthviz.records import Address, Run, Ticket, Timing
 from lthviz.speed import machine
 from lthviz.store import Store, queue
-from lthviz.store.queue import Item
+from lthviz.store.queue import Item, Request
 
 log = logging.getLogger("lthviz")
 
-POLL_S = 0.1
-SECONDS = 8.0
-"""About how long a ticket is timed, a network that is small enough; larger ones take as long as they need."""
-ATTEMPTS = 2
+POLL_S = 0.2
+LOOK_S = 1.0
+"""How often it is asked whether a training wants the machine: looking at all runs disturbs what is being measured."""
+ATTEMPTS = 3
 """How often a measurement is begun that ends its process (for want of memory, say) before it counts as failed."""
 
 
@@ -106,7 +106,7 @@ def measure_queued(store: Store, run_id: str) -> int:
             for item in request.items:
                 if not request.file.exists():   # cancelled
                     break
-                made += _one(store, run_id, item, request.time, reuse)
+                made += _one(store, run_id, item, request, reuse)
             else:
                 said = queue.progress(folder)
                 queue.say(folder, replace(said, finished=said.finished + len(request.items), item=None, doing=""))
@@ -118,10 +118,10 @@ def measure_queued(store: Store, run_id: str) -> int:
     return made
 
 
-def _one(store: Store, run_id: str, item: Item, since: float, reuse: Any) -> bool:
+def _one(store: Store, run_id: str, item: Item, request: Request, reuse: Any) -> bool:
     folder = store.measure_folder(run_id)
     said = queue.progress(folder)
-    if item.key in said.errors or item.made(store.timings(run_id), since):
+    if said.failed(item, request.time) or item.made(store.timings(run_id), request.time):
         return False
     begun = said.attempts.get(item.key, 0)
     if begun >= ATTEMPTS:
@@ -130,18 +130,18 @@ def _one(store: Store, run_id: str, item: Item, since: float, reuse: Any) -> boo
     queue.say(folder, said)
     try:
         measure_ticket(store, Address(run_id, item.round, item.structure), batch=item.batch, threads=item.threads, device=item.device,
-                       seconds=SECONDS, reuse=reuse, progress=lambda doing: queue.say(folder, replace(said, doing=doing)))
+                       reuse=reuse, **request.how, progress=lambda doing: queue.say(folder, replace(said, doing=doing)))
     except LthvizError as e:
         return _failed(folder, item, str(e))
     except Exception as e:
         log.exception("%s, %s", run_id, item.key)
         return _failed(folder, item, f"{type(e).__name__}: {next(iter(str(e).splitlines()), '')}".rstrip(": "))
+    queue.say(folder, said.ended(item))
     return True
 
 
 def _failed(folder: Path, item: Item, why: str) -> bool:
-    said = queue.progress(folder)
-    queue.say(folder, replace(said, item=None, doing="", errors={**said.errors, item.key: why}))
+    queue.say(folder, queue.progress(folder).ended(item, why))
     return False
 
 
@@ -178,20 +178,25 @@ def _have_measured(store: Store, run_id: str, stop: Callable[[], bool]) -> None:
     folder = store.measure_folder(run_id)
     before = queue.progress(folder)
     child = spawn("work", "--measure", run_id, "--runs", str(store.root), stdin=subprocess.PIPE)
+    cancelled, looked = False, time.monotonic()
     try:
-        while child.poll() is None and queue.requests(folder) and not stop():
+        while child.poll() is None and not cancelled:
             time.sleep(POLL_S)
+            cancelled = not queue.requests(folder) and queue.progress(folder).item is not None
+            if time.monotonic() - looked > LOOK_S:
+                looked = time.monotonic()
+                if stop():
+                    break
         died = child.poll()
     finally:
         _end(child)
     if died:
         _tell_of_the_death(folder, before, died)
-    elif died is None and queue.requests(folder):   # it did nothing wrong
-        said = queue.progress(folder)
-        kept = {k: v for k, v in said.attempts.items() if not (said.item and k == said.item.key)}
-        queue.say(folder, replace(said, item=None, doing="", attempts=kept))
-    elif died is None:
+    elif cancelled:
         queue.forget(folder)
+    elif died is None:   # it did nothing wrong, so this was no attempt
+        said = queue.progress(folder)
+        queue.say(folder, said.ended(said.item) if said.item else said)
 
 
 def _tell_of_the_death(folder: Path, before: queue.Progress, code: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lthviz.records import Timing
 from lthviz.store import queue, timings
@@ -31,12 +32,12 @@ class Measured(Looking):
         """Where the requests for measurements of a run lie."""
         return self.root / queue.FOLDER / run_id
 
-    def ask_measuring(self, run_id: str, items: Sequence[Item]) -> int:
-        """Asks for measurements of a run's tickets; how many of them were not asked for before."""
+    def ask_measuring(self, run_id: str, items: Sequence[Item], how: Mapping[str, Any]) -> int:
+        """Asks for measurements of a run's tickets; how many of them were not asked for before. how: settings, JSON-able."""
         folder = self.measure_folder(self.path(run_id).name)
         waiting = {x for r in queue.requests(folder) for x in r.items}
         if new := [x for x in dict.fromkeys(items) if x not in waiting]:
-            queue.ask(folder, new)
+            queue.ask(folder, new, how)
         return len(new)
 
     def cancel_measuring(self, run_id: str) -> int:
@@ -47,15 +48,16 @@ class Measured(Looking):
         """How the measurements that were asked of a run stand; None when nothing waits and nothing failed."""
         folder = self.measure_folder(self.path(run_id).name)
         asked, said = queue.requests(folder), queue.progress(folder)
-        error = list(said.errors.values())[-1] if said.errors else ""
+        errors = {key: why for key, (_, why) in said.errors.items()}
+        error = list(errors.values())[-1] if errors else ""
         total = said.finished + sum(len(r.items) for r in asked)
         if not asked:
-            return Measuring("failed", error, said.finished, total, None, error, said.errors) if error else None
+            return Measuring("failed", error, said.finished, total, None, error, errors) if error else None
         there = self.timings(run_id)
-        done = said.finished + sum(x.key in said.errors or x.made(there, r.time) for r in asked for x in r.items)
+        done = said.finished + sum(said.failed(x, r.time) or x.made(there, r.time) for r in asked for x in r.items)
         if queue.held(folder):
-            return Measuring("measuring", said.doing, done, total, said.item, error, said.errors)
-        return Measuring("waiting", self._waits_for(run_id), done, total, None, error, said.errors)
+            return Measuring("measuring", said.doing, done, total, said.item, error, errors)
+        return Measuring("waiting", self._waits_for(run_id), done, total, None, error, errors)
 
     def _waits_for(self, run_id: str) -> str:
         if training := self.training():

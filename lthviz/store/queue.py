@@ -13,7 +13,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,26 +46,37 @@ class Item(NamedTuple):
 
 
 class Request(NamedTuple):
-    """Items asked for at once. time: when, in seconds since 1970. file: where it is kept."""
+    """Items asked for at once. time: when, in seconds since 1970. file: where it is kept. how: settings of `speed.bench.measure`."""
 
     time: float
     items: tuple[Item, ...]
     file: Path
+    how: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Progress:
     """What the process that measures a run says. finished: items of requests that are through.
 
-    item: the one at work; doing: what it does, one line. errors: of the items that failed, one line each by `Item.key`.
-    attempts: times an item was begun, by key, so that one which ends the process is not tried for ever.
+    item: the one at work; doing: what it does, one line. errors: of the items that failed, by `Item.key`, when and why in a line.
+    attempts: times an unfinished item was begun, by key, so that one which ends the process is not tried for ever.
     """
 
     finished: int = 0
     item: Item | None = None
     doing: str = ""
-    errors: Mapping[str, str] = field(default_factory=dict)
+    errors: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     attempts: Mapping[str, int] = field(default_factory=dict)
+
+    def failed(self, item: Item, since: float) -> bool:
+        """Whether the item failed at `since` or later."""
+        return item.key in self.errors and self.errors[item.key][0] >= since
+
+    def ended(self, item: Item, why: str = "") -> Progress:
+        """What is to be said once an item is done, or has failed: why."""
+        attempts = {k: v for k, v in self.attempts.items() if k != item.key}
+        errors = {k: v for k, v in self.errors.items() if k != item.key} | ({item.key: (time.time(), why)} if why else {})
+        return replace(self, item=None, doing="", attempts=attempts, errors=errors)
 
 
 @dataclass(frozen=True)
@@ -85,7 +96,7 @@ class Measuring:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-def ask(folder: Path, items: Sequence[Item]) -> Request:
+def ask(folder: Path, items: Sequence[Item], how: Mapping[str, Any]) -> Request:
     """Writes a request; what an earlier one said of its failures is forgotten once nothing of it is left."""
     now = time.time()
     with files.failing(folder):
@@ -93,8 +104,8 @@ def ask(folder: Path, items: Sequence[Item]) -> Request:
     if not requests(folder):
         forget(folder)
     file = folder / f"{time.time_ns():020d}-{secrets.token_hex(3)}.request"
-    files.write(file, files.json_bytes({"time": now, "items": [list(x) for x in items]}))
-    return Request(now, tuple(items), file)
+    files.write(file, files.json_bytes({"time": now, "items": [list(x) for x in items], "how": how}))
+    return Request(now, tuple(items), file, how)
 
 
 def requests(folder: Path) -> list[Request]:
@@ -109,7 +120,7 @@ def requests(folder: Path) -> list[Request]:
 def _read(file: Path) -> Request:
     value = files.read_json(file)
     try:
-        return Request(float(value["time"]), tuple(_item(x) for x in value["items"]), file)
+        return Request(float(value["time"]), tuple(_item(x) for x in value["items"]), file, dict(value["how"]))
     except (LookupError, TypeError, ValueError) as e:
         raise DamagedError(f"{file} is damaged: {type(e).__name__}: {e}") from None
 
@@ -160,7 +171,7 @@ def progress(folder: Path) -> Progress:
     try:
         value = files.read_json(folder / "progress.json")
         item = _item(value["item"]) if value.get("item") else None
-        errors = {str(k): str(v) for k, v in dict(value.get("errors", {})).items()}
+        errors = {str(k): (float(when), str(why)) for k, (when, why) in dict(value.get("errors", {})).items()}
         attempts = {str(k): operator.index(v) for k, v in dict(value.get("attempts", {})).items()}
         return Progress(operator.index(value.get("finished", 0)), item, str(value.get("doing", "")), errors, attempts)
     except (FileNotFoundError, StoreError, TypeError, ValueError):
