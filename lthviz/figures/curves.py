@@ -79,7 +79,7 @@ def hover(q: Point, several: bool = False) -> str:
         said += [f"measured {wording.times(t.speedup)} (quartiles {wording.times(low)} to {wording.times(high)}, n = {t.n})",
                  f"{wording.ms(t.ticket_ms)} as {safe(t.executor)}; dense {wording.ms(t.dense_ms)} as {safe(t.baseline)}"]
         said += [f"its multiply-adds would allow {wording.times(1 / t.flops_ratio)}"] if t.flops_ratio else []
-        said += [f"estimated beforehand {wording.ms(t.estimated_ms)} ({wording.signed(wording.off(t))} measured)"] if t.estimated_ms else []
+        said += [f"estimated {wording.times(1 / q.predicted)}: its time came out {wording.signed(q.off)}"] if q.off is not None else []
         said.append(f"batch {t.batch}, {wording.threads(t.threads)}; {safe(wording.machine(t))}")
     return "<br>".join(said)
 

@@ -14,11 +14,10 @@ def curves_table(study: Study) -> list[dict[str, Any]]:
     for q in study.points:
         t = q.timing
         low, high = wording.quartiles(t) if t else (None, None)
-        estimated = t.dense_ms / t.estimated_ms if t and t.estimated_ms else 1 / q.estimate if q.estimated else None
         out.append({
             "run": q.run.id, "round": q.row["round"], "structure": q.row["structure"], "ticket": rows.ticket(q.run, q.row),
             "test accuracy (%)": q.accuracy, "dense accuracy (%)": rows.dense(q.run), "measured speedup (×)": t.speedup if t else None,
-            "lower quartile (×)": low, "upper quartile (×)": high, "estimated speedup (×)": estimated,
+            "lower quartile (×)": low, "upper quartile (×)": high, "estimated speedup (×)": 1 / q.predicted if q.predicted else None,
             "FLOPs would allow (×)": 1 / q.flops if q.flops else None, "ticket (ms)": t.ticket_ms if t else None,
             "dense (ms)": t.dense_ms if t else None, "remaining weights (%)": 100 * q.row["density"],
             "effective remaining (%)": rows.scaled(q.row.get("effective_density")), "multiply-adds (%)": rows.scaled(q.flops),

@@ -47,7 +47,7 @@ class Setting(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A trained ticket with its measurement. estimate: predicted time over the dense network's, where it is not measured."""
+    """A trained ticket with its measurement. estimate: predicted time over the dense network's, None without a calibration."""
 
     run: Run
     row: rows.Row
@@ -77,6 +77,17 @@ class Point(NamedTuple):
         if self.dense:
             return 1.0
         return self.timing.speedup if self.timing else 1 / self.estimate if self.estimate else None
+
+    @property
+    def predicted(self) -> float | None:
+        """Estimated time over the dense network's: as it was kept with the measurement, else as it is now."""
+        kept = self.timing.estimated_ms / self.timing.dense_ms if self.timing and self.timing.estimated_ms else None
+        return kept or self.estimate
+
+    @property
+    def off(self) -> float | None:
+        """By how much the measured time is longer than the estimated one, as a share; None where one of them is missing."""
+        return self.timing.time_ratio / self.predicted - 1 if self.timing and self.predicted and not self.dense else None
 
     @property
     def flops(self) -> float | None:

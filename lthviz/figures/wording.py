@@ -46,11 +46,6 @@ def quartiles(t: Timing) -> tuple[float, float]:
     return 1 / high, 1 / low
 
 
-def off(t: Timing) -> float | None:
-    """By how much the measured time is longer than the estimated one, as a share; None without an estimate."""
-    return t.ticket_ms / t.estimated_ms - 1 if t.estimated_ms else None
-
-
 def tolerance(level: Level) -> str:
     why = "there is one dense training" if level.n == 1 else f"one standard deviation of {level.n} dense trainings"
     return f"{level.tolerance:.2g} points ({why})"
@@ -108,14 +103,14 @@ def remarks(t: Timing) -> list[str]:
     return said
 
 
-def errors(timings: Iterable[Timing]) -> str:
-    """How far off the estimates of these measurements were; '' without any."""
-    found = [abs(e) for t in timings if (e := off(t)) is not None]
+def errors(points: Iterable[Point]) -> str:
+    """How far off the estimates of these tickets are; '' where none is both estimated and measured."""
+    found = [abs(q.off) for q in points if q.off is not None]
     if not found:
         return ""
     if len(found) == 1:
-        return f"the estimate was {100 * found[0]:.0f} % off"
-    return f"over {len(found)} tickets the estimates were {100 * statistics.median(found):.0f} % off in the median, {100 * max(found):.0f} % at most"
+        return f"the estimate is {100 * found[0]:.0f} % off"
+    return f"over {len(found)} tickets the estimates are {100 * statistics.median(found):.0f} % off in the median, {100 * max(found):.0f} % at most"
 
 
 def tickets(points: Sequence[Point]) -> str:

@@ -6,6 +6,7 @@ every session gets the same object instead of a copy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,11 @@ from lthviz.config import UNSTRUCTURED
 from lthviz.core import stats
 from lthviz.errors import LthvizError
 from lthviz.figures.masks import mask_png
+from lthviz.figures.measured import Key, Setting
 from lthviz.figures.order import grouped
 from lthviz.records import Address, Masks, Round, Run, Status, Ticket, Timing
+from lthviz.speed import estimate
+from lthviz.speed.estimate import Calibration
 from lthviz.store import Store
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -45,6 +49,21 @@ def round(run_id: str, index: int) -> Round:
 def timings(run_id: str) -> tuple[Timing, ...]:
     """What is measured of a run, from whatever machine; AddressError."""
     return _timings(run_id, str(store().path(run_id)), _stamp(*_timing_files(run_id)))
+
+
+def estimates(runs: Sequence[Run], setting: Setting) -> dict[Key, float]:
+    """Predicted time over the dense network's, of every ticket of the runs, where this machine is calibrated for the setting."""
+    known = estimate.known(setting.batch, setting.threads) if setting.device == "cpu" else None
+    if known is None:
+        return {}
+    out = {}
+    for found in runs:
+        path = store().path(found.id)
+        for k in (k for k in found.finished if k):
+            stamp = _stamp(path / "rounds" / f"{k:03d}.h5")
+            ratios = _ratios(found.id, str(path), k, stamp, (known.machine, known.batch, known.threads, known.seconds), known, found) if stamp else {}
+            out |= {(found.id, k, label): ratio for label, ratio in ratios.items()}
+    return out
 
 
 def _timing_files(run_id: str) -> list[Path]:
@@ -97,6 +116,13 @@ def _timings(run_id: str, path: str, stamp: Stamp) -> tuple[Timing, ...]:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def _round(path: str, index: int, stamp: Stamp) -> Round:
     return store().round(Path(path).name, index)
+
+
+@st.cache_data(max_entries=512, show_spinner="Estimating what is not measured")
+def _ratios(run_id: str, path: str, index: int, stamp: Stamp, calibrated: tuple, _known: Calibration, _run: Run) -> dict[str, float]:
+    """Of the tickets of a round; blocks of a large scattered mask take a while to find."""
+    return {label: estimate.estimate(_known, _run.layers, t.masks, t.blocks, structural=t.structural).time_ratio
+            for label, t in store().round(run_id, index).tickets.items()}
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

@@ -79,7 +79,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
     x, said = axis()
     setting, more = measure.asked(together)
     frame.notes(said + more)
-    of = study(runs, timings, setting, here=machine.identity())
+    of = study(runs, timings, setting, estimates=cache.estimates(runs, setting) if x == "speed" else None, here=machine.identity())
     near = where.text("near") == "1"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="curves-pick"):
         pick_axis(x)
@@ -89,7 +89,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
         st.toggle("Near the dense accuracy", key=key, help="Only the accuracies close to the dense network's",
                   on_change=lambda: where.go(near="1" if st.session_state[key] else None))
     trained = any(q.known("kept") for q in of.points)
-    if x == "speed" and not of.timings and trained:
+    if x == "speed" and trained and not of.timings and not any(q.estimated for q in of.points):
         _not_yet(of)
     else:
         figure.picture(curves(of, x=x, near=near, dark=frame.dark(), height=560), key="curves", on_point=lambda point: _open(*point))
@@ -122,7 +122,7 @@ def _missing(of: Study) -> None:
     n = len(of.missing)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="missing"):
         st.markdown(frame.plain(f"Not measured with {wording.setting(of.setting)}: {wording.tickets(of.missing)}."), width="content")
-        measure.button(f"Measure {'these' if n != 1 else 'this'} {n}", of.missing, of.setting, key="measure", main=False)
+        measure.button(f"Measure {'these' if n != 1 else 'this'} {n}", of.missing, of.setting, key="measure", main=not of.timings)
 
 
 def _commands(of: Study, setting: Setting) -> None:

@@ -43,7 +43,7 @@ def _ticket(run: Run) -> None:
     where.follow()
     timings = cache.timings(run.id)
     setting, said = measure.asked(timings)
-    study = measured.study([run], {run.id: timings}, setting, here=machine.identity())
+    study = measured.study([run], {run.id: timings}, setting, estimates=cache.estimates([run], setting), here=machine.identity())
     q, more = _asked(run, study)
     frame.notes(said + more)
     _pick(run, study, q, setting, timings)
@@ -118,31 +118,32 @@ def _measured(run: Run, q: Point, name: str, study: Study) -> None:
         st.subheader("The whole network", anchor=False)
         figure.show(alternatives(t, title=name, dark=frame.dark()), alternatives_table(t, title=name), key="alternatives")
     with left if len(t.layers) < 8 else right:      # where there is room
-        _estimated(run, t, study)
+        _estimated(run, q, study)
     for remark in wording.remarks(t):
         frame.quiet(remark[:1].upper() + remark[1:])
     when = f" {datetime.datetime.fromtimestamp(t.time):%Y-%m-%d %H:%M}." if t.time else ""
     st.caption(frame.plain(wording.provenance([t]) + when))
 
 
-def _estimated(run: Run, t: Timing, study: Study) -> None:
-    """What the calibration had predicted, beside what came out."""
-    if not t.estimated_ms:
+def _estimated(run: Run, q: Point, study: Study) -> None:
+    """What the calibration predicts, beside what came out."""
+    if q.off is None:
         return
     st.subheader("Estimated beside measured", anchor=False)
-    st.text(f"Estimated {wording.ms(t.estimated_ms)}, measured {wording.ms(t.ticket_ms)}: {wording.signed(wording.off(t))}. "
-            f"Of this run, {wording.errors(study.timings)}.")
+    st.text(f"Estimated {q.predicted:.2f} of the dense time, measured {q.timing.time_ratio:.2f}: {wording.signed(q.off)}. "
+            f"Of this run, {wording.errors(study.points)}.")
     twin = st.expander("Every ticket", icon=":material/table:", type="compact", key="estimates-table", on_change="rerun")
     if twin.open:
         with twin:
-            figure.numbers([{"round": q.row["round"], "ticket": stages.name(run.config, q.row["round"], q.row["structure"]),
-                             "estimated (ms)": q.timing.estimated_ms, "measured (ms)": q.timing.ticket_ms, "measured − estimated (%)": 100 * wording.off(q.timing)}
-                            for q in study.points if q.timing and q.timing.estimated_ms], key="estimates")
+            figure.numbers([{"ticket": stages.name(run.config, x.row["round"], x.row["structure"]), "round": x.row["round"],
+                             "estimated ÷ dense": x.predicted, "measured ÷ dense": x.timing.time_ratio, "measured against estimated (%)": 100 * x.off}
+                            for x in study.points if x.off is not None], key="estimates")
 
 
 def _not_yet(run: Run, q: Point, name: str, setting: Setting) -> None:
     """The one thing to do where nothing is measured."""
-    ideal = f" Its multiply-adds would allow {q.flops:.2f} of the dense time; what this machine makes of that is yet to be seen." if q.flops else ""
+    ideal = f" Its multiply-adds would allow {q.flops:.2f} of the dense time" if q.flops else ""
+    ideal += (f"; this machine's calibration estimates {q.estimate:.2f}." if q.estimate else "; what this machine makes of that is not known.") if ideal else ""
     with st.container(border=True, key="not-measured"):
         st.markdown("### :material/timer: Not measured yet")
         st.markdown(frame.plain(f"{name} of round {q.row['round']} has not been timed with {wording.setting(setting)}.{ideal}"))

@@ -1,6 +1,7 @@
 """Speed: what it says of a ticket is checked against the store's timing, what it asks for against the queue."""
 
 import dataclasses
+import json
 import shlex
 import statistics
 
@@ -8,7 +9,7 @@ import pytest
 
 from lthviz import launch
 from lthviz.figures import wording
-from lthviz.speed import machine
+from lthviz.speed import estimate, machine
 from lthviz.store import queue
 from lthviz.store.queue import Item, Progress
 from tests.speeds import ELSEWHERE, timings
@@ -66,10 +67,26 @@ def test_a_measured_ticket_is_told_with_its_numbers(measured, run_id, page, word
 
 def test_estimates_stand_beside_what_was_measured(measured, run_id, page, words):
     t = of(measured, run_id, 2, "refill")
-    errors = [abs(x.ticket_ms / x.estimated_ms - 1) for x in measured.timings(run_id) if x.batch == 64]
+    errors = [abs(x.time_ratio / (x.estimated_ms / x.dense_ms) - 1) for x in measured.timings(run_id) if x.batch == 64]
     said = words(page("speed", run=run_id, round=2, ticket="refill"))
-    assert f"Estimated {wording.ms(t.estimated_ms)}, measured {wording.ms(t.ticket_ms)}: {wording.signed(t.ticket_ms / t.estimated_ms - 1)}" in said
-    assert f"over {len(errors)} tickets the estimates were {100 * statistics.median(errors):.0f} % off in the median, {100 * max(errors):.0f} % at most" in said
+    guess = t.estimated_ms / t.dense_ms
+    assert f"Estimated {guess:.2f} of the dense time, measured {t.time_ratio:.2f}: {wording.signed(t.time_ratio / guess - 1)}" in said
+    assert f"over {len(errors)} tickets the estimates are {100 * statistics.median(errors):.0f} % off in the median, {100 * max(errors):.0f} % at most" in said
+
+
+def test_a_calibrated_machine_estimates_what_is_not_measured(store, run_id, page, words, tmp_path, monkeypatch):
+    monkeypatch.setenv("LTHVIZ_CACHE", str(tmp_path / "cache"))
+    assert "calibration estimates" not in words(page("speed", run=run_id, round=1, ticket="refill"))
+    made = estimate.Calibration(machine.identity(), 64, CORES, (1, 64), (1, 128), ((0.3, 0.1),) * 2, ((0.004, 0.001),) * 2, 1.0)
+    estimate.remember(made)
+    ticket, layers = store.round(run_id, 1).ticket("refill"), store.run(run_id).layers
+    ratio = estimate.estimate(made, layers, ticket.masks, structural=True).time_ratio
+    assert f"this machine&#x27;s calibration estimates {ratio:.2f}" in words(page("speed", run=run_id, round=1, ticket="refill")).replace("'", "&#x27;")
+    spec = json.loads(page("curves", run=run_id).get("plotly_chart")[0].proto.spec)
+    names = [t["name"] for t in spec["data"] if t.get("name")]
+    assert {"Refill, estimated", "Regroup, estimated"} <= set(names) and "Refill" not in names
+    guessed = next(t for t in spec["data"] if t.get("name") == "Refill, estimated")
+    assert guessed["x"][0] == pytest.approx(1 / ratio) and "estimated" in guessed["hovertext"][0]
 
 
 def test_a_ticket_that_gains_nothing_is_not_praised(measured, run_id, page, words):
@@ -125,13 +142,13 @@ def test_batch_and_threads_are_chosen_and_written_to_the_address(measured, run_i
 def test_progress_and_failures_are_told(measured, run_id, page, words, woken):
     launch.measure(measured, run_id, rounds=[1, 2], structures=["random"])
     folder = measured.measure_folder(run_id)
-    failed = Item(1, "random", 64, CORES).key
-    queue.say(folder, Progress(0, Item(2, "random", 64, CORES), "pair 3 of 30", errors={failed: "batch = 64 needs about 9 GiB of memory"}))
+    failed = Progress().ended(Item(1, "random", 64, CORES), "batch = 64 needs about 9 GiB of memory")
+    queue.say(folder, dataclasses.replace(failed, item=Item(2, "random", 64, CORES), doing="pair 3 of 30"))
     with queue.lock(folder):
         at = page("speed", run=run_id)
         assert bar(at) == (f"Measuring Random of round 2, batch 64, {CORES} threads: pair 3 of 30. 1 of 2 done.", 50)
     launch.cancel_measuring(measured, run_id)
-    queue.say(folder, Progress(1, errors={failed: "batch = 64 needs about 9 GiB of memory"}))
+    queue.say(folder, failed)
     at = page("speed", run=run_id)
     assert f"Random of round 1 at batch 64, {CORES} threads could not be measured: batch = 64 needs about 9 GiB of memory" in words(at)
     at.button(key=f"forget-measuring-{run_id}").click().run()
