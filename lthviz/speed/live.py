@@ -28,7 +28,8 @@ class Plan:
         needed[graph.output][:] = True
         for op in reversed(graph.ops):
             self._backward(op, needed)
-        needed[graph.image][:] = True
+        for value in [graph.image, *(op.output for op in graph.ops if isinstance(op, Opaque))]:
+            needed[value][:] = True   # what comes from outside comes whole
         self.channels = {v: np.flatnonzero(self.alive[v] & needed[v]) for v in self.alive}
         self.blocks: dict[Op, Blocks] = {}
         self.alone: dict[Op, np.ndarray] = {}

@@ -24,7 +24,8 @@ DEVICE = "cpu" if INTERPRETED else "cuda"
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch):
-    """New memory holds NaN, so that what is not written shows. The interpreter knows neither bfloat16 nor tf32 products: they are added."""
+    """New memory holds NaN, so that what is not written shows. The interpreter knows neither bfloat16 nor tf32 products: they are
+    added."""
     new = torch.empty
     monkeypatch.setattr(triton_blocks.torch, "empty", lambda *a, **k: new(*a, **k).fill_(float("nan")))
     if INTERPRETED:
@@ -65,7 +66,8 @@ def mask_of(kind: str, rng: np.random.Generator, rows: int, n: int) -> np.ndarra
 
 def example(kind, *, rows=14, channels=4, kernel=(3, 3), stride=1, padding=1, dilation=1, groups=1, batch=3, size=(6, 5), residual=False,
             relu=False, precision="float32", tile=None, seed=0):
-    """(ours, exact, size of the sums): float64 results of torch on the masked dense weight, from the factors as the precision rounds them."""
+    """(ours, exact, size of the sums): float64 results of torch on the masked dense weight, from the factors as the precision
+    rounds them."""
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     rows = min(rows, 6) if kind == "unstructured" else rows   # the interpreter is slow
@@ -97,7 +99,8 @@ def example(kind, *, rows=14, channels=4, kernel=(3, 3), stride=1, padding=1, di
 
 
 def close(ours, exact, sums, precision="float32"):
-    """tf32 keeps 10 bits of each factor, cut or rounded: a product is off by 2^-9 of itself at most. A bfloat16 result is off by 2^-7."""
+    """tf32 keeps 10 bits of each factor, cut or rounded: a product is off by 2^-9 of itself at most. A bfloat16 result is off by
+    2^-7."""
     if precision == "float32":
         assert (ours - exact).abs().max() <= 1e-5 * max(1.0, float(exact.abs().max()))
     else:

@@ -114,7 +114,8 @@ def test_precisions_and_executors(precision, executor):
 
 
 def test_auto_runs_each_layer_as_the_clock_prefers(monkeypatch):
-    """A clock for which blocks are slower in every second of four layers, and the mixture of both faster than either as a whole."""
+    """A clock for which blocks are slower in every second of four layers, and the mixture of both faster than either as a
+    whole."""
     ran, layer = [], iter((-1.0, 1.0) * 2)
     forward = gpu_tune.BlockConv.forward
     monkeypatch.setattr(gpu_tune.BlockConv, "forward", lambda self, *a: ran.append(1) or forward(self, *a))

@@ -1,4 +1,5 @@
-"""The GPU kernel without a GPU: its arithmetic under Triton's interpreter, its compilation for two GPUs, and what is said where it cannot run."""
+"""The GPU kernel without a GPU: its arithmetic under Triton's interpreter, its compilation for two GPUs, and what is said where
+it cannot run."""
 
 import importlib.util
 import os
@@ -88,3 +89,13 @@ def test_imports_without_triton():
     code = ("import sys\nsys.modules['triton'] = None\nfrom lthviz.speed import gpu_program, triton_blocks\n"
             "assert triton_blocks.triton is None and callable(triton_blocks.block_conv)")
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=120)
+
+
+def test_the_benchmark_says_in_one_line_that_it_needs_a_gpu(monkeypatch, capsys):
+    from benchmarks import gpu
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+    assert gpu.main() == 2
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1 and "needs a GPU" in told.err and not told.out
