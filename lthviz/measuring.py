@@ -178,25 +178,29 @@ def _have_measured(store: Store, run_id: str, stop: Callable[[], bool]) -> None:
     folder = store.measure_folder(run_id)
     before = queue.progress(folder)
     child = spawn("work", "--measure", run_id, "--runs", str(store.root), stdin=subprocess.PIPE)
-    cancelled, looked = False, time.monotonic()
+    looked = asked = time.monotonic()
     try:
-        while child.poll() is None and not cancelled:
+        while child.poll() is None:
             time.sleep(POLL_S)
-            cancelled = not queue.requests(folder) and queue.progress(folder).item is not None
-            if time.monotonic() - looked > LOOK_S:
-                looked = time.monotonic()
+            now = time.monotonic()
+            if queue.requests(folder):
+                asked = now
+            elif now - asked > LOOK_S or queue.progress(folder).item:   # all is taken back, or through and it ends by itself
+                break
+            if now - looked > LOOK_S:
+                looked = now
                 if stop():
                     break
         died = child.poll()
     finally:
         _end(child)
+    said = queue.progress(folder)
     if died:
         _tell_of_the_death(folder, before, died)
-    elif cancelled:
+    elif said.item and queue.requests(folder):   # it did nothing wrong, so this was no attempt
+        queue.say(folder, said.ended(said.item))
+    elif said.item:
         queue.forget(folder)
-    elif died is None:   # it did nothing wrong, so this was no attempt
-        said = queue.progress(folder)
-        queue.say(folder, said.ended(said.item) if said.item else said)
 
 
 def _tell_of_the_death(folder: Path, before: queue.Progress, code: int) -> None:

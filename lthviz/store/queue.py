@@ -161,7 +161,7 @@ def remove(folder: Path) -> None:
 
 def say(folder: Path, progress: Progress) -> None:
     """Replaces the progress."""
-    value = {"finished": progress.finished, "item": list(progress.item) if progress.item else None, "doing": progress.doing,
+    value = {"pid": os.getpid(), "finished": progress.finished, "item": list(progress.item) if progress.item else None, "doing": progress.doing,
              "errors": progress.errors, "attempts": progress.attempts}
     files.write(folder / "progress.json", files.json_bytes(value), durable=False)
 
