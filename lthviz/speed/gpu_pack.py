@@ -1,8 +1,8 @@
 """Blocks of a layer as the flat tables that the GPU kernel reads: tiles of rows, their columns, their weights.
 
 A column of the weight matrix is stored as `channel << 6 | tap`, tap = kh·kernel width + kw, so the tables hold for any height,
-width and batch. Rows of a block are cut into tiles of equal height; a tile's columns are padded to whole chunks, its rows to the tile's
-height, both with zero weights and marked so that they are neither read nor written.
+width and batch. Rows of a block are cut into tiles of equal height; a tile's columns are padded to whole chunks, its rows to the
+tile's height, both with zero weights and marked so that they are neither read nor written.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ LIMIT = 2**31
 
 
 class Piece(NamedTuple):
-    """Rows (output channels) that read the same inputs. cols: columns of the weight matrix; first: the group's first input channel."""
+    """Rows (output channels) that read the same inputs. cols: columns of the weight matrix; first: the group's first input
+    channel."""
 
     rows: np.ndarray
     cols: np.ndarray
@@ -32,8 +33,8 @@ class Piece(NamedTuple):
 
 class Packed(NamedTuple):
     """tiles: int32 (T, 3), a tile's first entry in `columns`, their padded number, its first weight. rows: int32 (T, height), -1
-    where none. columns: int32, `channel << 6 | tap`, an impossible tap where padded. weights: float32; a tile's are (chunks, height, chunk).
-    """
+    where none. columns: int32, `channel << 6 | tap`, an impossible tap where padded. weights: float32; a tile's are (chunks,
+    height, chunk)."""
 
     tiles: np.ndarray
     rows: np.ndarray
@@ -62,7 +63,8 @@ def pieces(blocks: Blocks, channels: int, groups: int) -> tuple[list[Piece], lis
 
 
 def heights(found: Sequence[Piece], extra: int) -> list[int]:
-    """Tile heights, the one with the least estimated work first. extra: rows' worth of work that fetching a column's inputs costs."""
+    """Tile heights, the one with the least estimated work first. extra: rows' worth of work that fetching a column's inputs
+    costs."""
     def work(height: int) -> int:
         return sum(-(-p.rows.size // height) * (height + extra) * (p.cols.size + 1) for p in found)
 
@@ -70,7 +72,8 @@ def heights(found: Sequence[Piece], extra: int) -> list[int]:
 
 
 def pack(found: Sequence[Piece], weight: np.ndarray, height: int, chunk: int) -> Packed:
-    """Tables of the pieces; weight: float32 (C_out, C_in/groups, kh, kw). Heaviest tiles first. SpeedError for what int32 cannot address."""
+    """Tables of the pieces; weight: float32 (C_out, C_in/groups, kh, kw). Heaviest tiles first. SpeedError for what int32 cannot
+    address."""
     taps = weight.shape[2] * weight.shape[3]
     if taps > MOST_TAPS:
         raise SpeedError(f"a {weight.shape[2]}×{weight.shape[3]} kernel has {taps} weights a channel; the GPU kernel takes up to {MOST_TAPS}")

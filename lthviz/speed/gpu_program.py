@@ -3,8 +3,8 @@
     program = build(model, layers, (3, 32, 32), masks, structural=True, batch=64, precision="tf32")
     logits = program(images)            # (N, 3, 32, 32) on the GPU -> float32 (N, classes); any N
 
-Only live channels are stored and computed (live.py). Feature maps are torch tensors of logical shape (N, channels, h, w), those of
-blocks with the batch innermost in memory, those of dense layers channels-last; a layer brings its input into its own order.
+Only live channels are stored and computed (live.py). Feature maps are torch tensors of logical shape (N, channels, h, w), those
+of blocks with the batch innermost in memory, those of dense layers channels-last; a layer brings its input into its own order.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ EXECUTORS = ("auto", "blocks", "dense")
 
 
 class Choice(NamedTuple):
-    """Who runs a layer (`blocks` or `dense`), and the milliseconds that decided, None where nothing was measured. layer: its parameter."""
+    """Who runs a layer (`blocks`, `dense`, or `removed` where nothing of it is left), and the milliseconds that decided, None
+    where nothing was measured. layer: its parameter."""
 
     layer: str
     executor: str
@@ -41,8 +42,9 @@ def build(model: nn.Module, layers: Sequence[Layer], image_shape: tuple[int, int
           clock: gpu_tune.Clock = gpu_tune.milliseconds) -> GpuProgram:
     """The program of a ticket, or of the dense network where masks is None.
 
-    executor: `blocks` with fair tiles, `dense` with removed channels gone, or `auto`: both measured at `batch` images, layer by layer
-    and as a whole, and the fastest kept. SpeedError for a batch, precision, executor or device that is not there.
+    executor: `blocks` with fair tiles, `dense` with removed channels gone, or `auto`: both measured at `batch` images, layer by
+    layer and as a whole, and the fastest kept (a minute or two the first time on a machine, most of it Triton compiling tiles).
+    SpeedError for a batch, precision, executor or device that is not there.
     """
     if batch < 1:
         raise SpeedError(f"batch = {batch} should be at least 1")
@@ -58,14 +60,16 @@ def build(model: nn.Module, layers: Sequence[Layer], image_shape: tuple[int, int
         program = GpuProgram(plan, precision).to(device)
         program.use(["dense" if executor == "dense" else "blocks"] * len(program.convs))
         if executor == "auto":
-            program.measure(torch.randn((batch, *image_shape), device=device), clock)
+            images = torch.randn((batch, *image_shape), generator=torch.Generator().manual_seed(0)).to(device)
+            program.measure(images, clock)
         return program.settle()
     except torch.OutOfMemoryError:
-        raise SpeedError(f"batch = {batch} needs more memory than the GPU has free; use a smaller batch") from None
+        raise _too_much(batch) from None
 
 
 class GpuProgram(nn.Module):
-    """Steps from images to logits. `choices`: who runs each convolution. `foreign`: what plain torch runs because no step is known."""
+    """Steps from images to logits. `choices`: who runs each convolution. `foreign`: what plain torch runs because no step is
+    known."""
 
     def __init__(self, plan: Plan, precision: str) -> None:
         super().__init__()
@@ -77,18 +81,23 @@ class GpuProgram(nn.Module):
         self.frees = [[s for s, at in last.items() if at == i] for i in range(len(ops))]
         self.image, self.output = self.slots[plan.graph.image], self.slots[plan.graph.output]
         self.logits = gpu_steps.Channels(plan.channels[plan.graph.output], np.arange(plan.graph.output.shape[0]))
+        self.image_shape = plan.graph.image.shape
         self.convs = [s for s in self.steps if isinstance(s, gpu_steps.Convolution)]
         self.foreign = tuple(op.name for op in ops if isinstance(op, graph.Opaque))
         self._replayed = gpu_tune.Replayed(self.run)
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        return tuple(Choice(s.layer, s.executor, s.blocks_ms, s.dense_ms) for s in self.convs)
+        return tuple(Choice(s.layer, s.executor if s.kept else "removed", s.blocks_ms, s.dense_ms) for s in self.convs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits, float32 (N, classes), of images (N, c, h, w) on the program's device; on a GPU one replayed CUDA graph."""
-        with torch.no_grad():
+        if tuple(x.shape[1:]) != self.image_shape or not len(x):
+            raise SpeedError(f"images of shape {tuple(x.shape)}; this program takes (N, {', '.join(map(str, self.image_shape))})")
+        try:
             return self._replayed(x) if x.device.type == "cuda" else self.run(x)
+        except torch.OutOfMemoryError:
+            raise _too_much(len(x)) from None
 
     def run(self, x: torch.Tensor, watch=lambda step, inputs: None) -> torch.Tensor:
         """The same, step by step. watch: called with every step and its inputs before it runs."""
@@ -129,3 +138,7 @@ class GpuProgram(nn.Module):
         for step in self.convs:
             step.settle()
         return self
+
+
+def _too_much(batch: int) -> SpeedError:
+    return SpeedError(f"batch = {batch} needs more memory than the GPU has free; use a smaller batch")

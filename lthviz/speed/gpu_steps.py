@@ -30,7 +30,8 @@ def step(plan: Plan, op: Op, precision: str) -> nn.Module:
 
 
 class Channels(nn.Module):
-    """A map with the channels that a step wants: some dropped, those that are not stored put back as zeros. have, want: ascending."""
+    """A map with the channels that a step wants: some dropped, those that are not stored put back as zeros. have, want:
+    ascending."""
 
     def __init__(self, have: np.ndarray, want: np.ndarray) -> None:
         super().__init__()
@@ -49,14 +50,15 @@ class Channels(nn.Module):
 
 
 class Convolution(nn.Module):
-    """A convolution in both forms, over stored channels alone. form: the one that runs. blocks is None where the kernel cannot."""
+    """A convolution in both forms, over stored channels alone. form: the one that runs. blocks is None where the kernel
+    cannot."""
 
     def __init__(self, plan: Plan, op: Conv, precision: str) -> None:
         super().__init__()
         rows, channels = plan.channels[op.output], plan.channels[op.inputs[0]]
         weight, bias = _weight(op, rows, channels), op.bias[rows]
         geometry = dict(stride=op.stride, padding=op.padding, dilation=op.dilation)
-        self.name, self.layer, self.form = op.name, op.layer, "blocks"
+        self.layer, self.form, self.kept = op.layer, "blocks", plan.kept(op)
         self.blocks_ms = self.dense_ms = None
         source = None
         if len(op.inputs) > 1:

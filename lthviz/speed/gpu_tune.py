@@ -1,15 +1,18 @@
-"""What is faster on this GPU is measured on it, once, while a network is built: tile sizes, and a layer's blocks against its dense form."""
+"""What is faster on this GPU is measured on it, once, while a network is built: tile sizes, and a layer's blocks against its
+dense form."""
 
 from __future__ import annotations
 
+import contextlib
 import statistics
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 
+from lthviz.errors import SpeedError
 from lthviz.speed import gpu_pack
-from lthviz.speed.triton_blocks import EXTRA, BlockConv, Tile
+from lthviz.speed.triton_blocks import EXTRA, TOO_LARGE, BlockConv, Tile
 
 Clock = Callable[[Callable[[], object]], float]
 """Milliseconds of a call."""
@@ -18,10 +21,14 @@ Clock = Callable[[Callable[[], object]], float]
 def milliseconds(call: Callable[[], object], repeats: int = 15, together: int = 10) -> float:
     """Median GPU time of a call by CUDA events. Ten calls run as one CUDA graph, so that launching from Python costs nothing.
 
-    Nothing is flushed between calls: inputs that fit the second-level cache are read from it, as a layer finds what the one before
-    has just written.
+    Nothing is flushed between calls: inputs that fit the second-level cache are read from it, as a layer finds what the one
+    before has just written.
     """
-    graph, _ = capture(lambda: [call() for _ in range(together)])
+    def several() -> None:
+        for _ in range(together):
+            call()
+
+    graph, _ = capture(several)
     found = []
     for _ in range(repeats + 2):
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
@@ -34,7 +41,8 @@ def milliseconds(call: Callable[[], object], repeats: int = 15, together: int = 
 
 
 def capture(call: Callable[[], object]) -> tuple[torch.cuda.CUDAGraph, object]:
-    """A CUDA graph of a call and what the call returned, which every replay writes again. Warm-up compiles what is not compiled."""
+    """A CUDA graph of a call and what the call returned, which every replay writes again. Warm-up compiles what is not
+    compiled."""
     side = torch.cuda.Stream()
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -70,16 +78,18 @@ class Replayed:
 
 
 def tiles(found: Sequence[gpu_pack.Piece], precision: str) -> list[Tile]:
-    """The tiles worth trying for some pieces: the two heights with the least estimated work, two widths, shallow and deep chunks."""
+    """The tiles worth trying for some pieces: the two heights with the least estimated work, two widths, shallow and deep
+    chunks."""
     tallest = max(p.rows.size for p in found)
     if tallest <= gpu_pack.TALLEST_VECTOR:
         height = 1 << (tallest - 1).bit_length()
         return [Tile(pixels, height, 1, warps) for pixels, warps in ((128, 1), (256, 2), (512, 4), (1024, 4))]
-    heights = gpu_pack.heights(found, EXTRA[precision])[:2]
-    chunks = (16, 32) if precision == "float32" else (32, 64)
-    made = [Tile(pixels, height, chunk, 8 if pixels * height > 8192 else 4, 3 if chunk > 16 else 4)
-            for height in heights for pixels in (32, 64, 128) for chunk in chunks]
-    return made + [Tile(256, height, chunks[0], 8, 3) for height in heights if height <= 64]
+    usual, other = (16, 32) if precision == "float32" else (32, 64)
+    made = []
+    for height in gpu_pack.heights(found, EXTRA[precision])[:2]:
+        for pixels, chunk in ((32, usual), (64, usual), (128, usual), (128, other)):
+            made.append(Tile(pixels, height, chunk, 8 if pixels * height > 8192 else 4, 3 if chunk > 16 else 4))
+    return made
 
 
 def tune(conv: BlockConv, x: torch.Tensor, residual: torch.Tensor | None = None, clock: Clock = milliseconds) -> float:
@@ -89,7 +99,10 @@ def tune(conv: BlockConv, x: torch.Tensor, residual: torch.Tensor | None = None,
         times = {}
         for tile in dict.fromkeys([conv.launches[which].tile, *tiles(found, conv.precision)]):
             conv.retile(which, tile)
-            times[tile] = clock(lambda: conv(x, residual))
+            with contextlib.suppress(TOO_LARGE):   # a smaller GPU has less shared memory
+                times[tile] = clock(lambda: conv(x, residual))
+        if not times:
+            raise SpeedError("no tile of the block kernel fits this GPU; use device = 'cpu'")
         conv.retile(which, min(times, key=times.__getitem__))
         best = min(times.values())
     return best

@@ -1,17 +1,18 @@
 """The block kernel on a GPU: one convolution over dense blocks, in Triton.
 
-Layout. Activations are `[C, H, W, N]`, batch innermost (batch 1: the pixels of a row take its place). Output pixels are numbered as
-they lie in memory, p = (oh·OW + ow)·N + n, so column (c, kh, kw) of the weight matrix is, for a whole tile of pixels, one offset: each
-gathered column is a run of neighbours in memory however scattered the columns are. Channels-last would need neighbouring *channels*, which a
-sparse column list has not (at 20 % a 32-byte sector would carry 1.6 useful floats); NCHW has runs no longer than a row of the
-map, two to four pixels in the deep layers. Tensors keep torch's logical shape (N, C, H, W); only their strides are those of `[C, H, W, N]`,
-so every other torch operation works on them as they are.
+Layout. Activations are `[C, H, W, N]`, batch innermost (batch 1: the pixels of a row take its place). Output pixels are numbered
+as they lie in memory, p = (oh·OW + ow)·N + n, so column (c, kh, kw) of the weight matrix is, for a whole tile of pixels, one
+offset: each gathered column is a run of neighbours in memory however scattered the columns are. Channels-last would need
+neighbouring *channels*, which a sparse column list has not (at 20 % a 32-byte sector would carry 1.6 useful floats); NCHW has
+runs no longer than a row of the map, two to four pixels in the deep layers. Tensors keep torch's logical shape (N, C, H, W); only
+their strides are those of `[C, H, W, N]`, so every other torch operation works on them as they are.
 
-Work. A program instance makes a tile of pixels × a tile of a block's rows: for each chunk of the block's columns it gathers the inputs, a
-matrix (pixels, chunk), and multiplies them by the packed weights, accumulating in float32. Pixels are the tall side of the product, so a block
-of eight rows already fills a tensor core instruction. Blocks of one to four rows (unstructured masks, depthwise) go a column at a time
-without matrix units. The border is a bit per kernel position and pixel, made once per tile. Tiles of all blocks form one flat list, the
-heaviest first and those of one pixel tile next to each other, so that they share its inputs in the second-level cache.
+Work. A program instance makes a tile of pixels × a tile of a block's rows: for each chunk of the block's columns it gathers the
+inputs, a matrix (pixels, chunk), and multiplies them by the packed weights, accumulating in float32. Pixels are the tall side of
+the product, so a block of eight rows already fills a tensor core instruction. Blocks of one to four rows (unstructured masks,
+depthwise) go a column at a time without matrix units. The border is a bit per kernel position and pixel, made once per tile.
+Tiles of all blocks form one flat list, the heaviest first and those of one pixel tile next to each other, so that they share its
+inputs in the second-level cache.
 """
 
 from __future__ import annotations
@@ -34,8 +35,11 @@ try:
 except ImportError:   # macOS and Windows have no wheel of it
     triton = tl = None
 
+TOO_LARGE = triton.OutOfResources if triton else ()
+"""What a launch raises whose tile needs more shared memory or registers than the GPU has."""
 PRECISIONS = {"float32": torch.float32, "tf32": torch.float32, "bfloat16": torch.bfloat16}
-"""What a product is made of: float32; float32 with its factors rounded to tf32 (10 bits); bfloat16 activations. Sums are float32."""
+"""What a product is made of: float32; float32 with its factors rounded to tf32 (10 bits); bfloat16 activations. Sums are
+float32."""
 
 
 def _jit(function: Callable) -> Callable:
@@ -136,8 +140,9 @@ class BlockConv(nn.Module):
     """A convolution with bias, residual sum and ReLU over the blocks of a mask; what is outside the blocks is not there.
 
     blocks: of the matrix (C_out, C_in/groups·kh·kw). weight: (C_out, C_in/groups, kh, kw). A row in no block is its bias alone.
-    residual: for each output channel the residual's, -1 for none; its own number where nothing is said. Called with x (N, C_in, H, W)
-    and perhaps a residual (N, channels, OH, OW); returns (N, C_out, OH, OW) in the precision's type, batch innermost in memory.
+    residual: for each output channel the residual's, -1 for none; its own number where nothing is said. Called with x (N, C_in,
+    H, W) and perhaps a residual (N, channels, OH, OW); returns (N, C_out, OH, OW) in the precision's type, batch innermost in
+    memory.
     """
 
     def __init__(self, blocks: Blocks, weight: np.ndarray | torch.Tensor, bias: np.ndarray | torch.Tensor | None = None, *,

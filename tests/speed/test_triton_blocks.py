@@ -28,7 +28,7 @@ def test_arithmetic(place):
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
-def compiled(capability: int, precision: str, tile: triton_blocks.Tile, *, n_divides: bool = True, wide: bool = False) -> dict[str, str]:
+def compiled(capability: int, precision: str, tile: triton_blocks.Tile, *, n_divides: bool = True, wide: bool = False, ones: bool = False) -> dict[str, str]:
     """The kernel's PTX and machine code for a GPU that need not be here."""
     import triton
     from triton.backends.compiler import GPUTarget
@@ -40,8 +40,11 @@ def compiled(capability: int, precision: str, tile: triton_blocks.Tile, *, n_div
                      PRECISION="tf32" if precision == "tf32" else "ieee", RELU=True, RESIDUAL=True, WIDE=wide)
     kinds = {"x": numbers, "weights": numbers, "residual": numbers, "out": numbers, "bias": "*fp32", **dict.fromkeys(constants, "constexpr")}
     kinds |= dict.fromkeys(("columns", "rows", "sources", "tiles"), "*i32")
+    if ones:   # Triton makes constants of numbers that are 1: one image of one pixel
+        constants |= dict.fromkeys(("N", "H", "W", "OW", "P", "TILES"), 1)
+        kinds |= dict.fromkeys(constants, "constexpr")
     signature = {name: kinds.get(name, "i32") for name in kernel.arg_names}
-    sixteen = [n for n, kind in signature.items() if kind.startswith("*") or (n in ("N", "P") and n_divides)]   # as a launch would find them
+    sixteen = [n for n, kind in signature.items() if kind.startswith("*") or (n in ("N", "P") and kind == "i32" and n_divides)]   # as a launch finds them
     source = ASTSource(kernel, signature, {(kernel.arg_names.index(k),): v for k, v in constants.items()},
                        {(kernel.arg_names.index(n),): [["tt.divisibility", 16]] for n in sixteen})
     options = dict(num_warps=tile.warps, num_stages=tile.stages, enable_fp_fusion=True)
@@ -64,10 +67,11 @@ def test_compiles_for_gpus(tmp_path, monkeypatch, precision, capability):
         assert re.search(wide, made["ptx"]) or (precision, capability) == ("tf32", 90)
 
 
-@pytest.mark.parametrize("settings", [dict(n_divides=False), dict(wide=True)] * TRITON, ids=str)
+@pytest.mark.parametrize("settings", [dict(n_divides=False), dict(wide=True), dict(ones=True)] * TRITON, ids=str)
 def test_compiles_for_any_batch_and_size(tmp_path, monkeypatch, settings):
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
-    assert compiled(90, "bfloat16", triton_blocks.Tile(32, 8, 16), **settings)["cubin"]
+    for tile in (triton_blocks.Tile(32, 8, 16), triton_blocks.Tile(128, 2, 1)):
+        assert compiled(90, "bfloat16", tile, **settings)["cubin"]
 
 
 def test_no_gpu_is_one_line(monkeypatch):
