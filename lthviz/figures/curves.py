@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 
 from lthviz.figures import rows, theme, wording
-from lthviz.figures.curves_words import curves_alt, curves_caption
+from lthviz.figures.curves_words import accuracy_curves_alt, accuracy_curves_caption
 from lthviz.figures.measured import AXES, Point, Study
 from lthviz.records import Address
 
@@ -29,7 +29,7 @@ NEAR = 5.0
 """Points below the dense network that a close look goes down to."""
 
 
-def curves(study: Study, *, x: str = "speed", near: bool = False, current: Address | None = None, brief: bool = False, dark: bool = False,
+def accuracy_curves(study: Study, *, x: str = "speed", near: bool = False, current: Address | None = None, brief: bool = False, dark: bool = False,
            height: int = 460) -> go.Figure:
     """Accuracy against `x`, one of AXES, a line a structure and run; a ring around the `current` ticket.
 
@@ -61,7 +61,7 @@ def curves(study: Study, *, x: str = "speed", near: bool = False, current: Addre
         _ring(fig, drawn, current, x, theme.palette(dark))
     else:
         theme.note(fig, "No ticket is measured yet" if study.labels and x == "speed" else "No ticket has been trained yet", dark)
-    return theme.meta(fig, caption=curves_caption(study, x, brief=brief), alt=curves_alt(study, x), n=sum(q.known(x) for q in drawn),
+    return theme.meta(fig, caption=accuracy_curves_caption(study, x, brief=brief), alt=accuracy_curves_alt(study, x), n=sum(q.known(x) for q in drawn),
                       runs=[r.id for r in study.runs])
 
 

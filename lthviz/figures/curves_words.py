@@ -8,7 +8,7 @@ from lthviz.figures import rows, wording
 from lthviz.figures.measured import AXES, Study
 
 
-def curves_table(study: Study) -> list[dict[str, Any]]:
+def accuracy_curves_table(study: Study) -> list[dict[str, Any]]:
     """A row a trained ticket, units in the column names; what is not measured is empty."""
     out = []
     for q in study.points:
@@ -27,7 +27,7 @@ def curves_table(study: Study) -> list[dict[str, Any]]:
     return out
 
 
-def curves_alt(study: Study, x: str = "speed") -> str:
+def accuracy_curves_alt(study: Study, x: str = "speed") -> str:
     """In spoken words: the fastest or sparsest ticket of each structure, and how many win."""
     head = f"Test accuracy against {AXES[x].name if x == 'flops' else AXES[x].name.lower()}: "
     known = [q for q in study.points if q.known(x)]
@@ -49,7 +49,7 @@ def curves_alt(study: Study, x: str = "speed") -> str:
     return head + "; ".join(said + ([predicted] if guessed else [])) + "."
 
 
-def curves_caption(study: Study, x: str = "speed", *, brief: bool = False) -> str:
+def accuracy_curves_caption(study: Study, x: str = "speed", *, brief: bool = False) -> str:
     """What it shows, n, what winning means, and where it was measured; `brief`: without versions and load."""
     n = sum(q.known(x) for q in study.points)
     if brief:

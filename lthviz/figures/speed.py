@@ -44,7 +44,7 @@ def layer_times(t: Timing | None, *, title: str = "", dark: bool = False) -> go.
                     hovertemplate="%{hovertext}<extra></extra>")
     theme.apply(fig, dark, height=110 + ROW_PX * len(layers))
     most = max(max(x.dense_ms, x.ticket_ms) for x in layers)
-    fig.update_xaxes(title_text=f"ms for {t.batch} image{'s' * (t.batch != 1)}", range=[0, most * 1.04], nticks=7)
+    fig.update_xaxes(title_text=f"ms for {t.batch} image{'s' * (t.batch != 1)}", range=[-0.015 * most, most * 1.04], nticks=7)
     fig.update_yaxes(tickvals=place, ticktext=names, range=[len(layers) - 0.4, -0.6], showline=False, ticks="", ticklabelstandoff=6, tickfont=dict(color=p.text, size=13))
     for i, x in enumerate(layers):
         fig.add_annotation(x=1.01, xref="paper", y=i, text=html.escape(x.executor), showarrow=False, xanchor="left", yanchor="middle",
@@ -113,8 +113,8 @@ def alternatives_alt(t: Timing, *, title: str = "") -> str:
 
 
 def alternatives_caption(t: Timing) -> str:
-    return (f"The whole network, medians: the ticket, run as {t.executor}, against what else it can run as, and the dense forms at hand "
-            f"(outlined, the fastest of them: {t.baseline}).")
+    return (f"Medians of the whole network. The ticket runs as {t.executor} and was timed in turn with {t.baseline}, the fastest dense form "
+            f"(outlined); the other forms were timed before.")
 
 
 def _hover(x: LayerTiming, title: str) -> str:

@@ -8,8 +8,8 @@ import streamlit as st
 
 from lthviz.errors import AddressError
 from lthviz.figures import wording
-from lthviz.figures.curves import curves
-from lthviz.figures.curves_words import curves_table
+from lthviz.figures.curves import accuracy_curves
+from lthviz.figures.curves_words import accuracy_curves_table
 from lthviz.figures.measured import AXES, Setting, Study, study
 from lthviz.records import Run
 from lthviz.speed import machine
@@ -92,12 +92,12 @@ def _figure(runs: tuple[Run, ...]) -> None:
     if x == "speed" and trained and not of.timings and not any(q.estimated for q in of.points):
         _not_yet(of)
     else:
-        figure.picture(curves(of, x=x, near=near, dark=frame.dark(), height=560), key="curves", on_point=lambda point: _open(*point))
+        figure.picture(accuracy_curves(of, x=x, near=near, dark=frame.dark(), height=560), key="curves", on_point=lambda point: _open(*point))
         if x == "speed" and of.missing:
             _missing(of)
     measure.live(runs)
     st.subheader("Every ticket", anchor=False)
-    table = curves_table(of)
+    table = accuracy_curves_table(of)
     first = [*(["run"] if of.several else []), "ticket", "round", "test accuracy (%)", "measured speedup (×)", "FLOPs would allow (×)",
              "remaining weights (%)", "multiply-adds (%)", "ticket (ms)", "dense (ms)", "runs as"]
     figure.numbers(table, key="curves", on_row=lambda row: _open(row["run"], row["round"], row["structure"]),
@@ -112,7 +112,7 @@ def _not_yet(of: Study) -> None:
     with st.container(border=True, key="not-measured"):
         st.markdown("### :material/timer: No ticket is measured yet")
         st.markdown(frame.plain(f"None of these {n} tickets has been timed with {wording.setting(of.setting)}. Measuring checks each one's outputs, "
-                                "then times it against the fastest dense form of its network, in a process of its own; about half a minute each, "
+                                "then times it against the fastest dense form of its network, in a process of its own; about a quarter of a minute each, "
                                 "and what is measured shows as it comes."))
         measure.button(f"Measure {n} tickets" if n != 1 else "Measure the ticket", of.missing, of.setting, key="measure")
         st.markdown("Until then, accuracy can be set against kept weights, effective density or FLOPs: choose above.")

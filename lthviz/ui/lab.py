@@ -9,8 +9,8 @@ import streamlit as st
 from lthviz.config import UNSTRUCTURED
 from lthviz.figures import wording
 from lthviz.figures.accuracy import accuracy_vs_density, accuracy_vs_density_table
-from lthviz.figures.curves import curves as accuracy_curves
-from lthviz.figures.curves_words import curves_table
+from lthviz.figures.curves import accuracy_curves
+from lthviz.figures.curves_words import accuracy_curves_table
 from lthviz.figures.measured import study
 from lthviz.figures.training import loss_curve, loss_curve_table
 from lthviz.records import Address, Curve, Layer, Run
@@ -125,7 +125,7 @@ def _accuracy(run: Run, address: Address) -> None:
     x, said = curves.axis(("speed", "kept"))
     frame.notes(said)
     curves.pick_axis(x, ("speed", "kept"))
-    figure.show(accuracy_curves(of, x=x, current=address, brief=True, dark=frame.dark(), height=400), curves_table(of), key="accuracy", on_point=_open)
+    figure.show(accuracy_curves(of, x=x, current=address, brief=True, dark=frame.dark(), height=400), accuracy_curves_table(of), key="accuracy", on_point=_open)
     here = next((q for q in of.points if q.key == (run.id, address.round, address.structure)), None)
     if x == "speed" and here and not here.dense and not here.timing:
         frame.quiet(f"{stages.name(run.config, address.round, address.structure)} of round {address.round} is not measured with "

@@ -12,6 +12,7 @@ from lthviz.figures import measured, wording
 from lthviz.figures.measured import Point, Setting
 from lthviz.records import Run, Timing
 from lthviz.speed import machine
+from lthviz.store import queue
 from lthviz.store.queue import Measuring
 from lthviz.ui import cache, frame, pickers, stages, where
 
@@ -65,19 +66,27 @@ def _counts(cores: int) -> list[int]:
 
 
 def button(label: str, tickets: Sequence[Point], setting: Setting, *, key: str, main: bool = True, help: str = "") -> None:
-    """Ask the worker to measure these tickets at that setting; the page is drawn anew with its progress."""
-    if not st.button(label, key=key, icon=":material/timer:", type="primary" if main else "tertiary", help=help or None, disabled=not tickets):
+    """Ask the worker to measure these tickets at that setting; the page is drawn anew with its progress. What is asked for already
+    is not asked for twice."""
+    new = [q for q in tickets if not asked_for(q, setting)]
+    if not st.button(label if new else "Asked for", key=key, icon=":material/timer:", type="primary" if main else "tertiary", help=help or None,
+                     disabled=not new):
         return
     try:
-        new = 0
-        for run_id, structure, rounds in _grouped(tickets):
-            new += launch.measure(cache.store(), run_id, rounds=rounds, structures=[structure], batch=setting.batch, threads=setting.threads,
-                                  device=setting.device)
-        if not new:
-            st.session_state[_SAID] = "That is asked for already; it is measured when its turn comes."
+        for run_id, structure, rounds in _grouped(new):
+            launch.measure(cache.store(), run_id, rounds=rounds, structures=[structure], batch=setting.batch, threads=setting.threads,
+                           device=setting.device)
     except LthvizError as e:
         st.session_state[_SAID] = str(e)
     st.rerun()
+
+
+def asked_for(q: Point, setting: Setting) -> bool:
+    """Whether a ticket's measurement at that setting waits or is under way."""
+    asked = queue.requests(cache.store().measure_folder(q.run.id))
+    mine = (q.row["round"], q.row["structure"], setting.batch, setting.threads, setting.device)
+    return any(mine == (x.round, x.structure, x.batch, x.threads, x.device) and not x.made(cache.timings(q.run.id), r.time)
+               for r in asked for x in r.items)
 
 
 def _grouped(tickets: Iterable[Point]) -> list[tuple[str, str, list[int]]]:

@@ -120,7 +120,7 @@ def _measured(run: Run, q: Point, name: str, study: Study) -> None:
     with left if len(t.layers) < 8 else right:      # where there is room
         _estimated(run, q, study)
     for remark in wording.remarks(t):
-        frame.quiet(remark[:1].upper() + remark[1:])
+        frame.quiet(f"{remark[:1].upper()}{remark[1:]}.")
     when = f" {datetime.datetime.fromtimestamp(t.time):%Y-%m-%d %H:%M}." if t.time else ""
     st.caption(frame.plain(wording.provenance([t]) + when))
 

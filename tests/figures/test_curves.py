@@ -7,8 +7,8 @@ import pytest
 
 from lthviz.config import Random, Refill, Regroup, RunConfig
 from lthviz.figures import wording
-from lthviz.figures.curves import NEAR, curves
-from lthviz.figures.curves_words import curves_alt, curves_caption, curves_table
+from lthviz.figures.curves import NEAR, accuracy_curves
+from lthviz.figures.curves_words import accuracy_curves_alt, accuracy_curves_caption, accuracy_curves_table
 from lthviz.figures.measured import AXES, Setting, settings, study, usual
 from lthviz.records import Address, Layer, Run, Timing
 from tests.speeds import CONDITIONS, ELSEWHERE, timings
@@ -47,7 +47,7 @@ def trace(fig, name):
 def test_a_line_for_each_structure_from_the_dense_origin_through_its_measured_rounds():
     run = make()
     by = {(t.round, t.structure): t for t in timings(run)}
-    drawn = lines(curves(study([run], {run.id: list(by.values())})))
+    drawn = lines(accuracy_curves(study([run], {run.id: list(by.values())})))
     assert list(drawn) == NAMES
     for label, name in zip(CONFIG.tickets(1), NAMES):
         rows = [r for r in run.rows if r["structure"] == label and r["round"]]
@@ -58,7 +58,7 @@ def test_a_line_for_each_structure_from_the_dense_origin_through_its_measured_ro
 
 def test_structures_differ_in_colour_marker_and_dash_in_both_themes():
     for dark in (False, True):
-        drawn = lines(curves(measured_study(), dark=dark)).values()
+        drawn = lines(accuracy_curves(measured_study(), dark=dark)).values()
         for look in (lambda t: t.line.color, lambda t: t.marker.symbol, lambda t: t.line.dash):
             assert len({look(t) for t in drawn}) == len(NAMES)
 
@@ -66,7 +66,7 @@ def test_structures_differ_in_colour_marker_and_dash_in_both_themes():
 def test_the_bars_are_the_quartiles_of_the_ratio():
     run = make()
     found = {(t.round, t.structure): t for t in timings(run)}
-    for t in lines(curves(measured_study(run))).values():
+    for t in lines(accuracy_curves(measured_study(run))).values():
         for x, more, less, (_, k, label) in zip(t.x, t.error_x.array, t.error_x.arrayminus, t.customdata):
             low, high = (1 / x for x in reversed(found[k, label].spread)) if k else (1, 1)
             assert (x - less, x + more) == pytest.approx((low, high))
@@ -74,7 +74,7 @@ def test_the_bars_are_the_quartiles_of_the_ratio():
 
 def test_a_tick_stands_where_the_multiply_adds_would_allow_and_is_joined_to_its_point():
     run = make()
-    fig = curves(measured_study(run))
+    fig = accuracy_curves(measured_study(run))
     ticks = trace(fig, "FLOPs limit")
     at = {tuple(c): x for t in ticks for x, c in zip(t.x, t.customdata)}
     assert at == pytest.approx({(run.id, t.round, t.structure): 1 / t.flops_ratio for t in timings(run)})
@@ -87,15 +87,15 @@ def test_a_tick_stands_where_the_multiply_adds_would_allow_and_is_joined_to_its_
 def test_the_winning_region_is_shaded_and_the_words_count_who_is_in_it():
     run = make()
     of = measured_study(run)
-    fig = curves(of)
+    fig = accuracy_curves(of)
     area = next(s for s in fig.layout.shapes if s.type == "rect")
     assert (area.x0, area.y0) == (1, 90.0 - 0.25)
     assert area.y1 == fig.layout.yaxis.range[1] and area.x1 == pytest.approx(10 ** fig.layout.xaxis.range[1])
     accs = {(r["round"], r["structure"]): r["test_acc"] for r in run.rows}
     inside = [t for t in timings(run) if accs[t.round, t.structure] >= area.y0 and t.ticket_ms < t.dense_ms]
     assert 0 < len(inside) < 15
-    assert f"{len(inside)} of 15 tickets win" in curves_alt(of)
-    assert "dense accuracy less 0.25 points (there is one dense training), in less time" in curves_caption(of)
+    assert f"{len(inside)} of 15 tickets win" in accuracy_curves_alt(of)
+    assert "dense accuracy less 0.25 points (there is one dense training), in less time" in accuracy_curves_caption(of)
     assert "as accurate, and faster" in [a.text for a in fig.layout.annotations]
 
 
@@ -107,20 +107,20 @@ def test_the_tolerance_is_the_spread_of_dense_replicates_and_runs_trained_otherw
     assert study([*seeds, more]).level.n == 3
     other = make(CONFIG.replace(epochs=3), "other")
     assert study([seeds[0], other]).level is None
-    fig = curves(study([seeds[0], other], {r.id: list(timings(r)) for r in (seeds[0], other)}))
+    fig = accuracy_curves(study([seeds[0], other], {r.id: list(timings(r)) for r in (seeds[0], other)}))
     assert not [s for s in fig.layout.shapes if s.type == "rect"]
-    assert "were not trained alike" in curves_caption(study([seeds[0], other])) and "win" not in curves_alt(study([seeds[0], other]), "kept")
+    assert "were not trained alike" in accuracy_curves_caption(study([seeds[0], other])) and "win" not in accuracy_curves_alt(study([seeds[0], other]), "kept")
 
 
 def test_what_is_not_measured_is_left_out_and_listed():
     run = make()
     some = [t for t in timings(run) if t.structure != "random" or t.round == 2]
     of = study([run], {run.id: some})
-    drawn = lines(curves(of))
+    drawn = lines(accuracy_curves(of))
     assert [c[1] for c in drawn["Random"].customdata] == [0, 2]
     assert wording.tickets(of.missing) == "Random, rounds 1 and 3"
-    assert "n = 13;" in curves_caption(of)
-    empty = [r for r in curves_table(of) if r["measured speedup (×)"] is None and r["round"]]
+    assert "n = 13;" in accuracy_curves_caption(of)
+    empty = [r for r in accuracy_curves_table(of) if r["measured speedup (×)"] is None and r["round"]]
     assert [(r["round"], r["structure"]) for r in empty] == [(1, "random"), (3, "random")]
 
 
@@ -129,29 +129,29 @@ def test_an_estimate_is_hollow_labelled_and_on_no_line():
     some = [t for t in timings(run) if t.structure not in ("random", "refill-rho=0.2")]
     guess = {(run.id, k, label): 0.25 * k for k in (1, 2, 3) for label in ("random", "refill-rho=0.2", "refill")}
     of = study([run], {run.id: some}, estimates=guess)
-    fig = curves(of)
+    fig = accuracy_curves(of)
     assert list(lines(fig)) == ["Unstructured", "Refill", "Regroup"]
-    measured = {t.marker.symbol for t in lines(curves(measured_study(run))).values()}
+    measured = {t.marker.symbol for t in lines(accuracy_curves(measured_study(run))).values()}
     for name in ("Random, estimated", "Refill+, estimated"):
         (t,) = trace(fig, name)
         assert t.mode == "markers+text" and "open" in t.marker.symbol and t.marker.symbol not in measured and "estimated" in t.text
         assert list(t.x) == pytest.approx([4.0, 2.0, 4 / 3])
         assert all("estimated" in h and "measured 1" not in h for h in t.hovertext)
     assert not trace(fig, "Refill, estimated")          # a measurement is worth more
-    assert "6 tickets are estimated, not measured" in curves_alt(of)
-    assert all((r["measured speedup (×)"] is None) == (r["structure"] in ("random", "refill-rho=0.2")) for r in curves_table(of) if r["round"])
-    assert not [t for t in curves(of, x="kept").data if "estimated" in (t.name or "")]
+    assert "6 tickets are estimated, not measured" in accuracy_curves_alt(of)
+    assert all((r["measured speedup (×)"] is None) == (r["structure"] in ("random", "refill-rho=0.2")) for r in accuracy_curves_table(of) if r["round"])
+    assert not [t for t in accuracy_curves(of, x="kept").data if "estimated" in (t.name or "")]
 
 
 def test_measurements_of_another_machine_carry_a_sign_and_are_told():
     run = make()
     mixed = [*timings(run, structures=["unstructured", "regroup-groups=4"]), *timings(run, structures=["refill"], conditions=ELSEWHERE)]
     of = study([run], {run.id: mixed}, here=CONDITIONS["machine"])
-    drawn = lines(curves(of))
+    drawn = lines(accuracy_curves(of))
     assert set(drawn["Refill"].text) == {"", "²"} and set(drawn["Unstructured"].text) == {""}
-    said = curves_caption(of)
+    said = accuracy_curves_caption(of)
     assert "Intel Xeon Processor, 2 cores; ²AMD EPYC 9B14, 4 cores" in said and "Not this machine: AMD EPYC 9B14, 4 cores." in said
-    assert "Not this machine" not in curves_caption(study([run], {run.id: mixed[:6]}, here=CONDITIONS["machine"]))
+    assert "Not this machine" not in accuracy_curves_caption(study([run], {run.id: mixed[:6]}, here=CONDITIONS["machine"]))
     twins = [*timings(run, structures=["refill"]), *timings(run, structures=["random"], conditions={**CONDITIONS, "machine": "ffff"})]
     assert list(wording.machines(twins).values()) == ["Intel Xeon Processor, 2 cores (0c9e11f2)", "Intel Xeon Processor, 2 cores (ffff)"]
 
@@ -159,7 +159,7 @@ def test_measurements_of_another_machine_carry_a_sign_and_are_told():
 def test_the_hover_has_every_number():
     run = make()
     t = next(t for t in timings(run) if (t.round, t.structure) == (2, "refill"))
-    said = lines(curves(measured_study(run)))["Refill"].hovertext[2]
+    said = lines(accuracy_curves(measured_study(run)))["Refill"].hovertext[2]
     r = next(r for r in run.rows if (r["round"], r["structure"]) == (2, "refill"))
     for words in ("Refill, round 2", f"test accuracy {r['test_acc']:.2f} %, dense 90.00 %", f"kept {100 * r['density']:.1f} %",
                   f"multiply-adds {100 * r['flops_ratio']:.1f} %", f"measured {t.speedup:.2f}×", f"quartiles {1 / t.spread[1]:.2f}× to {1 / t.spread[0]:.2f}×",
@@ -171,14 +171,14 @@ def test_the_hover_has_every_number():
 def test_words_of_elsewhere_are_escaped_in_the_hover():
     run = make()
     evil = [Timing(**{**t.__dict__, "executor": "<b>x", "conditions": {"cpu": "<a href='h'>"}}) for t in timings(run)]
-    said = "".join(lines(curves(study([run], {run.id: evil})))["Refill"].hovertext)
+    said = "".join(lines(accuracy_curves(study([run], {run.id: evil})))["Refill"].hovertext)
     assert "&lt;b&gt;x" in said and "<a" not in said
 
 
 @pytest.mark.parametrize("x, field", [("kept", "density"), ("effective", "effective_density"), ("flops", "flops_ratio")])
 def test_other_axes_show_every_ticket_from_dense_to_sparse(x, field):
     run = make()
-    fig = curves(study([run]), x=x)
+    fig = accuracy_curves(study([run]), x=x)
     left, right = fig.layout.xaxis.range
     assert left > right and fig.layout.xaxis.title.text == AXES[x].title
     for label, name in zip(CONFIG.tickets(1), NAMES):
@@ -190,15 +190,15 @@ def test_other_axes_show_every_ticket_from_dense_to_sparse(x, field):
 def test_the_axes_hold_every_point_and_a_close_look_says_what_is_below():
     of = measured_study()
     for near, x in itertools.product((False, True), AXES):
-        fig = curves(of, x=x, near=near)
+        fig = accuracy_curves(of, x=x, near=near)
         low, high = sorted(10**v for v in fig.layout.xaxis.range)
         for t in lines(fig).values():
             assert all(low < v < high for v in t.x)
     sunk = Run("s", CONFIG, LAYERS, {}, tuple({**r, "test_acc": r["test_acc"] - (20 if r["structure"] == "refill" else 0)} for r in make().rows), (0, 1, 2, 3), 0.0)
-    fig = curves(study([sunk], {"s": list(timings(sunk))}), near=True)
+    fig = accuracy_curves(study([sunk], {"s": list(timings(sunk))}), near=True)
     assert fig.layout.yaxis.range[0] > 90 - NEAR - 1
     assert "3 tickets below" in [a.text for a in fig.layout.annotations]
-    assert curves(study([sunk], {"s": list(timings(sunk))})).layout.yaxis.range[0] < 69
+    assert accuracy_curves(study([sunk], {"s": list(timings(sunk))})).layout.yaxis.range[0] < 69
 
 
 def test_ticks_never_stand_on_each_other():
@@ -212,14 +212,14 @@ def test_ticks_never_stand_on_each_other():
 def test_a_ring_is_around_the_current_ticket_alone():
     run = make()
     t = next(t for t in timings(run) if (t.round, t.structure) == (3, "random"))
-    rings = trace(curves(measured_study(run), current=Address(run.id, 3, "random")), "current")
+    rings = trace(accuracy_curves(measured_study(run), current=Address(run.id, 3, "random")), "current")
     assert [list(r.x) for r in rings] == [[pytest.approx(t.speedup)]]
-    assert not trace(curves(measured_study(run), current=Address("gone", 3, "random")), "current")
+    assert not trace(accuracy_curves(measured_study(run), current=Address("gone", 3, "random")), "current")
 
 
 def test_several_runs_are_a_line_each_with_one_legend_entry_a_structure():
     runs = [make(CONFIG.replace(seed=i), f"s{i}", i) for i in range(3)]
-    fig = curves(study(runs, {r.id: list(timings(r)) for r in runs}))
+    fig = accuracy_curves(study(runs, {r.id: list(timings(r)) for r in runs}))
     drawn = [t for t in fig.data if t.mode == "lines+markers+text"]
     assert len(drawn) == 15 and sum(t.showlegend for t in drawn) == 5
     assert {c[0] for t in drawn for c in t.customdata} == {"s0", "s1", "s2"}
@@ -238,16 +238,16 @@ def test_speeds_of_one_setting_alone_are_compared():
 
 def test_nothing_yet_says_so():
     for of, words in ((study([]), "No ticket has been trained yet"), (study([make()]), "No ticket is measured yet")):
-        fig = curves(of)
+        fig = accuracy_curves(of)
         assert fig.layout.annotations[0].text == words and not fig.data
-        assert words[0].lower() + words[1:] in curves_alt(of, "speed" if of.runs else "kept")
-    assert curves_table(study([])) == []
+        assert words[0].lower() + words[1:] in accuracy_curves_alt(of, "speed" if of.runs else "kept")
+    assert accuracy_curves_table(study([])) == []
 
 
 def test_words_hold_the_numbers_of_the_data():
     of = measured_study()
-    alt, table, caption = curves_alt(of), curves_table(of), curves_caption(of)
-    assert len(table) == 16 and curves(of).layout.meta["n"] == 15
+    alt, table, caption = accuracy_curves_alt(of), accuracy_curves_table(of), accuracy_curves_caption(of)
+    assert len(table) == 16 and accuracy_curves(of).layout.meta["n"] == 15
     for name in NAMES:
         mine = [r for r in table if r["round"] and r["ticket"].startswith(name) and (name != "Refill" or "+" not in r["ticket"])]
         best = max(mine, key=lambda r: r["measured speedup (×)"])
@@ -260,11 +260,11 @@ def test_words_hold_the_numbers_of_the_data():
 
 def test_a_brief_caption_still_says_how_it_was_measured():
     of = measured_study()
-    said = curves_caption(of, brief=True)
+    said = accuracy_curves_caption(of, brief=True)
     for words in ("n = 15 tickets", "Intel Xeon Processor, 2 cores", "batch 64, 2 threads", "less 0.25 points"):
         assert words in said, words
-    assert len(said) < 0.6 * len(curves_caption(of)) and curves(of, brief=True).layout.meta["caption"] == said
-    assert "Intel" not in curves_caption(of, "kept", brief=True)
+    assert len(said) < 0.6 * len(accuracy_curves_caption(of)) and accuracy_curves(of, brief=True).layout.meta["caption"] == said
+    assert "Intel" not in accuracy_curves_caption(of, "kept", brief=True)
 
 
 def test_rounds_and_numbers_in_words():

@@ -38,6 +38,12 @@ def store(trained: tuple[Path, str], tmp_path: Path, monkeypatch: pytest.MonkeyP
     return Store()
 
 
+@pytest.fixture(autouse=True)
+def uncalibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the reader's machine has measured of itself is no part of a test."""
+    monkeypatch.setenv("LTHVIZ_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture
 def run_id(trained: tuple[Path, str]) -> str:
     return trained[1]

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from lthviz.figures.curves_words import curves_table
+from lthviz.figures.curves_words import accuracy_curves_table
 from lthviz.figures.measured import study
 from lthviz.presets import preset
 from lthviz.speed import machine
@@ -128,7 +128,7 @@ def test_runs_stand_side_by_side(measured, run_id, page, words):
 
 def test_the_table_holds_every_ticket(measured, run_id, page):
     shown = page("curves", run=run_id).dataframe[0].value
-    table = curves_table(study([measured.run(run_id)], {run_id: measured.timings(run_id)}))
+    table = accuracy_curves_table(study([measured.run(run_id)], {run_id: measured.timings(run_id)}))
     assert len(shown) == len(table) == 9
     for name in ("ticket", "test accuracy (%)", "measured speedup (×)", "FLOPs would allow (×)", "ticket (ms)"):
         for a, b in zip(shown[name], (r[name] for r in table), strict=True):

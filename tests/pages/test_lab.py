@@ -172,9 +172,10 @@ def test_the_command_makes_the_same_run(store, run_id, page, words):
     import shlex
 
     from lthviz import cli
+    from lthviz.cli import runs
     shown = html.unescape(re.search("<code>(python -m lthviz run .*?)</code>", words(page("lab", run=run_id)))[1])
     args = cli._parser().parse_args(shlex.split(shown)[3:])
-    config, name = cli.configured(args)
+    config, name = runs.configured(args)
     assert (config.run_id, name) == (run_id, "digits")
     assert shown == run_command(store.run(run_id).config, "digits")
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lthviz import cli
+from lthviz.cli import runs
 from lthviz.config import Random, Refill, Regroup, RunConfig
 from lthviz.presets import PRESETS
 from lthviz.ui.command import apply, differences, run_command
@@ -22,7 +23,7 @@ CONFIGS = st.builds(
 def parsed(command: str) -> tuple[RunConfig, str]:
     words = shlex.split(command)
     assert words[:3] == ["python", "-m", "lthviz"]
-    return cli.configured(cli._parser().parse_args(words[3:]))
+    return runs.configured(cli._parser().parse_args(words[3:]))
 
 
 @given(CONFIGS, st.sampled_from(["", *PRESETS]))
