@@ -49,9 +49,9 @@ def test_an_almost_dense_mask_runs_dense_and_two_tall_groups_as_blocks():
 
 def test_what_is_one_block_or_hopeless_is_not_measured(monkeypatch):
     monkeypatch.setattr(auto, "_measured", lambda *a: pytest.fail("measured"))
-    layers, made = plan(lambda rng, layer: np.ones(layer.shape, bool))
+    _, made = plan(lambda rng, layer: np.ones(layer.shape, bool))
     assert set(auto.choose(made, 64, 1).values()) == {"blocks"}
-    layers, made = plan(lambda rng, layer: rng.random(layer.shape) < 0.05)
+    _, made = plan(lambda rng, layer: rng.random(layer.shape) < 0.05)
     assert set(auto.choose(made, 64, 1).values()) == {"blocks"}
 
 
