@@ -400,8 +400,8 @@ class Run:
     """A stored run without its masks: what lists, pickers and curves need.
 
     rows: one mapping a trained ticket: round, structure, density, effective_density, coverage, coverage_layers,
-    test_acc, val_acc, dense_acc, seconds (see core.stats.row). layers: empty until the run has begun. seconds: its rounds' work
-    so far, pauses not counted.
+    test_acc, val_acc, dense_acc, seconds, in newer runs smaller and epoch_seconds (see core.stats.row). layers: empty until
+    the run has begun. seconds: its rounds' work so far, pauses not counted.
     """
 
     id: str

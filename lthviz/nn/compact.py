@@ -4,7 +4,8 @@ A torch.fx walk follows which channels each feature map still has. Convolutions 
 would read them, BatchNorms their entries, a linear layer behind the pooling its columns. What is not known to leave a channel of
 zeros a channel of zeros gets its channels back first, as zeros: kept, never wrong. Module names stay.
 
-Unlike the masked network in one thing: dropout draws for the channels that are there.
+Unlike the masked network in two things: dropout draws for the channels that are there, and what a forward pass decides by
+`self.training`, outside of its modules, stays as it is in the mode in which the network was made smaller.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ import copy
 import dataclasses
 import logging
 import operator
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,15 +21,12 @@ import numpy as np
 import torch
 from torch import fx, nn
 
-from lthviz.nn import place, topology
+from lthviz.nn import place
+from lthviz.nn.channels import Traced
 from lthviz.nn.masking import Masked
 from lthviz.records import Layer, Masks
 
 log = logging.getLogger(__name__)
-
-_SAME = topology._KEEPS_ZERO
-_SAME_CALLS = topology._KEEPS_ZERO_CALLS
-_ADDS = topology._ADDS
 
 
 @dataclass(frozen=True)
@@ -57,11 +54,11 @@ def compact(model: nn.Module, layers: Sequence[Layer], masks: Masks) -> nn.Modul
 def shrink(model: nn.Module, layers: Sequence[Layer], masks: Masks) -> Shrunk:
     """The smaller network and where its values come from; masks inside what is left are not applied."""
     try:
-        graph = fx.Tracer().trace(model)
+        traced = Traced(model, layers, masks)
     except Exception as e:  # fx raises errors of many kinds for control flow it cannot follow
         log.warning("%s cannot be traced (%s): its removed channels stay, as zeros", type(model).__name__, e)
         return Shrunk(copy.deepcopy(model))
-    return _Walk(model, graph, layers, masks).shrunk()
+    return _Walk(traced).shrunk()
 
 
 @dataclass(frozen=True)
@@ -78,20 +75,16 @@ class _Map:
 class _Walk:
     """One walk through the graph; see `shrunk`."""
 
-    def __init__(self, model: nn.Module, graph: fx.Graph, layers: Sequence[Layer], masks: Masks) -> None:
-        self.model, self.graph, self.new = model, graph, fx.Graph()
-        self.modules = dict(model.named_modules())
-        self.live = {layer.short: masks.matrix(layer.name).any(axis=1) for layer in layers}
-        self.norms = {layer.bn for layer in layers}
-        self.calls = Counter(n.target for n in graph.nodes if n.op == "call_module")
+    def __init__(self, traced: Traced) -> None:
+        self.traced, self.model, self.modules, self.new = traced, traced.model, traced.modules, fx.Graph()
         self.root: dict[str, nn.Module | torch.Tensor] = {}
         self.index: dict[str, np.ndarray] = {}
         self.maps: dict[fx.Node, _Map] = {}
         self.memo: dict[int, object] = {}       # copies share what the originals share
-        self.orders = _orders(self)
+        self.orders = traced.orders()
 
     def shrunk(self) -> Shrunk:
-        for node in self.graph.nodes:
+        for node in self.traced.graph.nodes:
             self.maps[node] = self._step(node)
         network = fx.GraphModule(self.root, self.new, type(self.model).__name__)
         for name, module in network.named_modules():
@@ -103,11 +96,11 @@ class _Walk:
     # One node
 
     def _step(self, node: fx.Node) -> _Map:
-        kind, fed = self.kind(node), self.maps[node.args[0]] if node.args and isinstance(node.args[0], fx.Node) else None
-        if kind == "convolution":
+        kind, fed = self.traced.kind(node), self.maps[node.args[0]] if node.args and isinstance(node.args[0], fx.Node) else None
+        if kind == "convolution" and fed is not None:
             return self._convolution(node, fed)
         if fed is not None and fed.channels is not None:
-            if kind == "norm" and not fed.flat and (node.target in self.norms or fed.channels.size == fed.total):
+            if kind == "norm" and not fed.flat and (node.target in self.traced.norms or fed.channels.size == fed.total):
                 return self._norm(node, fed)
             if kind == "same":
                 return dataclasses.replace(fed, node=self._copy(node, fed.node))
@@ -121,38 +114,9 @@ class _Walk:
                 return self._sum(node, fed, other)
         return _Map(self._copy(node))
 
-    def kind(self, node: fx.Node) -> str:
-        """What is known about a node; '' for what gets all channels. Also says whether its module may be cut."""
-        if node.op == "call_module":
-            module, once = self.modules[node.target], self.calls[node.target] == 1
-            if type(module) is nn.Conv2d and once and (node.target in self.live or module.groups == 1):
-                return "convolution"
-            if type(module) is nn.BatchNorm2d and once:
-                return "norm"
-            if type(module) is nn.Linear and once:
-                return "linear"
-            if isinstance(module, nn.Flatten):
-                return "flat" if (module.start_dim, module.end_dim) == (1, -1) else ""
-            return "same" if isinstance(module, _SAME) and not getattr(module, "return_indices", False) else ""
-        if node.op not in ("call_function", "call_method"):
-            return ""
-        rest = node.args[1:]
-        if node.target in _ADDS:
-            return "sum" if len(rest) == 1 and isinstance(rest[0], fx.Node) and not node.kwargs else ""
-        if node.target in _SAME_CALLS:
-            return "same" if not node.kwargs.get("return_indices") else ""
-        if node.target in (torch.flatten, "flatten"):
-            return "flat" if (*rest, *node.kwargs.values()) in ((1,), (1, -1)) else ""
-        if node.target in ("view", "reshape"):
-            first = rest[0] if len(rest) == 2 and rest[1] == -1 else None
-            return "flat" if isinstance(first, fx.Node) and self.kind(first) == "size" and first.args[0] is node.args[0] else ""
-        if node.target in (torch.mean, "mean") and len(rest) == 1 and isinstance(rest[0], list | tuple) and not node.kwargs:
-            return "flat" if {d % 4 for d in rest[0]} == {2, 3} else ""
-        return "size" if node.target == "size" and rest == (0,) else ""
-
     def _convolution(self, node: fx.Node, fed: _Map) -> _Map:
         old = self.modules[node.target]
-        live, g = self.live.get(node.target, np.ones(old.out_channels, bool)), old.groups
+        live, g = self.traced.alive(node.target), old.groups
         known = fed.channels is not None and fed.total == old.in_channels and not fed.flat
         inputs = fed.channels if known else np.arange(old.in_channels)
         order = self.orders[node]
@@ -250,37 +214,3 @@ def _grouped(live: np.ndarray, inputs: np.ndarray, g: int, in_channels: int, ord
     rows, columns = best(live), best(here)
     return ((kept[:, None] * live.shape[1] + rows).reshape(-1), np.repeat(columns, rows.shape[1], axis=0),
             (kept[:, None] * here.shape[1] + columns).reshape(-1))
-
-
-def _orders(walk: _Walk) -> dict[fx.Node, np.ndarray]:
-    """The order of channels for each convolution and sum: one for all that is added up, and for what a depthwise layer joins.
-
-    It decides how fast maps are joined, never what is computed.
-    """
-    space: dict[fx.Node, list] = {}    # a node's feature map belongs to the same list as those it is added to
-    for node in walk.graph.nodes:
-        kind = walk.kind(node)
-        fed = [space.get(a) for a in node.args if isinstance(a, fx.Node)]
-        if kind == "convolution":
-            module = walk.modules[node.target]
-            mine = [[node, walk.live.get(node.target, np.ones(module.out_channels, bool))]]
-            depthwise = module.groups == module.in_channels == module.out_channels
-            space[node] = _merge(space, fed[0], mine) if depthwise and fed[0] else mine
-        elif kind == "sum" and all(fed) and fed[0][0][1].size == fed[1][0][1].size:
-            space[node] = _merge(space, *fed)
-        elif kind in ("norm", "same") and fed:
-            space[node] = fed[0]
-    known: dict[int, np.ndarray] = {}
-    for members in space.values():
-        if members and id(members) not in known:
-            known[id(members)] = place.order([live for _, live in members])
-    return {node: known[id(members)] for node, members in space.items() if members}
-
-
-def _merge(space: dict[fx.Node, list], a: list, b: list) -> list:
-    if a is not b:
-        a.extend(b)
-        for node, members in space.items():
-            if members is b:
-                space[node] = a
-    return a

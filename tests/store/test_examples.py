@@ -49,6 +49,7 @@ def test_its_masks_and_its_numbers_agree(shown, name):
             assert all(matrix[r][:, c].all() for r, c in zip(found.rows, found.cols)), "a block is dense"
         inside = sum(found.area for found in ticket.blocks.values())
         assert inside / sum(int(m.sum()) for m in masks.values()) == pytest.approx(row["coverage"], rel=1e-12)
-        assert stats.row(ticket, run.layers, dense) == dict(row), "its row is what this lthviz would write"
+        again = stats.row(ticket, run.layers, dense)
+        assert {k: again[k] for k in row} == dict(row), "its row is what this lthviz would write, as far as an older one went"
         for layer in masks.keys() & (ticket.weights or {}):
             assert not ticket.weights[layer][~masks[layer]].any(), "a pruned weight is zero"
