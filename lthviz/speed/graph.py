@@ -85,8 +85,9 @@ class Opaque(Op):
 
     def run(self, inputs: list[np.ndarray], output: np.ndarray) -> None:
         """inputs: float32 (N, C, h, w) each; output: the same of the result, written."""
-        known = {n: torch.from_numpy(x).reshape(len(x), *n.meta["tensor_meta"].shape[1:])
-                 for n, x in zip((a for a in self.node.all_input_nodes if "tensor_meta" in a.meta), inputs, strict=True)}
+        given = iter(inputs)
+        known = {n: _attribute(self.traced, n.target) if n.op == "get_attr"
+                 else torch.from_numpy(x := next(given)).reshape(len(x), *n.meta["tensor_meta"].shape[1:]) for n in self.node.all_input_nodes}
         args, kwargs = fx.node.map_arg((self.node.args, self.node.kwargs), lambda n: known[n])
         with torch.inference_mode():
             if self.node.op == "call_module":
@@ -152,7 +153,8 @@ class _Reader:
             bias = np.zeros(module.out_features, np.float32) if module.bias is None else _array(module.bias)
             return self._append(Conv(name, inputs, Value(_shape(node)), f"{name}.weight",
                                      _array(module.weight).reshape(module.out_features, *shape), bias, linear=True))
-        if isinstance(module, nn.BatchNorm2d) and module.track_running_stats and (conv := self._alone(node, Conv)) and not conv.relu:
+        if isinstance(module, nn.BatchNorm2d) and module.track_running_stats and (conv := self._alone(node, Conv)) and not conv.relu \
+                and len(conv.inputs) == 1:
             self._fold(conv, module)
             return conv.output
         if isinstance(module, nn.ReLU) or node.target in _RELUS:
@@ -212,6 +214,13 @@ class _Reader:
         if all(isinstance(self.modules.get(u.target) if u.op == "call_module" else None, (nn.Linear, nn.Dropout, nn.ReLU)) for u in node.users):
             return value   # a linear layer reads the map as it is
         return value if value.shape[1:] == (1, 1) else self._append(Opaque(node.name, [value], Value(_shape(node)), node, self.traced))
+
+
+def _attribute(module: nn.Module, path: str) -> torch.Tensor:
+    """A parameter or buffer by its dotted name."""
+    for name in path.split("."):
+        module = getattr(module, name)
+    return module
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -1,5 +1,7 @@
 """Network programs against the masked dense network in float64: every backbone, every kind of mask, every width of batch."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -81,7 +83,7 @@ def test_only_live_channels_are_computed():
     made = program.build(model, layers, shape, kept, structural=True, batch=16, threads=1, forms={})
     rows = {layer.name: kept.matrix(layer.name).any(axis=1) for layer in layers}
     work = {step.layer: step.macs for step in made.pass_for(16).steps if step.layer}
-    for before, layer in zip(layers[:-1], layers[1:], strict=True):
+    for before, layer in itertools.pairwise(layers):
         assert work[layer.name] == rows[layer.name].sum() * rows[before.name].sum() * 9 * layer.out_hw[0] * layer.out_hw[1]
 
 
@@ -166,6 +168,36 @@ def test_what_has_no_kernel_runs_in_torch_and_is_named(batch):
     assert difference(made(x), reference(model, layers, kept, False, x)) < 1e-5
 
 
+class PreActivation(nn.Module):
+    """A BatchNorm behind a sum belongs to no convolution; a gate is a parameter of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.bn = nn.BatchNorm2d(8)
+        self.gate = nn.Parameter(torch.rand(1, 8, 1, 1))
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x):
+        x = self.conv1(x)
+        x = torch.relu(self.bn(self.conv2(x) + x)) * self.gate
+        return self.fc(nn.functional.adaptive_avg_pool2d(x, 1).flatten(1))
+
+
+@pytest.mark.parametrize("batch", [3, 16])
+def test_a_batch_norm_behind_a_sum_and_a_parameter_outside_layers(batch):
+    torch.manual_seed(0)
+    shape = (3, 8, 8)
+    model = lively(PreActivation(), shape)
+    layers = topology.layers(model, shape)
+    kept = masks(layers, "groups")
+    x = torch.randn(batch, *shape)
+    made = program.build(model, layers, shape, kept, structural=False, batch=batch, threads=2)
+    assert "bn" in made.foreign and "mul" in made.foreign
+    assert difference(made(x), reference(model, layers, kept, False, x)) < 1e-5
+
+
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2"])
 def test_torchvision_networks(name):
     from torchvision import models as zoo
@@ -192,7 +224,7 @@ def test_what_is_wrong_is_said_in_a_line():
     model, layers, shape = network("convnet")
     with pytest.raises(SpeedError, match="batch = 0"):
         program.build(model, layers, shape, None, structural=True, batch=0)
-    with pytest.raises(MaskError, match="features.0.weight"):
+    with pytest.raises(MaskError, match=r"features\.0\.weight"):
         program.build(model, layers, shape, Masks.of({"features.0.weight": np.ones((2, 2), bool)}), structural=True)
     made = program.build(model, layers, shape, None, structural=True, batch=4)
     with pytest.raises(SpeedError, match=r"images of shape \(2, 3, 8, 8\)"):
