@@ -20,7 +20,7 @@ from lthviz import seeds
 from lthviz.core import stats
 from lthviz.errors import SpeedError
 from lthviz.records import Layer, LayerTiming, Masks, Timing
-from lthviz.speed import baselines, executors, machine, network, timing
+from lthviz.speed import baselines, calibrate, estimate, executors, machine, network, timing
 from lthviz.speed.baselines import Forms, fold
 from lthviz.speed.executors import Executors, Ticket
 from lthviz.speed.network import Shape
@@ -42,13 +42,14 @@ class Reuse:
 
 def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_shape: Shape, structural: bool, batch: int = 64,
             threads: int = 0, device: str = "cpu", precision: str = "float32", baselines: str | tuple[str, ...] = "all",
-            seconds: float = 20.0, pairs: int | None = None, round: int = 0, structure: str = "", estimated_ms: float | None = None,
+            seconds: float = 20.0, pairs: int | None = None, round: int = 0, structure: str = "", estimated: bool = True,
             seed: int = 0, reuse: Reuse | None = None, progress: Callable[[str], None] | None = None) -> Timing:
     """Measures the network with those masks. image_shape: (c, h, w). structural: a row without weights is a removed channel.
 
     Layers without a mask stay dense. baselines: `all`, `quick` (eager torch only), or names of baselines.FORMS. seconds: about how
     long to time; building what is timed comes on top. pairs: how many instead of what the time allows. progress: told in a
-    line what is being done. round, structure, estimated_ms: passed on.
+    line what is being done. round, structure: passed on. estimated: predict the time first, calibrating the machine if it never was
+    (seconds); on the CPU only.
 
     Where the model's BatchNorms are untouched they get the statistics of random images, by `seed`. The model is left as it is.
     MaskError for masks that do not fit, SpeedError for what cannot be measured here, LthvizError when an executor of ours computes
@@ -59,8 +60,9 @@ def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_sh
     _check_device(device, precision)
     masks, whole = network.fit(masks, layers)
     with _settings(threads, precision), _memory(model, image_shape, batch, device):
-        ticket = _ticket(model, layers, masks, image_shape, structural, batch, threads, device, precision, seed)
+        ticket = _ticket(model, layers, masks, image_shape, structural, batch, threads, device, precision, 0.1 * seconds, seed)
         forms = _dense_forms(ticket, baselines, reuse, tell)
+        predicted = _predicted(ticket, tell) if estimated and device == "cpu" else None
         tell("comparing the dense forms")
         dense = timing.medians({name: form.run for name, form in forms.built.items()}, seconds=0.25 * seconds, n=pairs, clock=ticket.clock)
         best = next(iter(dense))
@@ -80,12 +82,12 @@ def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_sh
     gone = sum(int(x.sum()) for x in stats.removed(masks).values()) if structural else 0
     form = mine.of if mine else ""
     conditions = _conditions(forms, made, ways, masks, device, executor_form=form, dense_layers=whole, removed_channels=gone, others_cores=busy,
-                             image_shape=image_shape, structural=structural, seconds=float(f"{time.time() - begun:.1f}"))
+                             image_shape=list(image_shape), structural=structural, seconds=float(f"{time.time() - begun:.1f}"))
     return Timing(round=round, structure=structure, device=device, threads=threads, batch=batch, dense_ms=found.a_ms,
                   ticket_ms=found.b_ms, time_ratio=found.ratio, spread=found.spread,
                   flops_ratio=stats.flops_ratio(stats.effective(masks, layers, structural), layers),
                   max_abs_err=mine.error if mine else forms.errors[best], baseline=best, executor=chosen, n=found.n, layers=rows,
-                  others=dense, estimated_ms=estimated_ms, conditions=conditions, precision=precision, time=time.time())
+                  others=dense, estimated_ms=predicted and predicted * found.a_ms, conditions=conditions, precision=precision, time=time.time())
 
 
 # Before ----------------------------------------------------------------------------------------------------------------
@@ -105,12 +107,13 @@ def _check_device(device: str, precision: str) -> None:
 
 @contextlib.contextmanager
 def _settings(threads: int, precision: str) -> Iterator[None]:
-    """torch's threads and its GPU arithmetic as asked; afterwards as they were."""
+    """torch's threads and its GPU arithmetic as asked; afterwards these and its random state are as they were."""
     were, tf32 = torch.get_num_threads(), torch.backends.cuda.matmul.allow_tf32
     torch.set_num_threads(threads)
     torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=True, deterministic=False, allow_tf32=precision == "tf32"):
+        with torch.random.fork_rng(devices=[]), torch.backends.cudnn.flags(
+                enabled=True, benchmark=True, deterministic=False, allow_tf32=precision == "tf32"):
             yield
     finally:
         torch.set_num_threads(were)
@@ -136,7 +139,7 @@ def _memory(model: nn.Module, image_shape: Shape, batch: int, device: str) -> It
 
 
 def _ticket(model: nn.Module, layers: Sequence[Layer], masks: Masks, image_shape: Shape, structural: bool, batch: int, threads: int,
-            device: str, precision: str, seed: int) -> Ticket:
+            device: str, precision: str, seconds: float, seed: int) -> Ticket:
     masked = network.masked(model, layers, masks, image_shape, structural=structural, seed=seed).to(device)
     random = torch.Generator().manual_seed(seeds.derive(seed, "speed images"))
     image = torch.randn((batch, *image_shape), generator=random).to(device)
@@ -144,7 +147,7 @@ def _ticket(model: nn.Module, layers: Sequence[Layer], masks: Masks, image_shape
         reference = baselines.plain(masked)(image)
     if not bool(torch.isfinite(reference).all()):
         raise SpeedError("the masked network's output is not finite, so nothing can be compared with it; look at its weights")
-    return Ticket(masked, layers, masks, structural, image, reference, threads, precision)
+    return Ticket(masked, layers, masks, structural, image, reference, threads, precision, seconds)
 
 
 def _dense_forms(ticket: Ticket, which: str | tuple[str, ...], reuse: Reuse | None, tell: Callable[[str], None]) -> Forms:
@@ -160,6 +163,12 @@ def _dense_forms(ticket: Ticket, which: str | tuple[str, ...], reuse: Reuse | No
     if reuse is not None:
         reuse.key, reuse.forms = key, forms
     return forms
+
+
+def _predicted(ticket: Ticket, tell: Callable[[str], None]) -> float:
+    """The ticket's time over the dense network's, by this machine's calibration."""
+    calibration = calibrate.calibration(len(ticket.image), ticket.threads, progress=tell)
+    return estimate.estimate(calibration, ticket.layers, ticket.masks, structural=ticket.structural).time_ratio
 
 
 # After -----------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from lthviz.speed.baselines import Form
 
 class Ticket(NamedTuple):
     """What is to be run. model: masked, in evaluation mode, on its device. image: a batch, float32 (N, c, h, w). reference: what the
-    model makes of it, in float32. precision: in which the forms compute."""
+    model makes of it, in float32. precision: in which the forms compute. seconds: for a choice between forms."""
 
     model: nn.Module
     layers: Sequence[Layer]
@@ -34,6 +34,7 @@ class Ticket(NamedTuple):
     reference: torch.Tensor
     threads: int
     precision: str = "float32"
+    seconds: float = 2.0
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -132,7 +133,7 @@ def _compact(ticket: Ticket, dense: Mapping[str, float]) -> Made | None:
     forms = baselines.build(small, ticket.image, ticket.reference, tuple(which), threads=ticket.threads, precision=ticket.precision)
     if not forms.built:
         raise SpeedError("; ".join(f"{name}: {why}" for name, why in forms.failed.items()))
-    best = timing.fastest({name: form.run for name, form in forms.built.items()}, seconds=1.0, clock=ticket.clock)
+    best = timing.fastest({name: form.run for name, form in forms.built.items()}, seconds=ticket.seconds, clock=ticket.clock)
     return forms.built[best], best, {layer.name: "compact" for layer in ticket.layers}, lambda: layers_alone(small, ticket)
 
 

@@ -145,7 +145,6 @@ class _Sampler:
 def _undisturbed() -> Iterator[None]:
     """No garbage collection inside, as one that falls into a sample would be taken for the work's own time."""
     was = gc.isenabled()
-    gc.collect()
     gc.disable()
     try:
         yield
