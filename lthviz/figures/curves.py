@@ -87,29 +87,34 @@ def hover(q: Point, several: bool = False) -> str:
 def _line(fig: go.Figure, study: Study, start: list[Point], known: list[Point], s: theme.Style, label: str, x: str, dark: bool, *, legend: bool) -> None:
     colour, several = s.line(dark), study.several
     machines = list(wording.machines(study.timings))
-    points = start + known
-    spread = [wording.quartiles(q.timing) if q.timing and not q.dense else None for q in points]
+    points: list[Point | None] = []     # None: rounds between that are not known, where the line breaks
+    for q in start + known:
+        gap = points and q.row["round"] > points[-1].row["round"] + 1
+        points += [None, q] if gap else [q]
+    ends = [wording.quartiles(q.timing) if q and q.timing and not q.dense else None for q in points]
     bars = dict(type="data", symmetric=False, thickness=1.2, width=0, color=colour,
-                array=[ends[1] - q.at(x) if ends else 0 for q, ends in zip(points, spread)],
-                arrayminus=[q.at(x) - ends[0] if ends else 0 for q, ends in zip(points, spread)])
+                array=[e[1] - q.at(x) if e else 0 for q, e in zip(points, ends)], arrayminus=[q.at(x) - e[0] if e else 0 for q, e in zip(points, ends)])
     fig.add_scatter(
-        x=[q.at(x) for q in points], y=[q.accuracy for q in points], mode="lines+markers+text", name=rows.short(known[0].run, label, study.labels),
+        x=[q and q.at(x) for q in points], y=[q and q.accuracy for q in points], mode="lines+markers+text", connectgaps=False,
+        name=rows.short(known[0].run, label, study.labels),
         legendgroup=label, showlegend=legend, error_x=bars if x == "speed" and not several else None,
         line=dict(color=colour, width=1.2 if several else 2, dash=s.dash),
         marker=dict(symbol=s.symbol, color=colour, line=dict(width=2 if "open" in s.symbol else 0, color=colour),
-                    size=[0 if q.dense else (6 if several else 8) + (s.symbol == "triangle-up") for q in points]),
-        text=[wording.mark(machines.index(wording.identity(q.timing))) if x == "speed" and q.timing and not q.dense else "" for q in points],
-        textposition="top right", textfont=dict(color=colour, size=16),
-        hovertext=[hover(q, several) for q in points], hovertemplate="%{hovertext}<extra></extra>", customdata=[q.key for q in points])
+                    size=[0 if q is None or q.dense else (6 if several else 8) + (s.symbol == "triangle-up") for q in points]),
+        text=[wording.mark(machines.index(wording.identity(q.timing))) if x == "speed" and q and q.timing and not q.dense else "" for q in points],
+        textposition="top right", textfont=dict(color=colour, size=16), hovertext=[hover(q, several) if q else "" for q in points],
+        hovertemplate="%{hovertext}<extra></extra>", customdata=[q and q.key for q in points])
 
 
 def _hollow(fig: go.Figure, study: Study, guessed: list[Point], s: theme.Style, label: str, x: str, dark: bool, *, legend: bool) -> None:
+    farthest = max((q for q in study.points if q.estimated and q.accuracy is not None), key=lambda q: q.at(x))     # says it for all
     colour, hollow = s.line(dark), HOLLOW.get(s.symbol, f"{s.symbol}-open")
     fig.add_scatter(
         x=[q.at(x) for q in guessed], y=[q.accuracy for q in guessed], mode="markers+text", legendgroup=label, showlegend=legend,
         name=f"{rows.short(guessed[0].run, label, study.labels)}, estimated",
         marker=dict(symbol=hollow, size=8, color=colour, line=dict(width=1.2, color=colour)),
-        text=[""] * (len(guessed) - 1) + ["estimated"], textposition="bottom center", textfont=dict(color=theme.palette(dark).muted, size=12),
+        text=["estimated" if q is farthest else "" for q in guessed], textposition="bottom center", cliponaxis=False,
+        textfont=dict(color=theme.palette(dark).muted, size=12),
         hovertext=[hover(q, study.several) for q in guessed], hovertemplate="%{hovertext}<extra></extra>", customdata=[q.key for q in guessed])
 
 
@@ -169,8 +174,9 @@ def _axes(fig: go.Figure, study: Study, drawn: list[Point], x: str, near: bool, 
     else:
         low, high = 112.0, min([50.0, *at]) / 1.12
         values = _ticks(_SHARES, low, high)
+    guessed = x == "speed" and any(q.estimated for q in drawn)
     fig.update_xaxes(type="log", range=[math.log10(low), math.log10(high)], tickvals=values, ticktext=[f"{v:g}" for v in values],
-                     title_text=AXES[x].title, minor=dict(ticks=""))
+                     title_text="speedup (×), measured; hollow: estimated" if guessed else AXES[x].title, minor=dict(ticks=""))
     accs = [q.accuracy for q in drawn] + ([study.level.least] if study.level else [])
     dense = [d for run in study.runs if (d := rows.dense(run)) is not None]
     if near and dense:

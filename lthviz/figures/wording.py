@@ -119,7 +119,8 @@ def tickets(points: Sequence[Point]) -> str:
     runs = {q.run.id: q.run for q in points}
     for q in points:
         by.setdefault((q.run.id, q.row["structure"]), []).append(q.row["round"])
-    labels = list(dict.fromkeys(label for _, label in by))
+    labels = [x for x in rows.labels(list(runs.values())) if any(x == label for _, label in by)]
+    by = dict(sorted(by.items(), key=lambda x: (list(runs).index(x[0][0]), labels.index(x[0][1]))))
     return "; ".join(f"{rows.short(runs[run], label, labels)}{f' of {run}' if len(runs) > 1 else ''}, {rounds(found)}"
                      for (run, label), found in by.items())
 

@@ -73,8 +73,8 @@ def button(label: str, tickets: Sequence[Point], setting: Setting, *, key: str, 
                      disabled=not new):
         return
     try:
-        for run_id, structure, rounds in _grouped(new):
-            launch.measure(cache.store(), run_id, rounds=rounds, structures=[structure], batch=setting.batch, threads=setting.threads,
+        for (run_id, k), structures in _by_round(new).items():
+            launch.measure(cache.store(), run_id, rounds=[k], structures=structures, batch=setting.batch, threads=setting.threads,
                            device=setting.device)
     except LthvizError as e:
         st.session_state[_SAID] = str(e)
@@ -89,11 +89,12 @@ def asked_for(q: Point, setting: Setting) -> bool:
                for r in asked for x in r.items)
 
 
-def _grouped(tickets: Iterable[Point]) -> list[tuple[str, str, list[int]]]:
-    by: dict[tuple[str, str], list[int]] = {}
+def _by_round(tickets: Iterable[Point]) -> dict[tuple[str, int], list[str]]:
+    """Structures by run and round: what can be compared is measured together."""
+    by: dict[tuple[str, int], list[str]] = {}
     for q in tickets:
-        by.setdefault((q.run.id, q.row["structure"]), []).append(q.row["round"])
-    return [(*k, rounds) for k, rounds in by.items()]
+        by.setdefault((q.run.id, q.row["round"]), []).append(q.row["structure"])
+    return by
 
 
 def live(runs: Sequence[Run]) -> None:

@@ -117,7 +117,8 @@ def test_what_is_not_measured_is_left_out_and_listed():
     some = [t for t in timings(run) if t.structure != "random" or t.round == 2]
     of = study([run], {run.id: some})
     drawn = lines(accuracy_curves(of))
-    assert [c[1] for c in drawn["Random"].customdata] == [0, 2]
+    assert [c and c[1] for c in drawn["Random"].customdata] == [0, None, 2]       # the line breaks where a round is not measured
+    assert drawn["Random"].x[1] is None and drawn["Random"].y[1] is None and not drawn["Random"].connectgaps
     assert wording.tickets(of.missing) == "Random, rounds 1 and 3"
     assert "n = 13;" in accuracy_curves_caption(of)
     empty = [r for r in accuracy_curves_table(of) if r["measured speedup (×)"] is None and r["round"]]
@@ -134,9 +135,11 @@ def test_an_estimate_is_hollow_labelled_and_on_no_line():
     measured = {t.marker.symbol for t in lines(accuracy_curves(measured_study(run))).values()}
     for name in ("Random, estimated", "Refill+, estimated"):
         (t,) = trace(fig, name)
-        assert t.mode == "markers+text" and "open" in t.marker.symbol and t.marker.symbol not in measured and "estimated" in t.text
+        assert t.mode == "markers+text" and "open" in t.marker.symbol and t.marker.symbol not in measured
         assert list(t.x) == pytest.approx([4.0, 2.0, 4 / 3])
         assert all("estimated" in h and "measured 1" not in h for h in t.hovertext)
+    assert [w for t in fig.data if t.text and "estimated" in (t.name or "") for w in t.text if w] == ["estimated"]
+    assert "estimated" in fig.layout.xaxis.title.text and "estimated" not in accuracy_curves(measured_study(run)).layout.xaxis.title.text
     assert not trace(fig, "Refill, estimated")          # a measurement is worth more
     assert "6 tickets are estimated, not measured" in accuracy_curves_alt(of)
     assert all((r["measured speedup (×)"] is None) == (r["structure"] in ("random", "refill-rho=0.2")) for r in accuracy_curves_table(of) if r["round"])
