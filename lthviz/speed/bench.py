@@ -21,7 +21,7 @@ from lthviz.core import stats
 from lthviz.errors import SpeedError
 from lthviz.records import Layer, LayerTiming, Masks, Timing
 from lthviz.speed import baselines, calibrate, estimate, executors, machine, network, timing
-from lthviz.speed.baselines import Forms, fold
+from lthviz.speed.baselines import Form, Forms, fold
 from lthviz.speed.executors import Executors, Ticket
 from lthviz.speed.network import Shape
 
@@ -30,6 +30,8 @@ DENSE = "dense"
 
 BUSY_CORES = 0.25
 """More work than this by other processes, and the figures come with a warning."""
+STEADY = 1.25
+"""So much may the dense network's two medians differ, that among the dense forms and that of the pairs, without a warning."""
 
 
 @dataclass
@@ -77,12 +79,13 @@ def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_sh
                              clock=ticket.clock, progress=lambda i, n: tell(f"pair {i} of {n}"))
         busy = others.cores()
         tell("timing each layer alone")
-        alone = executors.layers_alone(fold(ticket.model), ticket, 0.1 * seconds / len(layers))
+        alone = _dense_layers(forms.built[best], ticket, 0.1 * seconds / len(layers))
         rows = _layers(ticket, alone, mine)
     gone = sum(int(x.sum()) for x in stats.removed(masks).values()) if structural else 0
     form = mine.of if mine else ""
     conditions = _conditions(forms, made, ways, masks, device, executor_form=form, dense_layers=whole, removed_channels=gone, others_cores=busy,
-                             image_shape=list(image_shape), structural=structural, seconds=float(f"{time.time() - begun:.1f}"))
+                             drift=found.a_ms / dense[best], image_shape=list(image_shape), structural=structural,
+                             seconds=float(f"{time.time() - begun:.1f}"))
     return Timing(round=round, structure=structure, device=device, threads=threads, batch=batch, dense_ms=found.a_ms,
                   ticket_ms=found.b_ms, time_ratio=found.ratio, spread=found.spread,
                   flops_ratio=stats.flops_ratio(stats.effective(masks, layers, structural), layers),
@@ -174,6 +177,12 @@ def _predicted(ticket: Ticket, tell: Callable[[str], None]) -> float:
 # After -----------------------------------------------------------------------------------------------------------------
 
 
+def _dense_layers(best: Form, ticket: Ticket, seconds: float) -> dict[str, float]:
+    """Milliseconds of each dense layer alone, as the fastest dense form runs it; in eager torch where a form runs only as a whole."""
+    own = getattr(best.call, "layer_times", None)
+    return own(ticket.image, 7) if own else executors.layers_alone(fold(ticket.model), ticket, seconds)
+
+
 def _layers(ticket: Ticket, alone: dict[str, float], mine: executors.Executor | None) -> tuple[LayerTiming, ...]:
     """One line a layer; a layer of which nothing is left takes no time."""
     kept = stats.effective(ticket.masks, ticket.layers, ticket.structural)
@@ -189,6 +198,8 @@ def _conditions(forms: Forms, made: Executors, ways: dict[str, float], masks: Ma
     said = [f"{name}: nothing is kept in this layer" for name in masks if not masks.nnz(name)]
     if (busy := more["others_cores"]) is not None and busy > BUSY_CORES:
         said.append(f"other processes kept {busy:g} cores busy meanwhile; measure again on an idle machine")
+    if not 1 / STEADY <= (drift := more["drift"]) <= STEADY:
+        said.append(f"the dense network took {drift:.2f} times as long as a moment before; measure again on a machine at rest")
     gpu = {"gpu": torch.cuda.get_device_name(device)} if device != "cpu" else {}
     return {**machine.describe(packages), **gpu, **more, "executors": ways, "warnings": said, "baselines_failed": forms.failed,
             "executors_failed": made.failed}

@@ -334,6 +334,14 @@ def test_a_busy_machine_is_a_warning(net, tickets, monkeypatch):
         assert found.conditions["others_cores"] == busy
 
 
+@pytest.mark.parametrize(("pairs_ms", "warned"), [(3.1, False), (6.0, True), (1.5, True)])
+def test_a_machine_that_changes_its_speed_is_a_warning(net, tickets, monkeypatch, pairs_ms, warned):
+    monkeypatch.setattr(timing, "medians", lambda works, **more: dict.fromkeys(works, 3.0))
+    monkeypatch.setattr(timing, "pairs", lambda a, b, **more: timing.Pairs(pairs_ms, 1.0, 1 / 3, (0.3, 0.4), 9))
+    found = bench.measure(*net, tickets["refill"], **QUICK, estimated=False)
+    assert any("at rest" in x for x in found.conditions["warnings"]) == warned
+
+
 def test_the_description_of_the_machine():
     found = machine.describe(("numpy", "no-such-package"))
     assert found["numpy"] == np.__version__ and found["no-such-package"] == "not installed"
