@@ -87,21 +87,24 @@ def hover(q: Point, several: bool = False) -> str:
 def _line(fig: go.Figure, study: Study, start: list[Point], known: list[Point], s: theme.Style, label: str, x: str, dark: bool, *, legend: bool) -> None:
     colour, several = s.line(dark), study.several
     machines = list(wording.machines(study.timings))
-    points: list[Point | None] = []     # None: rounds between that are not known, where the line breaks
-    for q in start + known:
+    points: list[Point | None] = []     # None: where rounds between are not known, the line breaks
+    for q in known:
         gap = points and q.row["round"] > points[-1].row["round"] + 1
         points += [None, q] if gap else [q]
-    ends = [wording.quartiles(q.timing) if q and q.timing and not q.dense else None for q in points]
+    look = dict(color=colour, width=1.2 if several else 2, dash=s.dash)
+    if start and known[0].row["round"] == 1:
+        fig.add_scatter(x=[q.at(x) for q in (start[0], known[0])], y=[q.accuracy for q in (start[0], known[0])], mode="lines", line=look,
+                        name="from dense", legendgroup=label, showlegend=False, hoverinfo="skip")
+    ends = [wording.quartiles(q.timing) if q and q.timing else None for q in points]
     bars = dict(type="data", symmetric=False, thickness=1.2, width=0, color=colour,
                 array=[e[1] - q.at(x) if e else 0 for q, e in zip(points, ends)], arrayminus=[q.at(x) - e[0] if e else 0 for q, e in zip(points, ends)])
     fig.add_scatter(
         x=[q and q.at(x) for q in points], y=[q and q.accuracy for q in points], mode="lines+markers+text", connectgaps=False,
         name=rows.short(known[0].run, label, study.labels),
         legendgroup=label, showlegend=legend, error_x=bars if x == "speed" and not several else None,
-        line=dict(color=colour, width=1.2 if several else 2, dash=s.dash),
-        marker=dict(symbol=s.symbol, color=colour, line=dict(width=2 if "open" in s.symbol else 0, color=colour),
-                    size=[0 if q is None or q.dense else (6 if several else 8) + (s.symbol == "triangle-up") for q in points]),
-        text=[wording.mark(machines.index(wording.identity(q.timing))) if x == "speed" and q and q.timing and not q.dense else "" for q in points],
+        line=look, marker=dict(symbol=s.symbol, color=colour, line=dict(width=2 if "open" in s.symbol else 0, color=colour),
+                               size=(6 if several else 8) + (s.symbol == "triangle-up")),
+        text=[wording.mark(machines.index(wording.identity(q.timing))) if x == "speed" and q and q.timing else "" for q in points],
         textposition="top right", textfont=dict(color=colour, size=16), hovertext=[hover(q, several) if q else "" for q in points],
         hovertemplate="%{hovertext}<extra></extra>", customdata=[q and q.key for q in points])
 

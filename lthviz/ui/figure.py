@@ -42,7 +42,7 @@ def numbers(table: Sequence[dict[str, Any]], *, key: str, on_row: Callable[[dict
         return
     more = {"on_select": lambda: _chosen(key, table, on_row), "selection_mode": "single-row"} if on_row else {}
     st.dataframe(rounded(table), hide_index=True, height="content" if len(table) < 12 else 420, key=f"{key}-frame", column_order=columns, placeholder="–",
-                 column_config={"ticket": st.column_config.TextColumn(width=190)}, **more)
+                 column_config={"ticket": st.column_config.TextColumn(width=215)}, **more)
     st.download_button("CSV", csv_text(table), file_name=f"lthviz-{key}.csv", mime="text/csv", icon=":material/download:",
                        key=f"{key}-csv", on_click="ignore", help="Every number behind this figure, unrounded")
 

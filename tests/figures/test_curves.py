@@ -47,13 +47,17 @@ def trace(fig, name):
 def test_a_line_for_each_structure_from_the_dense_origin_through_its_measured_rounds():
     run = make()
     by = {(t.round, t.structure): t for t in timings(run)}
-    drawn = lines(accuracy_curves(study([run], {run.id: list(by.values())})))
+    fig = accuracy_curves(study([run], {run.id: list(by.values())}))
+    drawn = lines(fig)
     assert list(drawn) == NAMES
     for label, name in zip(CONFIG.tickets(1), NAMES):
         rows = [r for r in run.rows if r["structure"] == label and r["round"]]
-        assert list(drawn[name].x) == pytest.approx([1.0] + [by[r["round"], label].dense_ms / by[r["round"], label].ticket_ms for r in rows])
-        assert list(drawn[name].y) == pytest.approx([90.0] + [r["test_acc"] for r in rows])
-        assert [tuple(c) for c in drawn[name].customdata] == [(run.id, 0, "unstructured")] + [(run.id, r["round"], label) for r in rows]
+        assert list(drawn[name].x) == pytest.approx([by[r["round"], label].dense_ms / by[r["round"], label].ticket_ms for r in rows])
+        assert list(drawn[name].y) == pytest.approx([r["test_acc"] for r in rows])
+        assert [tuple(c) for c in drawn[name].customdata] == [(run.id, r["round"], label) for r in rows]
+    for t in (first := trace(fig, "from dense")):
+        assert (t.x[0], t.y[0]) == (1.0, 90.0) and (t.x[1], t.y[1]) in [(d.x[0], d.y[0]) for d in drawn.values()]
+    assert len(first) == len(NAMES) and [(list(t.x), list(t.y)) for t in trace(fig, "Dense")] == [([1.0], [90.0])]
 
 
 def test_structures_differ_in_colour_marker_and_dash_in_both_themes():
@@ -68,7 +72,7 @@ def test_the_bars_are_the_quartiles_of_the_ratio():
     found = {(t.round, t.structure): t for t in timings(run)}
     for t in lines(accuracy_curves(measured_study(run))).values():
         for x, more, less, (_, k, label) in zip(t.x, t.error_x.array, t.error_x.arrayminus, t.customdata):
-            low, high = (1 / x for x in reversed(found[k, label].spread)) if k else (1, 1)
+            low, high = (1 / x for x in reversed(found[k, label].spread))
             assert (x - less, x + more) == pytest.approx((low, high))
 
 
@@ -78,7 +82,7 @@ def test_a_tick_stands_where_the_multiply_adds_would_allow_and_is_joined_to_its_
     ticks = trace(fig, "FLOPs limit")
     at = {tuple(c): x for t in ticks for x, c in zip(t.x, t.customdata)}
     assert at == pytest.approx({(run.id, t.round, t.structure): 1 / t.flops_ratio for t in timings(run)})
-    joined = [t for t in fig.data if t.mode == "lines"]
+    joined = [t for t in fig.data if t.mode == "lines" and t.name != "from dense"]
     ends = {(round(a, 9), round(b, 9)) for t in joined for a, b in zip(t.x[0::3], t.x[1::3])}
     assert ends == {(round(t.speedup, 9), round(1 / t.flops_ratio, 9)) for t in timings(run)}
     assert all(t.opacity < 0.6 and not t.showlegend for t in (*ticks, *joined))
@@ -114,15 +118,15 @@ def test_the_tolerance_is_the_spread_of_dense_replicates_and_runs_trained_otherw
 
 def test_what_is_not_measured_is_left_out_and_listed():
     run = make()
-    some = [t for t in timings(run) if t.structure != "random" or t.round == 2]
+    some = [t for t in timings(run) if t.structure != "random" or t.round != 2]
     of = study([run], {run.id: some})
     drawn = lines(accuracy_curves(of))
-    assert [c and c[1] for c in drawn["Random"].customdata] == [0, None, 2]       # the line breaks where a round is not measured
+    assert [c and c[1] for c in drawn["Random"].customdata] == [1, None, 3]       # the line breaks where a round is not measured
     assert drawn["Random"].x[1] is None and drawn["Random"].y[1] is None and not drawn["Random"].connectgaps
-    assert wording.tickets(of.missing) == "Random, rounds 1 and 3"
-    assert "n = 13;" in accuracy_curves_caption(of)
+    assert wording.tickets(of.missing) == "Random, round 2"
+    assert "n = 14;" in accuracy_curves_caption(of)
     empty = [r for r in accuracy_curves_table(of) if r["measured speedup (×)"] is None and r["round"]]
-    assert [(r["round"], r["structure"]) for r in empty] == [(1, "random"), (3, "random")]
+    assert [(r["round"], r["structure"]) for r in empty] == [(2, "random")]
 
 
 def test_an_estimate_is_hollow_labelled_and_on_no_line():
@@ -151,7 +155,7 @@ def test_measurements_of_another_machine_carry_a_sign_and_are_told():
     mixed = [*timings(run, structures=["unstructured", "regroup-groups=4"]), *timings(run, structures=["refill"], conditions=ELSEWHERE)]
     of = study([run], {run.id: mixed}, here=CONDITIONS["machine"])
     drawn = lines(accuracy_curves(of))
-    assert set(drawn["Refill"].text) == {"", "²"} and set(drawn["Unstructured"].text) == {""}
+    assert set(drawn["Refill"].text) == {"²"} and set(drawn["Unstructured"].text) == {""}
     said = accuracy_curves_caption(of)
     assert "Intel Xeon Processor, 2 cores; ²AMD EPYC 9B14, 4 cores" in said and "Not this machine: AMD EPYC 9B14, 4 cores." in said
     assert "Not this machine" not in accuracy_curves_caption(study([run], {run.id: mixed[:6]}, here=CONDITIONS["machine"]))
@@ -162,7 +166,7 @@ def test_measurements_of_another_machine_carry_a_sign_and_are_told():
 def test_the_hover_has_every_number():
     run = make()
     t = next(t for t in timings(run) if (t.round, t.structure) == (2, "refill"))
-    said = lines(accuracy_curves(measured_study(run)))["Refill"].hovertext[2]
+    said = lines(accuracy_curves(measured_study(run)))["Refill"].hovertext[1]
     r = next(r for r in run.rows if (r["round"], r["structure"]) == (2, "refill"))
     for words in ("Refill, round 2", f"test accuracy {r['test_acc']:.2f} %, dense 90.00 %", f"kept {100 * r['density']:.1f} %",
                   f"multiply-adds {100 * r['flops_ratio']:.1f} %", f"measured {t.speedup:.2f}×", f"quartiles {1 / t.spread[1]:.2f}× to {1 / t.spread[0]:.2f}×",
@@ -185,7 +189,7 @@ def test_other_axes_show_every_ticket_from_dense_to_sparse(x, field):
     left, right = fig.layout.xaxis.range
     assert left > right and fig.layout.xaxis.title.text == AXES[x].title
     for label, name in zip(CONFIG.tickets(1), NAMES):
-        assert list(lines(fig)[name].x) == pytest.approx([100] + [100 * r[field] for r in run.rows if r["structure"] == label and r["round"]])
+        assert list(lines(fig)[name].x) == pytest.approx([100 * r[field] for r in run.rows if r["structure"] == label and r["round"]])
     area = next(s for s in fig.layout.shapes if s.type == "rect")
     assert area.x0 == 100 and area.x1 < 100
 

@@ -64,8 +64,8 @@ def test_the_measured_tickets_are_drawn_at_their_speed(measured, run_id, page):
     assert list(lines) == ["Unstructured", "Refill", "Regroup"]
     for label, name in zip(("unstructured", "refill", REGROUP), lines):
         rounds = [k for k in (1, 2) if (k, label) in found]
-        assert values(lines[name]["x"]) == pytest.approx([1.0, *(found[k, label].dense_ms / found[k, label].ticket_ms for k in rounds)])
-        assert values(lines[name]["y"]) == pytest.approx([accs[0, "unstructured"], *(accs[k, label] for k in rounds)])
+        assert values(lines[name]["x"]) == pytest.approx([found[k, label].dense_ms / found[k, label].ticket_ms for k in rounds])
+        assert values(lines[name]["y"]) == pytest.approx([accs[k, label] for k in rounds])
     assert "measured speedup" in layout["xaxis"]["title"]["text"]
 
 
@@ -95,7 +95,7 @@ def test_the_axis_is_switched_and_written_to_the_address(measured, run_id, page,
         assert at.query_params["x"] == x
         lines, _ = drawn(at)
         rows = [r for r in measured.run(run_id).rows if r["structure"] == "random"]
-        assert values(lines["Random"]["x"]) == pytest.approx([100, *(100 * r[field] for r in rows)])
+        assert values(lines["Random"]["x"]) == pytest.approx([100 * r[field] for r in rows])
         assert not [w for w in at.selectbox if w.label == "Batch"]
     assert "Not measured" not in words(at)
 
@@ -105,7 +105,7 @@ def test_batch_and_a_close_look_are_in_the_address(measured, run_id, page, words
     control(at, "selectbox", "Batch").select("1").run()
     assert at.query_params["batch"] == "1"
     lines, _ = drawn(at)
-    assert {c[1] for line in lines.values() for c in line["customdata"]} == {0, 1} and len(lines) == 4
+    assert {c[1] for line in lines.values() for c in line["customdata"]} == {1} and len(lines) == 4
     wide = drawn(at)[1]["yaxis"]["range"]
     control(at, "toggle", "Near the dense accuracy").set_value(True).run()
     assert at.query_params["near"] == "1"
@@ -166,7 +166,7 @@ def test_the_lab_sets_accuracy_against_speed_where_it_is_measured(measured, run_
     assert values(ring["x"]) == pytest.approx([t.speedup])
     assert "n = 5 tickets; Intel Xeon Processor, 2 cores, batch 64, 2 threads" in words(at)
     control(at, "button_group", "Accuracy against").set_value("kept").run()
-    assert at.query_params["x"] == "kept" and values(drawn(at)[0]["Refill"]["x"])[0] == 100
+    assert at.query_params["x"] == "kept" and "Random" in drawn(at)[0]
 
 
 def test_the_lab_says_which_ticket_is_not_measured(measured, run_id, page, words):
