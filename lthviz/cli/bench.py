@@ -45,7 +45,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     how.add_argument("--device", default="cpu", metavar="D", help="cpu, cuda or cuda:N (default cpu)")
     how.add_argument("--threads", type=int, default=0, metavar="T", help="CPU threads (default: all cores)")
     how.add_argument("--precision", default="float32", metavar="P", help="on a GPU also tf32 or bfloat16 (default float32)")
-    how.add_argument("--baselines", default="all", metavar="B", help="dense forms to compare with: all, quick (eager torch only), or "
+    how.add_argument("--baselines", default="all", metavar="B", help="dense forms to compare with: all, quick (eager torch and the block kernel), or "
                      "names with commas between (default all)")
     how.add_argument("--seconds", type=float, default=20.0, metavar="S", help="about how long to time (default 20)")
     how.add_argument("--pairs", type=int, metavar="N", help="pairs of runs to take, instead of what fits the time")
@@ -125,8 +125,12 @@ class _Told:
 def words(t: Timing) -> Group:
     """The timing for people: a table of the layers, and the whole network in sentences."""
     table = new_table("layer", "kept", "FLOPs", "dense ms", "ticket ms", "time", "run by", whole="layer", title="Each layer alone")
+    for column in table.columns:
+        column.no_wrap = True
+    for column in table.columns[1:-1]:
+        column.justify = "right"
     for x in t.layers:
-        table.add_row(x.name, f"{x.kept:,}", f"{x.flops_ratio:.2f}", f"{x.dense_ms:.3f}", f"{x.ticket_ms:.3f}",
+        table.add_row(x.name.removesuffix(".weight"), f"{x.kept:,}", f"{x.flops_ratio:.2f}", f"{x.dense_ms:.3f}", f"{x.ticket_ms:.3f}",
                       f"{x.ticket_ms / x.dense_ms:.2f}" if x.dense_ms else "–", x.executor)
     c, low, high = t.conditions, *t.spread
     lines = [

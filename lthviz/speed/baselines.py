@@ -24,6 +24,9 @@ from lthviz.errors import SpeedError, did_you_mean
 TOLERANCE = {"float32": 1e-4, "tf32": 1e-2, "bfloat16": 1e-1}
 """Largest difference from the network's own float32 output, as a share of that output's scale, by precision."""
 
+OWN = "block kernel"
+"""The name of this project's own dense form."""
+
 Call = Callable[[torch.Tensor], torch.Tensor]
 
 
@@ -51,7 +54,7 @@ def build(model: nn.Module, image: torch.Tensor, reference: torch.Tensor, which:
           precision: str = "float32", progress: Callable[[str], None] = lambda doing: None) -> Forms:
     """Every form of the network for batches like `image`, checked. reference: the output that each must give, float32.
 
-    which: `all`, `quick` (eager torch only), or names. threads: what torch is set to; ONNX Runtime is set to the same. Only the newest
+    which: `all`, `quick` (eager torch and our own kernel), or names. threads: what torch is set to; ONNX Runtime is set to the same. Only the newest
     `torch.compile` form stays compiled.
     """
     found, folded = Forms(), fold(model)
@@ -188,6 +191,14 @@ def _onnx(model: nn.Module, image: torch.Tensor) -> bytes:
     return buffer.getvalue()
 
 
+def _own(model: nn.Module, image: torch.Tensor, threads: int) -> Form:
+    """This project's kernel with every weight in place: what a ticket gains over it, its structure gains."""
+    from lthviz.speed import program
+
+    whole = program.build(model, (), tuple(image.shape[1:]), None, structural=False, batch=len(image), threads=threads, forms={})
+    return Form(whole, image.contiguous())
+
+
 def _graph(model: nn.Module, image: torch.Tensor, threads: int) -> Form:
     """Eager torch recorded once as a CUDA graph, so that launching its kernels costs nothing."""
     from lthviz.speed.gpu_tune import Replayed
@@ -207,9 +218,9 @@ def _without_gradients(call: Call) -> Call:
 
 _BUILDERS: dict[str, Callable[[nn.Module, torch.Tensor, int], Form]] = {
     "torch": _contiguous, "torch channels_last": _channels_last, "torch mkldnn": _mkldnn, "torch.jit": _jit,
-    "torch.compile": _compile, "onnxruntime": _onnxruntime, "torch CUDA graph": _graph}
-_EAGER = ("torch", "torch channels_last", "torch mkldnn", "torch CUDA graph")
-_CPU = ("torch", "torch channels_last", "torch mkldnn", "torch.jit", "torch.compile", "onnxruntime")
+    "torch.compile": _compile, "onnxruntime": _onnxruntime, OWN: _own, "torch CUDA graph": _graph}
+_EAGER = ("torch", "torch channels_last", "torch mkldnn", OWN, "torch CUDA graph")
+_CPU = ("torch", "torch channels_last", "torch mkldnn", "torch.jit", "torch.compile", "onnxruntime", OWN)
 _GPU = ("torch", "torch channels_last", "torch CUDA graph", "torch.compile")
 FORMS = tuple(_BUILDERS)
 """The names of all forms, on any device."""

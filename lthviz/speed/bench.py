@@ -48,7 +48,7 @@ def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_sh
             seed: int = 0, reuse: Reuse | None = None, progress: Callable[[str], None] | None = None) -> Timing:
     """Measures the network with those masks. image_shape: (c, h, w). structural: a row without weights is a removed channel.
 
-    Layers without a mask stay dense. baselines: `all`, `quick` (eager torch only), or names of baselines.FORMS. seconds: about how
+    Layers without a mask stay dense. baselines: `all`, `quick` (eager torch and our own kernel), or names of baselines.FORMS. seconds: about how
     long to time; building what is timed comes on top. pairs: how many instead of what the time allows. progress: told in a
     line what is being done. round, structure: passed on. estimated: predict the time first, calibrating the machine if it never was
     (seconds); on the CPU only.
@@ -83,9 +83,9 @@ def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_sh
         rows = _layers(ticket, alone, mine)
     gone = sum(int(x.sum()) for x in stats.removed(masks).values()) if structural else 0
     form = mine.of if mine else ""
-    conditions = _conditions(forms, made, ways, masks, device, executor_form=form, dense_layers=whole, removed_channels=gone, others_cores=busy,
-                             drift=found.a_ms / dense[best], image_shape=list(image_shape), structural=structural,
-                             seconds=float(f"{time.time() - begun:.1f}"))
+    conditions = _conditions(forms, made, ways, masks, device, executor_form=form, dense_layers=whole, removed_channels=gone,
+                             others_cores=max((x for x in busy if x is not None), default=None), drift=found.a_ms / dense[best],
+                             image_shape=list(image_shape), structural=structural, seconds=float(f"{time.time() - begun:.1f}"))
     return Timing(round=round, structure=structure, device=device, threads=threads, batch=batch, dense_ms=found.a_ms,
                   ticket_ms=found.b_ms, time_ratio=found.ratio, spread=found.spread,
                   flops_ratio=stats.flops_ratio(stats.effective(masks, layers, structural), layers),

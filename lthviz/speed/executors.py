@@ -130,6 +130,7 @@ def _compact(ticket: Ticket, dense: Mapping[str, float]) -> Made | None:
     if ticket.precision == "float32":
         _checked("compact", baselines.plain(small)(ticket.image), ticket)
     which = dict.fromkeys((*baselines.names("quick", ticket.image.device.type), *list(dense)[:1]))
+    which.pop(baselines.OWN, None)   # the block program leaves removed channels out by itself
     forms = baselines.build(small, ticket.image, ticket.reference, tuple(which), threads=ticket.threads, precision=ticket.precision)
     if not forms.built:
         raise SpeedError("; ".join(f"{name}: {why}" for name, why in forms.failed.items()))

@@ -13,7 +13,7 @@ from lthviz.records import Masks
 from lthviz.speed import baselines, network
 
 SHAPES = {"convnet": (1, 8, 8), "resnet20": (3, 16, 16)}
-EAGER = ("torch", "torch channels_last", "torch mkldnn")
+EAGER = ("torch", "torch channels_last", "torch mkldnn", "block kernel")
 
 
 @pytest.fixture(scope="module", params=SHAPES)
@@ -112,7 +112,7 @@ def test_a_form_that_computes_something_else_is_left_out(case, monkeypatch):
     for name, by in (("torch", 0.0), ("torch channels_last", 5e-5), ("torch mkldnn", 2e-4), ("torch.jit", float("nan"))):
         monkeypatch.setitem(baselines._BUILDERS, name, off(by))
     forms = baselines.build(model, image, reference, (*EAGER, "torch.jit"), threads=1)
-    assert list(forms.built) == ["torch", "torch channels_last"]
+    assert list(forms.built) == ["torch", "torch channels_last", "block kernel"]
     assert "differs by 2.0e-04" in forms.failed["torch mkldnn"] and "nan" in forms.failed["torch.jit"]
 
 
