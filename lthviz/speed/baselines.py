@@ -54,8 +54,8 @@ def build(model: nn.Module, image: torch.Tensor, reference: torch.Tensor, which:
           precision: str = "float32", progress: Callable[[str], None] = lambda doing: None) -> Forms:
     """Every form of the network for batches like `image`, checked. reference: the output that each must give, float32.
 
-    which: `all`, `quick` (eager torch and our own kernel), or names. threads: what torch is set to; ONNX Runtime is set to the same. Only the newest
-    `torch.compile` form stays compiled.
+    which: `all`, `quick` (eager torch and our own kernel), or names. threads: what torch is set to; the others are set to the same.
+    Only the newest `torch.compile` form stays compiled.
     """
     found, folded = Forms(), fold(model)
     if precision == "bfloat16":

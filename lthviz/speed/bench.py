@@ -48,10 +48,10 @@ def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_sh
             seed: int = 0, reuse: Reuse | None = None, progress: Callable[[str], None] | None = None) -> Timing:
     """Measures the network with those masks. image_shape: (c, h, w). structural: a row without weights is a removed channel.
 
-    Layers without a mask stay dense. baselines: `all`, `quick` (eager torch and our own kernel), or names of baselines.FORMS. seconds: about how
-    long to time; building what is timed comes on top. pairs: how many instead of what the time allows. progress: told in a
-    line what is being done. round, structure: passed on. estimated: predict the time first, calibrating the machine if it never was
-    (seconds); on the CPU only.
+    Layers without a mask stay dense. baselines: `all`, `quick` (eager torch and our own kernel), or names of baselines.FORMS.
+    seconds: about how long to time; building what is timed comes on top. pairs: how many instead of what the time allows.
+    progress: told in a line what is being done. round, structure: passed on. estimated: predict the time first, calibrating the
+    machine if it never was (seconds); on the CPU only.
 
     Where the model's BatchNorms are untouched they get the statistics of random images, by `seed`. The model is left as it is.
     MaskError for masks that do not fit, SpeedError for what cannot be measured here, LthvizError when an executor of ours computes
@@ -77,10 +77,12 @@ def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_sh
         others = machine.Others()
         found = timing.pairs(forms.built[best].run, mine.form.run if mine else forms.built[best].run, seconds=0.35 * seconds, n=pairs,
                              clock=ticket.clock, progress=lambda i, n: tell(f"pair {i} of {n}"))
-        busy = others.cores()
+        busy = [others.cores()]
         tell("timing each layer alone")
+        others = machine.Others()
         alone = _dense_layers(forms.built[best], ticket, 0.1 * seconds / len(layers))
         rows = _layers(ticket, alone, mine)
+        busy.append(others.cores())
     gone = sum(int(x.sum()) for x in stats.removed(masks).values()) if structural else 0
     form = mine.of if mine else ""
     conditions = _conditions(forms, made, ways, masks, device, executor_form=form, dense_layers=whole, removed_channels=gone,
