@@ -142,6 +142,7 @@ def layers_alone(model: nn.Module, ticket: Ticket, seconds: float = 0.2) -> dict
     """Milliseconds of each prunable convolution of a folded network with a ReLU behind it, run alone in eager torch at the shape
     that it has there, in the faster of both layouts. seconds: for each layer; a layer without channels takes none."""
     wanted, out = {layer.name for layer in ticket.layers}, {}
+    dtype = torch.bfloat16 if ticket.precision == "bfloat16" else torch.float32
     modules = dict(model.named_modules())
     for name, shape in network.inputs(model, ticket.image).items():
         conv = modules[name.removesuffix(".weight")]
@@ -152,8 +153,8 @@ def layers_alone(model: nn.Module, ticket: Ticket, seconds: float = 0.2) -> dict
             continue
         works = {}
         for layout in (torch.contiguous_format, torch.channels_last):
-            image = torch.randn(shape, device=ticket.image.device).contiguous(memory_format=layout)
-            works[str(layout)] = _alone(copy.deepcopy(conv).to(memory_format=layout), image)
+            image = torch.randn(shape, device=ticket.image.device, dtype=dtype).contiguous(memory_format=layout)
+            works[str(layout)] = _alone(copy.deepcopy(conv).to(dtype=dtype, memory_format=layout), image)
         out[name] = next(iter(timing.medians(works, seconds=seconds, clock=ticket.clock).values()))
     return out
 
