@@ -18,9 +18,10 @@ import numba
 import numpy as np
 
 from lthviz.speed import tile as tile_module
-from lthviz.speed.tile import LEAVE, NV, RESUME, VL, fetch_add, give_way, peek, tile
+from lthviz.speed.tile import LEAVE, NV, RESUME, TURNED, VL, fetch_add, give_way, peek, tile, turned
 
-KINDS = CONV, POOL, ADD, LOAD, STORE, SPLIT = range(6)
+KINDS = CONV, POOL, ADD, LOAD, STORE, SPLIT, TURN = range(7)
+PIXELS = max(TURNED)
 FIELDS = 32
 """Columns of the step table: 0 its kind, 1 its tasks, the rest as the function of its kind takes them apart."""
 CHUNK = 96
@@ -64,6 +65,34 @@ def _conv(F, T, W, s, task, scratch):
             k += n
             if k >= K:
                 break
+
+
+@numba.njit(nogil=True)
+def _turn(F, T, W, s, task, scratch):
+    """Tasks: units × parts of the pixels; a convolution whose vectors are output rows.
+
+    A unit record is (column offsets, K, weights, vectors, rows, row offsets in the output, in the residual, biases).
+    """
+    x, y, z, xs, ys, zs, pixels = s[2], s[3], s[4], s[5], s[6], s[7], s[8]
+    units, parts, per, relu = s[9], s[10], s[11], s[12]
+    u = units + 8 * (task // parts)
+    offs, K, w, vectors, rows, ro, zo, bias = T[u], T[u + 1], T[u + 2], T[u + 3], T[u + 4], T[u + 5], T[u + 6], T[u + 7]
+    p = (task % parts) * per
+    end = min(pixels, p + per)
+    while p < end:
+        width = PIXELS if end - p >= PIXELS else (4 if end - p >= 4 else 1)
+        if K > 0:
+            turned(width, vectors, F, T, W, x, xs + p, offs, K, w, vectors * VL, scratch)
+        for i in range(width):
+            out, added = y + T[ys + p + i], z + T[zs + p + i]
+            for r in range(rows):
+                value = W[bias + r]
+                if K > 0:
+                    value += F[scratch + i * vectors * VL + r]
+                if T[zo + r] >= 0:
+                    value += F[added + T[zo + r]]
+                F[out + T[ro + r]] = max(value, np.float32(0.0)) if relu else value
+        p += width
 
 
 @numba.njit(nogil=True)
@@ -185,6 +214,8 @@ def _compiled(stamp: int):
                     break
                 if kind == CONV:
                     _conv(F, T, W, s, task, scratch)
+                elif kind == TURN:
+                    _turn(F, T, W, s, task, scratch)
                 elif kind == POOL:
                     _pool(F, s, task)
                 elif kind == ADD:

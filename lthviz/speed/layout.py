@@ -84,6 +84,13 @@ def vectors(out: Map, xh: int, xp: int, residual: Map | None) -> tuple[np.ndarra
     return x, y, z, (real.astype(np.int64) << np.arange(VL)).sum(axis=1)
 
 
+def pixels(out: Map, xh: int, xp: int, residual: Map | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Offsets of every single output value of a channel, in input, output and residual. xh, xp: as in `vectors`."""
+    h, w, n = np.arange(out.height)[:, None, None], np.arange(out.width)[None, :, None], np.arange(out.lanes)[None, None, :]
+    r = residual or out
+    return tuple((h * rows + w * step + n).ravel() for rows, step in ((xh, xp), (out.sh, out.sp), (r.sh, r.sp)))
+
+
 def groups(count: int, threads: int, weights: int) -> int:
     """Vectors a task takes: more where all weights go by for each, fewer where threads would have nothing to do."""
     per = NV

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lthviz.records import Blocks
-from lthviz.speed.tile import AHEAD, MR
+from lthviz.speed.tile import AHEAD, MR, TURNED, VL
 
 
 class Tables:
@@ -70,3 +70,25 @@ def pack(tables: Tables, blocks: Blocks, alone: np.ndarray, weight: np.ndarray, 
     # The records of all slices follow one another, so each one's end is the next one's beginning.
     end = tables.add(np.zeros(0))
     return tables.add(np.array([*starts, end])), tallest
+
+
+def pack_turned(tables: Tables, blocks: Blocks, alone: np.ndarray, weight: np.ndarray, bias: np.ndarray, offsets: np.ndarray,
+                rows_out: np.ndarray, rows_residual: np.ndarray) -> tuple[int, int]:
+    """(where the unit records begin in T, units): a unit is at most four vectors of a block's rows. Arguments as in `pack`."""
+    widest = max(TURNED[4])
+    units = []
+    for rows, cols in [*zip(blocks.rows, blocks.cols, strict=True), *([(alone, np.zeros(0, np.int32))] if alone.size else [])]:
+        odd = cols.size % 2
+        offs = tables.add(np.append(offsets[cols], np.repeat(offsets[cols[-1:]], odd)))
+        vectors = -(-rows.size // VL)
+        count = -(-vectors // widest)
+        first = 0
+        for i in range(count):
+            width = vectors // count + (i < vectors % count)
+            part = rows[first:first + width * VL]
+            first += width * VL
+            w = np.zeros((cols.size + odd, width * VL), np.float32)
+            w[:cols.size, :part.size] = weight[np.ix_(part, cols)].T
+            units.append((offs, cols.size + odd, tables.weights(w), width, part.size, tables.add(rows_out[part]),
+                          tables.add(rows_residual[part]), tables.weights(bias[part])))
+    return tables.add(np.array(units, np.int64).reshape(-1, 8)), len(units)

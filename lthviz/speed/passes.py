@@ -20,11 +20,12 @@ from lthviz.speed import kernel, layout
 from lthviz.speed import threads as pool
 from lthviz.speed.graph import Conv, Opaque, Pool, Sum, Value
 from lthviz.speed.live import Plan
-from lthviz.speed.pack import Tables, pack
+from lthviz.speed.pack import Tables, pack, pack_turned
 from lthviz.speed.tile import NV, RELU, VL
 
-FORMS = ("blocks", "dense")
-"""What may run a layer: its blocks as they are, or one block of all its live rows and columns."""
+FORMS = ("blocks", "dense", "turned")
+"""What may run a layer: its blocks as they are; one block of all its live rows and columns; its blocks with their rows as the
+vectors' lanes, for small maps of fewer images than a vector holds."""
 
 
 class Step(NamedTuple):
@@ -172,27 +173,40 @@ class Pass:
             rows, cols = np.sort(np.concatenate(blocks.rows)), np.unique(np.concatenate(blocks.cols))
             weight = weight * to_mask(blocks)
             blocks = Blocks(blocks.shape, (rows,), (cols,))
-        xs, ys, zs, lanes = layout.vectors(out, step_h, step_w, residual)
         area = blocks.area
-        per = layout.groups(xs.size, self.threads, area)
-        tasks = -(-xs.size // per)
-        slices = max(1, min(-(-4 * self.threads // tasks), area // 4096 + 1)) if self.threads > 1 else 1
         rows_out = self._slots(op.output) * out.sc
         rows_residual = np.full(c_out, -1, np.int64)
         if residual:
             there = self._slots(op.inputs[1])
             rows_residual = np.where(there >= 0, there * residual.sc, -1)
+        origins = [base, out.origin, residual.origin if residual else out.origin]
+        made = Step(op.name, kernel.TURN if form == "turned" else kernel.CONV, op.layer, form, area * out.height * out.width)
+        relu = RELU if op.relu else 0
+        if form == "turned":
+            self._turned(made, layout.pixels(out, step_h, step_w, residual), origins,
+                         pack_turned(self.tables, blocks, alone, weight, op.bias, offsets, rows_out, rows_residual), relu)
+            return
+        xs, ys, zs, lanes = layout.vectors(out, step_h, step_w, residual)
+        per = layout.groups(xs.size, self.threads, area)
+        tasks = -(-xs.size // per)
+        slices = max(1, min(-(-4 * self.threads // tasks), area // 4096 + 1)) if self.threads > 1 else 1
         parts, tallest = pack(self.tables, blocks, alone, weight, op.bias, offsets, rows_out, rows_residual, slices)
         self._scratch = max(self._scratch, tallest * per * VL)
         add = self.tables.add
         # Room for a whole tile's offsets behind the last: a tile of four vectors reads four.
         vectors = xs.size
         xs, ys, zs = (add(np.append(t, [0] * NV)) for t in (xs, ys, zs))
-        macs = area * op.output.shape[1] * op.output.shape[2]
-        self._step(Step(op.name, kernel.CONV, op.layer, form, macs), tasks * slices if out.channels else 0,
-                   [base, out.origin, residual.origin if residual else out.origin, xs, ys, zs,
-                    add(np.append(lanes, [0] * NV)) if lanes is not None else -1, vectors, slices, parts,
-                    RELU if op.relu else 0, per])
+        self._step(made, tasks * slices if out.channels else 0,
+                   [*origins, xs, ys, zs, add(np.append(lanes, [0] * NV)) if lanes is not None else -1, vectors, slices, parts, relu, per])
+
+    def _turned(self, made: Step, places: tuple[np.ndarray, ...], origins: list[int], packed: tuple[int, int], relu: int) -> None:
+        units, count = packed
+        pixels = places[0].size
+        parts = min(-(-4 * self.threads // max(1, count)), -(-pixels // kernel.PIXELS))
+        per = -(-pixels // (parts * kernel.PIXELS)) * kernel.PIXELS
+        xs, ys, zs = (self.tables.add(np.append(t, [0] * kernel.PIXELS)) for t in places)
+        self._scratch = max(self._scratch, kernel.PIXELS * NV * VL)
+        self._step(made, count * -(-pixels // per), [*origins, xs, ys, zs, pixels, units, -(-pixels // per), per, relu])
 
     def _split(self, value: Value, stride: int) -> tuple[layout.Map, int]:
         """(the map's stride² phases, distance from one to the next); made once for all that read it."""

@@ -73,11 +73,6 @@ def _function(module: ir.Module, rows: int, vectors: int) -> ir.Function:
     def store(value, base, index):
         b.store(value, b.bitcast(at(base, index), VEC.as_pointer())).align = 4
 
-    def splat(scalar):
-        undefined = ir.Constant(VEC, ir.Undefined)
-        return b.shuffle_vector(b.insert_element(undefined, scalar, ir.Constant(I32, 0)), undefined,
-                                ir.Constant(ir.VectorType(I32, VL), [0] * VL))
-
     def has(bit):
         return b.icmp_signed("!=", b.and_(flags, _const(bit)), _const(0))
 
@@ -123,7 +118,7 @@ def _function(module: ir.Module, rows: int, vectors: int) -> ir.Function:
             for v in range(vectors):
                 b.call(prefetch, [b.bitcast(at(base[v], ahead), BP), ir.Constant(I32, 0), ir.Constant(I32, 3), ir.Constant(I32, 1)])
         w = b.mul(ku, _const(rows))
-        weight = [splat(b.load(at(W, b.add(w, _const(r))))) for r in range(rows)]
+        weight = [_splat(b, b.load(at(W, b.add(w, _const(r))))) for r in range(rows)]
         new.append({(r, v): b.call(fma, [weight[r], x[v], acc[u][r, v]]) for r, v in cells})
     k1 = b.add(k, _const(unroll))
     k.add_incoming(k1, loop)
@@ -161,7 +156,7 @@ def _function(module: ir.Module, rows: int, vectors: int) -> ir.Function:
                       [VEC, VEC.as_pointer(), I32, ir.VectorType(I1, VL)])
     for r in range(rows):
         row, constant, zrow = (b.load(at(p, _const(r))) for p in (ro, bias, zo))
-        values = [b.fadd(out[r, v], splat(constant)) for v in range(vectors)]
+        values = [b.fadd(out[r, v], _splat(b, constant)) for v in range(vectors)]
         before, add, after = b.block, fn.append_basic_block(f"add{r}"), fn.append_basic_block(f"after{r}")
         b.cbranch(b.icmp_signed(">=", zrow, _const(0)), add, after)
         b.position_at_end(add)
@@ -190,6 +185,64 @@ def _function(module: ir.Module, rows: int, vectors: int) -> ir.Function:
         b.position_at_end(done)
     b.ret_void()
     return fn
+
+
+def _turned(module: ir.Module, pixels: int, vectors: int) -> ir.Function:
+    """`turned_PxV` of the module: sums of P pixels × V vectors of output rows, left in the scratch pixel by pixel.
+
+    For maps of few pixels and one image, where pixels would fill a vector badly: weights are the vectors, activations the
+    scalars, each at its pixel's place plus the column's offset.
+    """
+    name = f"lthviz_turned_{pixels}x{vectors}"
+    if name in module.globals:
+        return module.globals[name]
+    fn = ir.Function(module, ir.FunctionType(ir.VoidType(), [FP, IP, IP, I64, FP, I64, FP]), name)
+    fn.linkage = "internal"
+    fn.attributes.add("noinline")
+    X, xs, offs, K, W, stride, S = fn.args
+    entry, loop, finish = (fn.append_basic_block(n) for n in ("entry", "loop", "finish"))
+    b = ir.IRBuilder(entry)
+    cells = [(p, v) for p in range(pixels) for v in range(vectors)]
+    unroll = 2 if len(cells) < 8 else 1
+    fma, zero = _declare(module, f"llvm.fma.v{VL}f32", VEC, [VEC] * 3), ir.Constant(VEC, [0.0] * VL)
+    base = [b.gep(X, [b.load(b.gep(xs, [_const(p)]))]) for p in range(pixels)]
+    b.branch(loop)
+
+    b.position_at_end(loop)
+    k = b.phi(I64)
+    k.add_incoming(_const(0), entry)
+    acc = [{c: b.phi(VEC) for c in cells} for _ in range(unroll)]
+    new = []
+    for u in range(unroll):
+        ku = b.add(k, _const(u)) if u else k
+        off, at = b.load(b.gep(offs, [ku])), b.gep(W, [b.mul(ku, stride)])
+        weights = []
+        for v in range(vectors):
+            weights.append(b.load(b.bitcast(b.gep(at, [_const(v * VL)]), VEC.as_pointer())))
+            weights[-1].align = 4
+        x = [_splat(b, b.load(b.gep(base[p], [off]))) for p in range(pixels)]
+        new.append({(p, v): b.call(fma, [x[p], weights[v], acc[u][p, v]]) for p, v in cells})
+    k1 = b.add(k, _const(unroll))
+    k.add_incoming(k1, loop)
+    for u in range(unroll):
+        for c in cells:
+            acc[u][c].add_incoming(zero, entry)
+            acc[u][c].add_incoming(new[u][c], loop)
+    b.cbranch(b.icmp_signed("<", k1, K), loop, finish)
+
+    b.position_at_end(finish)
+    for p, v in cells:
+        total = new[0][p, v] if unroll == 1 else b.fadd(new[0][p, v], new[1][p, v])
+        b.store(total, b.bitcast(b.gep(S, [_const((p * vectors + v) * VL)]), VEC.as_pointer())).align = 4
+    b.ret_void()
+    return fn
+
+
+def _splat(b: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
+    """The scalar in every lane."""
+    undefined = ir.Constant(VEC, ir.Undefined)
+    return b.shuffle_vector(b.insert_element(undefined, scalar, ir.Constant(I32, 0)), undefined,
+                            ir.Constant(ir.VectorType(I32, VL), [0] * VL))
 
 
 def _declare(module: ir.Module, name: str, result: ir.Type, args: list[ir.Type]) -> ir.Function:
@@ -224,6 +277,37 @@ def tile(tyctx, rows, vectors, F, T, W, x, xs, offs, columns, w, scratch, y, ys,
                 choice.add_case(_const(v * (MR + 1) + n), case)
                 with b.goto_block(case):
                     b.call(_function(b.module, n, v), args)
+                    b.branch(end)
+        b.position_at_end(other)
+        b.branch(end)
+        b.position_at_end(end)
+        return ctx.get_dummy_value()
+
+    return sig, codegen
+
+
+TURNED = {6: (1, 2, 3, 4), 4: (1, 2, 3, 4), 1: (1, 2, 3, 4)} if VL == 16 or NV == 4 else {4: (1, 2), 1: (1, 2)}
+"""Vectors of rows that a turned tile may have, by its pixels: what the registers hold."""
+
+
+@intrinsic
+def turned(tyctx, pixels, vectors, F, T, W, x, xs, offs, columns, w, stride, scratch):
+    """Run the turned tile of `pixels` × `vectors` of rows; columns > 0. Indices as in `tile`; stride: floats from one column's
+    weights to the next's."""
+    sig = types.void(*(pixels, vectors, F, T, W, x, xs, offs, columns, w, stride, scratch))
+
+    def codegen(ctx, b, sig, a):
+        pixels, vectors, F, T, W, x, xs, offs, columns, w, stride, scratch = a
+        F, T, W = (ctx.make_array(sig.args[i])(ctx, b, a[i]).data for i in (2, 3, 4))
+        args = [b.gep(F, [x]), b.gep(T, [xs]), b.gep(T, [offs]), columns, b.gep(W, [w]), stride, b.gep(F, [scratch])]
+        end, other = b.append_basic_block("turned"), b.append_basic_block("unknown")
+        choice = b.switch(b.add(b.mul(vectors, _const(MR + 1)), pixels), other)
+        for p, widths in TURNED.items():
+            for v in widths:
+                case = b.append_basic_block(f"turned{p}x{v}")
+                choice.add_case(_const(v * (MR + 1) + p), case)
+                with b.goto_block(case):
+                    b.call(_turned(b.module, p, v), args)
                     b.branch(end)
         b.position_at_end(other)
         b.branch(end)

@@ -23,7 +23,10 @@ MOST = 201
 SAMPLE_MS = 5.0
 """Shorter work is repeated inside a sample until the sample is about this long."""
 SETTLE_MS = 100.0
-"""Work shorter than this runs once unmeasured before each sample: the other one's data leave the caches, its threads stop spinning."""
+"""Work shorter than this runs unmeasured before each sample, for SPIN_MS: the other one's data leave the caches, its threads stop
+spinning."""
+SPIN_MS = 50.0
+"""ONNX Runtime's threads were seen to keep a core for 30 ms after a run: what came next took more than twice its time."""
 
 
 class Pairs(NamedTuple):
@@ -127,6 +130,8 @@ class _Sampler:
         begun = self.clock.now()
         if self.settles:
             self.work()
+            while 1000 * (self.clock.now() - begun) < SPIN_MS:
+                self.work()
         seconds = self._run(self.repeats)
         self.cost = self.clock.now() - begun
         return 1000 * seconds / self.repeats

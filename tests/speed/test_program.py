@@ -14,6 +14,7 @@ from lthviz.nn.models.resnet import resnet18, resnet20
 from lthviz.nn.models.vgg import vgg16
 from lthviz.records import Masks
 from lthviz.speed import program
+from lthviz.speed.passes import FORMS
 from tests.speed.networks import KINDS, difference, lively, masks, reference
 
 IMAGE = (3, 32, 32)
@@ -55,14 +56,18 @@ def test_the_dense_network_and_any_number_of_images():
         assert difference(made(x), reference(model, layers, None, False, x)) < 1e-5
 
 
-@pytest.mark.parametrize("forms", ["blocks", "dense"])
-def test_every_form_of_a_layer_computes_the_same(forms):
-    model, layers, shape = network("convnet")
-    kept = masks(layers, "groups")
-    x = torch.randn(20, *shape)
-    made = program.build(model, layers, shape, kept, structural=True, batch=20, threads=1, forms={layer.name: forms for layer in layers})
-    assert set(made.executors.values()) == {"blocks", forms}   # the stem and the classifier are one block each
-    assert difference(made(x), reference(model, layers, kept, True, x)) < 1e-5
+@pytest.mark.parametrize("batch", [1, 3, 20])
+@pytest.mark.parametrize("name", ["convnet", "resnet20"])
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_a_layer_computes_the_same(form, name, batch):
+    model, layers, shape = network(name)
+    for kind in ("groups", "empty rows"):
+        kept = masks(layers, kind)
+        x = torch.randn(batch, *shape)
+        for structural in (True, False):
+            made = program.build(model, layers, shape, kept, structural=structural, batch=batch, threads=2, forms={layer.name: form for layer in layers})
+            assert set(made.executors.values()) == {"blocks", form}   # the stem and the classifier stay as they are
+            assert difference(made(x), reference(model, layers, kept, structural, x)) < 1e-5
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lthviz.speed.timing import LEAST, SAMPLE_MS, Clock, fastest, medians, pairs, quartiles
+from lthviz.speed.timing import LEAST, SAMPLE_MS, SPIN_MS, Clock, fastest, medians, pairs, quartiles
 
 
 class World:
@@ -50,12 +50,13 @@ def test_a_machine_that_slows_down_does_not_move_the_ratio():
     assert found.spread == pytest.approx((0.5, 0.5), rel=0.1)
 
 
-def test_short_work_is_repeated_and_runs_once_unmeasured_before():
+def test_short_work_is_repeated_and_runs_unmeasured_before_until_the_others_threads_are_quiet():
     w = World()
     found = pairs(w.work("a", 0.001), w.work("b", 0.004), n=3, clock=w.clock())
     assert found.a_ms == pytest.approx(1) and found.b_ms == pytest.approx(4)
     repeats_a, repeats_b = (int(np.ceil(SAMPLE_MS / ms - 1e-9)) for ms in (1, 4))
-    pair = "a" * (1 + repeats_a) + "b" * (1 + repeats_b)
+    settle_a, settle_b = (int(np.ceil(SPIN_MS / ms - 1e-9)) for ms in (1, 4))
+    pair = "a" * (settle_a + repeats_a) + "b" * (settle_b + repeats_b)
     assert "".join(w.ran).endswith(pair[::-1] + pair), "the second pair is b first, the third a first"
 
 
