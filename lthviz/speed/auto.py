@@ -30,10 +30,10 @@ def choose(plan: Plan, batch: int, threads: int) -> dict[str, str]:
     """The fastest form of each layer by name, for passes of `batch` images."""
     convs = [op for op in plan.graph.ops if isinstance(op, Conv)]
     forms = {op.layer: "blocks" for op in convs}
-    candidates = {op.layer: _candidates(plan, op, batch) for op in convs}
-    keys = {op.layer: _key(plan, op, batch, threads) for op in convs if len(candidates[op.layer]) > 1}
+    tried = {op.layer: candidates(plan, op, batch) for op in convs}
+    keys = {op.layer: _key(plan, op, batch, threads) for op in convs if len(tried[op.layer]) > 1}
     known = {key: form for key, form in cache.read(TABLE).items() if form in FORMS}
-    wanted = {layer: candidates[layer] for layer, key in keys.items() if key not in known}
+    wanted = {layer: tried[layer] for layer, key in keys.items() if key not in known}
     if wanted:
         measured = {keys[layer]: form for layer, form in _measured(plan, wanted, batch, threads).items()}
         cache.update(TABLE, measured)
@@ -41,7 +41,7 @@ def choose(plan: Plan, batch: int, threads: int) -> dict[str, str]:
     return forms | {layer: known[key] for layer, key in keys.items()}
 
 
-def _candidates(plan: Plan, op: Conv, batch: int) -> tuple[str, ...]:
+def candidates(plan: Plan, op: Conv, batch: int) -> tuple[str, ...]:
     """The forms of a layer that are worth a try."""
     dense = 1 < _inflation(plan, op) < HOPELESS
     rows = [r.size for r in plan.blocks[op].rows]

@@ -19,7 +19,7 @@ from lthviz.core import stats
 from lthviz.records import Blocks, Layer, Masks
 from lthviz.speed import cache, machine
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

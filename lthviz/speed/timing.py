@@ -41,10 +41,12 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True)
 class Clock:
-    """now: seconds, ever growing. sync: waits until a device has done what was asked of it; called at both ends of a sample."""
+    """now: seconds, ever growing. sync: waits until a device has done what was asked of it; called at both ends of a sample.
+    rest: waits for so many seconds."""
 
     now: Callable[[], float] = time.perf_counter
     sync: Callable[[], object] = lambda: None
+    rest: Callable[[float], object] = time.sleep
 
 
 def pairs(a: Work, b: Work, *, seconds: float = 5.0, n: int | None = None, clock: Clock = Clock(),

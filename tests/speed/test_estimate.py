@@ -65,7 +65,7 @@ def test_a_calibration_is_kept_for_its_batch_threads_and_machine(own_cache):
     assert estimate.known(1, 2) is None and estimate.known(64, 1) is None
     estimate.remember(dataclasses.replace(FLAT, machine="another1"))
     assert estimate.known(64, 2) is None
-    (own_cache / "calibration.json").write_text('{"b64-t2": {"format": 1, "machine": "' + machine.identity() + '"}}')
+    (own_cache / "calibration.json").write_text('{"b64-t2": {"format": 2, "machine": "' + machine.identity() + '"}}')
     assert estimate.known(64, 2) is None
 
 
