@@ -24,7 +24,7 @@ SAMPLE_MS = 5.0
 """Shorter work is repeated inside a sample until the sample is about this long."""
 SETTLE_MS = 100.0
 """Work shorter than this runs unmeasured before each sample, for SPIN_MS: the other one's data leave the caches, its threads stop
-spinning."""
+spinning. Before longer work nothing runs for so long, as what a cold start costs does not show in it."""
 SPIN_MS = 50.0
 """ONNX Runtime's threads were seen to keep a core for 30 ms after a run: what came next took more than twice its time."""
 
@@ -134,6 +134,8 @@ class _Sampler:
             self.work()
             while 1000 * (self.clock.now() - begun) < SPIN_MS:
                 self.work()
+        else:
+            self.clock.rest(SPIN_MS / 1000)
         seconds = self._run(self.repeats)
         self.cost = self.clock.now() - begun
         return 1000 * seconds / self.repeats

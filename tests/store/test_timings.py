@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 import store_writer as writer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lthviz.config import RunConfig
@@ -65,6 +65,7 @@ def test_a_newer_one_replaces_and_an_older_one_does_not(run):
     assert len(run.timings(RUN)) == 7, "all of these are other measurements"
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1, max_size=300), st.text(min_size=1, max_size=300))
 def test_any_key_is_a_file_name_everywhere_and_its_own(a, b):
     names = {key: timings.file_name(f"001-{key}") for key in (a, b)}
