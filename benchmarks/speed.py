@@ -194,6 +194,25 @@ def choices(args: argparse.Namespace) -> list[dict]:
     return rows
 
 
+def table(results: dict) -> str:
+    """The tickets of a results file as Markdown."""
+    lines = ["| network, batch | ticket | FLOPs | time | time ÷ FLOPs | asked | ms | dense ms, its form | estimate |", "|" + "---|" * 9]
+    for r in results["tickets"]:
+        low, high = (s / r["flops_ratio"] for s in r["spread"])
+        asked = f"{LIMITS[r['kind'], r['percent']]:.2f}" if r["batch"] == 64 else "time < 1"
+        lines.append(f"| {r['model']}, {r['batch']} | {r['percent']} % {r['kind']} | {r['flops_ratio']:.3f} | {r['time_ratio']:.3f} | "
+                     f"**{r['time_ratio'] / r['flops_ratio']:.2f}** ({low:.2f}–{high:.2f}, n = {r['n']}) | {asked} | {r['ticket_ms']:.2f} {r['executor']} | "
+                     f"{r['dense_ms']:.2f} {r['baseline']} | {100 * (r['estimated_ms'] / r['ticket_ms'] - 1):+.0f} % |")
+    seen = {}
+    for r in results["tickets"]:   # the first measurement of a setting took them all in turn
+        seen.setdefault((r["model"], r["batch"]), r["others"])
+    names = sorted({name for others in seen.values() for name in others})
+    lines += ["", "| dense, ms | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    lines += [f"| {model}, {batch} | " + " | ".join(f"{others[n]:.2f}" if n in others else "–" for n in names) + " |"
+              for (model, batch), others in seen.items()]
+    return "\n".join(lines)
+
+
 PARTS = {"tickets": tickets, "structures": structures, "choices": choices, "roofline": roofline}
 
 if __name__ == "__main__":
@@ -205,7 +224,11 @@ if __name__ == "__main__":
     parser.add_argument("--baselines", default="all")
     parser.add_argument("--parts", nargs="+", choices=[*PARTS, "starts"], default=[*PARTS, "starts"])
     parser.add_argument("--json")
+    parser.add_argument("--table", metavar="FILE", help="print the tickets of a results file as Markdown and end")
     args = parser.parse_args()
+    if args.table:
+        print(table(json.loads(Path(args.table).read_text())))
+        sys.exit()
     print(header("Measured speed of tickets", ("torch", "numpy", "numba", "llvmlite", "onnxruntime")))
     torch.set_num_threads(args.threads or machine.cores())
     results = {"machine": machine.describe(["torch", "numpy", "numba", "llvmlite", "onnxruntime"]), "time": time.time()}
