@@ -318,7 +318,8 @@ class Timing:
     dense; `spread`: their quartiles; `n` pairs. flops_ratio: multiply-adds really left, dead inputs removed. max_abs_err: largest
     difference from the masked dense network's outputs, as a share of their scale. baseline: the dense form compared with;
     others: medians in ms of every form a user has, by name. executor: what runs the ticket as a whole (`blocks`, `compact`,
-    `torch` …). estimated_ms: what the machine's calibration had predicted, None without one. conditions: JSON-able (cpu, cores, load,
+    `torch` …). estimated_ms: the time ratio that the machine's calibration
+    predicts times the measured dense_ms, None without one. conditions: JSON-able (cpu, cores, load,
     versions). time: seconds since 1970.
     """
 

@@ -10,7 +10,6 @@ Each file holds, per layer, which block a row belongs to (-1: none) and the colu
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +47,3 @@ def save(name: str, masks: Masks) -> None:
         arrays |= {f"{key}/part": part, f"{key}/cols": np.packbits(cols, axis=1), f"{key}/shape": np.array(masks.shape(key), np.int32)}
     np.savez_compressed(HERE / f"{name}.npz", **arrays)
 
-
-if __name__ == "__main__":
-    if len(sys.argv) != 3 or sys.argv[1] not in NAMES:
-        sys.exit(f"usage: python -m benchmarks.masks NAME OUT.npz; NAME one of {', '.join(NAMES)}")
-    masks = load(sys.argv[1])
-    np.savez_compressed(sys.argv[2], **{name: masks[name] for name in masks})

@@ -55,8 +55,8 @@ def add_options(p: argparse.ArgumentParser) -> None:
 def bench(args: argparse.Namespace) -> int:
     settings: dict[str, Any] = {k: getattr(args, k) for k in ("batch", "threads", "device", "precision", "seconds", "pairs", "seed")}
     settings["baselines"] = args.baselines if args.baselines in ("all", "quick") else tuple(x.strip() for x in args.baselines.split(","))
-    if (args.pairs is not None and args.pairs < 1) or not args.seconds > 0:
-        raise UsageError("--pairs and --seconds should be more than 0")
+    if (args.pairs is not None and args.pairs < 1) or not 0 < args.seconds < 86_400:
+        raise UsageError("--pairs should be more than 0, --seconds more than 0 and at most a day")
     measure = _of_a_run(args) if args.run is not None else _of_a_file(args)
     with _Told() as told:
         timing = measure(**settings, progress=told)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lthviz.speed import cache, kernel, machine
+from lthviz.speed import cache, machine
 from lthviz.speed.graph import Conv
 from lthviz.speed.live import Plan
 from lthviz.speed.passes import FORMS, Pass
@@ -78,7 +78,7 @@ def _measured(plan: Plan, wanted: Mapping[str, tuple[str, ...]], batch: int, thr
 
 def _key(plan: Plan, op: Conv, batch: int, threads: int) -> str:
     """All that the choice hangs on: machine, kernel, shapes, and which cells the blocks cover."""
-    seen = hashlib.sha256(f"{machine.identity()} {kernel.STAMP} {batch} {threads} {op.weight.shape} {op.inputs[0].shape} {op.output.shape} "
+    seen = hashlib.sha256(f"{machine.identity()} {cache.stamp()} {batch} {threads} {op.weight.shape} {op.inputs[0].shape} {op.output.shape} "
                           f"{op.stride} {op.groups} {op.relu} {len(op.inputs)}".encode())
     for rows, cols in zip(plan.blocks[op].rows, plan.blocks[op].cols, strict=True):
         seen.update(rows.tobytes() + b"|" + cols.tobytes() + b";")

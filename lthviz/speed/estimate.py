@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -27,7 +27,7 @@ class Calibration:
     """Costs of a machine for one batch and number of threads.
 
     pixels: of the maps measured, ascending. heights: of the blocks, ascending. row_us, cell_us: (pixels, heights), microseconds of a
-    row and of a weight, all pixels and images of a map together.
+    row and of a weight, all pixels and images of a map together. stamp: of the kernel that was measured.
     """
 
     machine: str
@@ -38,6 +38,7 @@ class Calibration:
     row_us: tuple[tuple[float, ...], ...]
     cell_us: tuple[tuple[float, ...], ...]
     seconds: float = 0.0
+    stamp: int = field(default_factory=cache.stamp)
     format: int = FORMAT
 
     def costs(self, pixels: int, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,7 +101,8 @@ def _ms(calibration: Calibration, pixels: int, rows: np.ndarray, cols: np.ndarra
 def known(batch: int = 64, threads: int = 0) -> Calibration | None:
     """This machine's calibration, None before the first. threads: 0 for all cores."""
     value = cache.read("calibration").get(_name(batch, threads or machine.cores()))
-    if not isinstance(value, dict) or value.get("format") != FORMAT or value.get("machine") != machine.identity():
+    if not isinstance(value, dict) or value.get("format") != FORMAT or value.get("machine") != machine.identity() \
+            or value.get("stamp") != cache.stamp():
         return None
     try:
         table = {k: tuple(map(tuple, value[k])) for k in ("row_us", "cell_us")}

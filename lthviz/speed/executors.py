@@ -6,6 +6,7 @@ Each is compared with the masked dense network before anything is timed.
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +21,8 @@ from lthviz.errors import LthvizError, SpeedError
 from lthviz.records import Layer, Masks
 from lthviz.speed import baselines, network, timing
 from lthviz.speed.baselines import Form
+
+log = logging.getLogger(__name__)
 
 
 class Ticket(NamedTuple):
@@ -77,6 +80,12 @@ def build(ticket: Ticket, dense: Mapping[str, float], *, progress: Callable[[str
             made = make(ticket, dense)
         except SpeedError as e:   # an operation it does not know, say
             found.failed[name] = str(e)
+            continue
+        except MemoryError:
+            raise
+        except Exception as e:   # a network of a kind that it was not written for: named in the result, and the others go on
+            log.warning("executor %s cannot be built", name, exc_info=True)
+            found.failed[name] = baselines.one_line(e)
             continue
         if made is None:
             continue

@@ -20,6 +20,7 @@ from lthviz.nn.modes import evaluating
 
 _ADDS = {operator.add, operator.iadd, torch.add, "add", "add_"}
 _RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_"}
+_IN_PLACE = {operator.iadd, F.relu_, torch.relu_, "relu_", "add_"}
 _SAME = {"contiguous", "clone", F.dropout, F.dropout2d}
 
 
@@ -43,8 +44,7 @@ class Op:
 class Conv(Op):
     """weight: float32 (C_out, C_in/groups, kh, kw), BatchNorm folded in; a linear layer is one over its whole input map.
 
-    layer: the parameter's name. A second input is a residual, added before the ReLU. prior: of each row, what the folded
-    BatchNorm multiplied it by.
+    layer: the parameter's name. A second input is a residual, added before the ReLU.
     """
 
     layer: str
@@ -125,6 +125,7 @@ class _Reader:
         self.traced, self.modules = traced, dict(traced.named_modules())
         self.values: dict[fx.Node, Value] = {}
         self.maker: dict[Value, Op] = {}
+        self.shared: set[Value] = set()   # values that more than one node reads, under whatever name: nothing is folded into them
         self.ops: list[Op] = []
 
     def read(self) -> Graph:
@@ -136,9 +137,19 @@ class _Reader:
                 if not isinstance(node.args[0], fx.Node):
                     raise SpeedError("the network returns more than one tensor; only a classifier's logits can be measured")
                 output = self.values[node.args[0]]
-            elif node.op != "get_attr":
-                self.values[node] = self._node(node)
+            elif node.op != "get_attr" and hasattr(node.meta.get("tensor_meta"), "shape"):   # else a size or the like
+                self.values[node] = made = self._node(node)
+                if self._in_place(node):   # whoever reads the old value from here on reads the new one
+                    old = self.values[node.args[0]]
+                    self.values = {n: made if v is old else v for n, v in self.values.items()}
+            if node in self.values and len(node.users) > 1:
+                self.shared.add(self.values[node])
         return Graph(self.ops, image, output)
+
+    def _in_place(self, node: fx.Node) -> bool:
+        if node.op == "call_module":
+            return bool(getattr(self.modules[node.target], "inplace", False)) and node.args[0] in self.values
+        return node.target in _IN_PLACE and bool(node.args) and node.args[0] in self.values
 
     def _node(self, node: fx.Node) -> Value:
         inputs = [self.values[a] for a in node.all_input_nodes if a in self.values]
@@ -148,7 +159,7 @@ class _Reader:
             bias = np.zeros(module.out_channels, np.float32) if module.bias is None else _array(module.bias)
             return self._append(Conv(name, inputs, Value(_shape(node)), f"{name}.weight", _array(module.weight), bias, module.stride,
                                      module.padding, module.dilation, module.groups))
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear) and len(node.args[0].meta["tensor_meta"].shape) == 2:
             shape = inputs[0].shape
             bias = np.zeros(module.out_features, np.float32) if module.bias is None else _array(module.bias)
             return self._append(Conv(name, inputs, Value(_shape(node)), f"{name}.weight",
@@ -162,7 +173,7 @@ class _Reader:
                 before.relu = True
                 return before.output
             return self._append(Sum(name, inputs, Value(_shape(node)), relu=True))
-        if node.target in _ADDS and len(inputs) == 2 and inputs[0].shape == inputs[1].shape:
+        if node.target in _ADDS and len(inputs) == len(node.args) == 2 and not node.kwargs and inputs[0].shape == inputs[1].shape:
             return self._sum(node, name, inputs)
         if isinstance(module, (nn.Identity, nn.Dropout, nn.Dropout2d)) or node.target in _SAME:
             return inputs[0]
@@ -171,6 +182,12 @@ class _Reader:
         pool = _pool(module, node, inputs[0].shape) if inputs else None
         if pool:
             return self._append(Pool(name, inputs, Value(_shape(node)), *pool))
+        return self._opaque(name, inputs, node)
+
+    def _opaque(self, name: str, inputs: list[Value], node: fx.Node) -> Value:
+        for other in node.all_input_nodes:
+            if other.op != "get_attr" and other not in self.values:
+                raise SpeedError(f"operation {name!r} reads {other.name!r}, which is no tensor; the network runs in plain torch only")
         return self._append(Opaque(name, inputs, Value(_shape(node)), node, self.traced))
 
     def _append(self, op: Op) -> Value:
@@ -185,7 +202,7 @@ class _Reader:
             return None
         value = self.values[source]
         op = self.maker.get(value)
-        if not isinstance(op, kind) or len(source.users) != 1 or getattr(op, "linear", False):
+        if not isinstance(op, kind) or value in self.shared or getattr(op, "linear", False):
             return None
         return op
 
@@ -203,17 +220,17 @@ class _Reader:
         for value in sorted(inputs, key=lambda v: -self.ops.index(self.maker[v]) if v in self.maker else 1):
             op = self.maker.get(value)
             other = inputs[1] if value is inputs[0] else inputs[0]
-            readers = {n for n, v in self.values.items() if v is value for n in n.users} - set(self.values)
-            if (isinstance(op, Conv) and not op.relu and not op.linear and len(op.inputs) == 1 and readers == {node} and other is not value
+            if (isinstance(op, Conv) and not op.relu and not op.linear and len(op.inputs) == 1 and value not in self.shared and other is not value
                     and (other not in self.maker or self.ops.index(self.maker[other]) < self.ops.index(op))):
                 op.inputs.append(other)
                 return value
         return self._append(Sum(name, inputs, Value(_shape(node))))
 
     def _flat(self, node: fx.Node, value: Value) -> Value:
-        if all(isinstance(self.modules.get(u.target) if u.op == "call_module" else None, (nn.Linear, nn.Dropout, nn.ReLU)) for u in node.users):
-            return value   # a linear layer reads the map as it is
-        return value if value.shape[1:] == (1, 1) else self._append(Opaque(node.name, [value], Value(_shape(node)), node, self.traced))
+        """A linear layer reads a map as it is; for other readers a larger one is really flattened."""
+        if value.shape[1:] == (1, 1) or all(u.op == "call_module" and isinstance(self.modules[u.target], nn.Linear) for u in node.users):
+            return value
+        return self._opaque(node.name, [value], node)
 
 
 def _attribute(module: nn.Module, path: str) -> torch.Tensor:
@@ -238,6 +255,9 @@ def _shape(node: fx.Node) -> tuple[int, int, int]:
 def _flattens(node: fx.Node, module: nn.Module | None) -> bool:
     if isinstance(module, nn.Flatten):
         return module.start_dim == 1
+    if node.target in ("view", "reshape"):   # x.view(x.size(0), -1)
+        first, *rest = node.args[1:]
+        return isinstance(first, fx.Node) and rest == [-1]
     return node.target in (torch.flatten, "flatten") and (node.args[1:] or (node.kwargs.get("start_dim", 0),))[0] == 1
 
 
@@ -245,9 +265,10 @@ def _pool(module: nn.Module | None, node: fx.Node, shape: tuple[int, int, int]) 
     """(kernel, stride, padding, average, whole) of a square pooling, None for what is not one."""
     if isinstance(module, nn.AdaptiveAvgPool2d) or node.target is F.adaptive_avg_pool2d:
         size = module.output_size if module is not None else node.args[1]
-        if size in (1, (1, 1)) and shape[1] == shape[2]:
-            return shape[1], shape[1], 0, True, True
-        return (1, 1, 0, True, True) if size in (shape[1], shape[1:]) else None
+        size = size if isinstance(size, tuple) else (size, size)
+        if size == (1, 1):   # a window as large as the longer side, of which only what is there counts
+            return max(shape[1:]), max(shape[1:]), 0, True, False
+        return (1, 1, 0, True, True) if size == shape[1:] else None
     if isinstance(module, nn.MaxPool2d):
         kernel, stride, padding = (_square(v) for v in (module.kernel_size, module.stride, module.padding))
         plain = module.dilation in (1, (1, 1)) and not module.ceil_mode and not module.return_indices

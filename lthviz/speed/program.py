@@ -9,6 +9,7 @@ Each layer runs in the faster of its forms, measured on this machine (auto.py): 
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -18,8 +19,7 @@ from torch import nn
 from lthviz.errors import SpeedError
 from lthviz.nn.masking import Masked
 from lthviz.records import Layer, Masks
-from lthviz.speed import auto, graph, layout
-from lthviz.speed import threads as pool
+from lthviz.speed import auto, graph, layout, machine
 from lthviz.speed.graph import Conv, Opaque
 from lthviz.speed.live import Plan
 from lthviz.speed.passes import Pass
@@ -36,7 +36,7 @@ def build(model: nn.Module, layers: Sequence[Layer], image_shape: tuple[int, int
     if batch < 1:
         raise SpeedError(f"batch = {batch}: a pass needs at least one image")
     plan = plan_of(model, layers, image_shape, masks, structural=structural)
-    threads = threads or pool.available()
+    threads = threads or machine.cores()
     return Program(plan, batch, threads, auto.choose(plan, min(batch, layout.LANES), threads) if forms is None else forms)
 
 
@@ -49,11 +49,12 @@ def plan_of(model: nn.Module, layers: Sequence[Layer], image_shape: tuple[int, i
 
 
 class Program:
-    """Runs a plan for any number of images. forms: by layer. Two threads must not call one at the same time."""
+    """Runs a plan for any number of images. forms: by layer. A second thread that calls it waits for the first."""
 
     def __init__(self, plan: Plan, batch: int, threads: int, forms: Mapping[str, str]) -> None:
         self.plan, self.batch, self.threads, self.forms = plan, batch, threads, dict(forms)
         self._passes: dict[int, Pass] = {}
+        self._busy = threading.Lock()   # one arena for all that run it
         for images in self._slices(batch):
             self.pass_for(images.stop - images.start)
 
@@ -63,8 +64,9 @@ class Program:
             raise SpeedError(f"images of shape {tuple(x.shape)}; this program takes (N, {', '.join(map(str, self.plan.graph.image.shape))})")
         images = x.detach().to(torch.float32).contiguous().numpy()
         result = np.empty((len(images), int(np.prod(self.plan.graph.output.shape))), np.float32)
-        for part in self._slices(len(images)):
-            self.pass_for(part.stop - part.start).run(images[part], result[part])
+        with self._busy:
+            for part in self._slices(len(images)):
+                self.pass_for(part.stop - part.start).run(images[part], result[part])
         return torch.from_numpy(result)
 
     def pass_for(self, images: int) -> Pass:
@@ -93,12 +95,13 @@ class Program:
         """Median milliseconds of each layer's step, run alone on the feature maps of the images x (N, c, h, w)."""
         images = x.detach().to(torch.float32).contiguous().numpy()
         found: dict[str, float] = {}
-        for part in self._slices(len(images)):
-            one = self.pass_for(part.stop - part.start)
-            result = np.empty((one.batch, int(np.prod(self.plan.graph.output.shape))), np.float32)
-            one.run(images[part], result)
-            for i, step in enumerate(one.steps):
-                if step.layer:
-                    found[step.layer] = found.get(step.layer, 0.0) + one.step_ms(i, images[part], result, repeats)
+        with self._busy:
+            for part in self._slices(len(images)):
+                one = self.pass_for(part.stop - part.start)
+                result = np.empty((one.batch, int(np.prod(self.plan.graph.output.shape))), np.float32)
+                one.run(images[part], result)
+                for i, step in enumerate(one.steps):
+                    if step.layer:
+                        found[step.layer] = found.get(step.layer, 0.0) + one.step_ms(i, images[part], result, repeats)
         return found
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
 from collections.abc import Callable
 
+log = logging.getLogger(__name__)
 _waiting: list[queue.SimpleQueue] = []
 _lock = threading.Lock()
-
-
-def available() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def together(count: int, work: Callable[[int], None]) -> None:
@@ -38,5 +35,19 @@ def _grow(count: int) -> None:
 def _serve(orders: queue.SimpleQueue) -> None:
     while True:
         work, i = orders.get()
-        work(i)
+        try:
+            work(i)
+        except Exception:   # its tasks are done by the others; the thread must be there for the next work
+            log.exception("a thread of the block kernel failed")
         del work
+
+
+def _after_fork() -> None:
+    """The child has none of the parent's threads."""
+    global _lock
+    _waiting.clear()
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,6 +1,7 @@
 """Network programs against the masked dense network in float64: every backbone, every kind of mask, every width of batch."""
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -201,6 +202,79 @@ def test_a_batch_norm_behind_a_sum_and_a_parameter_outside_layers(batch):
     made = program.build(model, layers, shape, kept, structural=False, batch=batch, threads=2)
     assert "bn" in made.foreign and "mul" in made.foreign
     assert difference(made(x), reference(model, layers, kept, False, x)) < 1e-5
+
+
+class Twists(nn.Module):
+    """What a reader of graphs may trip over, one `kind` each."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.a, self.b, self.c = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1), nn.Conv2d(6, 6, 1)
+        self.bn, self.drop, self.same = nn.BatchNorm2d(6), nn.Dropout(0.5), nn.Identity()
+        self.inplace = nn.ReLU(inplace=True)
+        self.flat = nn.Flatten()
+        self.pool = nn.AdaptiveAvgPool2d((4, 4) if kind == "pool to a square" else 1)
+        self.line = nn.Linear(6, 6)
+        self.fc = nn.Linear(6 * 16 if kind == "pool to a square" else 6, 4)
+
+    def forward(self, x):
+        y = self.a(x)
+        if self.kind == "read before the sum":
+            w, z = self.b(y), self.c(y)
+            q = self.b(z)
+            y = (z + w) + q
+        elif self.kind == "read under another name":
+            y = torch.relu(self.drop(y)) + y
+        elif self.kind == "normalised under another name":
+            y = self.bn(self.same(y)) + y
+        elif self.kind == "weighted sum":
+            y = torch.add(self.b(y), y, alpha=2)
+        elif self.kind == "in place":
+            y = self.b(self.inplace(y)) + y
+        elif self.kind == "linear over channels last":
+            y = self.line(y.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        elif self.kind == "two flat maps":
+            p = torch.relu(self.flat(self.b(y))) + torch.relu(self.flat(self.c(y)))
+            y = torch.reshape(p, (-1, 6, 8, 10))
+        y = self.pool(y)
+        return self.fc(y.view(y.size(0), -1))
+
+
+@pytest.mark.parametrize("batch", [2, 16])
+@pytest.mark.parametrize("kind", ["plain", "pool to a square", "read before the sum", "read under another name", "normalised under another name",
+                                  "weighted sum", "in place", "linear over channels last", "two flat maps"])
+def test_nothing_is_folded_that_is_read_elsewhere(kind, batch):
+    torch.manual_seed(0)
+    shape = (3, 8, 10)   # not square, so that global pooling is not either
+    model = lively(Twists(kind), shape)
+    layers = topology.layers(model, shape)
+    x = torch.randn(batch, *shape)
+    made = program.build(model, layers, shape, None, structural=False, batch=batch, threads=2)
+    assert difference(made(x), reference(model, layers, None, False, x)) < 1e-5
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet20"])
+def test_images_need_not_be_square(name):
+    torch.manual_seed(0)
+    shape = (3, 32, 64)
+    model = lively(BACKBONES[name][0](3, 10), shape)
+    layers = topology.layers(model, shape)
+    kept = masks(layers, "groups")
+    x = torch.randn(3, *shape)
+    made = program.build(model, layers, shape, kept, structural=True, batch=3, threads=2, forms={})
+    assert made.foreign == []
+    assert difference(made(x), reference(model, layers, kept, True, x)) < 1e-5
+
+
+def test_threads_that_call_one_program_take_turns():
+    model, layers, shape = network("convnet")
+    made = program.build(model, layers, shape, None, structural=False, batch=4, threads=2)
+    images = [torch.randn(4, *shape) for _ in range(4)]
+    want = [made(x) for x in images]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(10):
+            assert all(torch.equal(got, expected) for got, expected in zip(pool.map(made, images), want, strict=True))
 
 
 @pytest.mark.parametrize("name", ["resnet50", "mobilenet_v2"])
