@@ -184,7 +184,8 @@ def _onnx(model: nn.Module, image: torch.Tensor) -> bytes:
     buffer = io.BytesIO()
     try:   # the exporter that needs no further package
         torch.onnx.export(model, (image,), buffer, dynamo=False)
-    except Exception:
+    except Exception as e:   # it is deprecated, and raises errors of all kinds: then the newer one has to do
+        logging.getLogger(__name__).info("the exporter of TorchScript failed (%s); the newer one is tried", one_line(e))
         buffer = io.BytesIO()
         with contextlib.redirect_stdout(io.StringIO()):
             torch.onnx.export(model, (image,), buffer, dynamo=True, external_data=False)
