@@ -68,6 +68,7 @@ class RunConfig:
     lr: float = knob(0.1, "learning rate at the start", low=0, high=100, open=True, source="section 4.1")
     momentum: float = knob(0.9, "SGD momentum", low=0, high=0.9999, source="section 4.1")
     weight_decay: float = knob(1e-4, "L2 penalty", low=0, high=1, source="appendix, per network")
+    bn_l1: float = knob(0.0, "L1 penalty on BatchNorm scales, for network slimming", low=0, high=1, source="Liu et al. 2017: 1e-4")
     schedule: str = knob("step", "how the learning rate falls", choices={
         "step": "×gamma at each milestone", "cosine": "half a cosine to zero"})
     milestones: tuple[int, ...] = knob((80, 120), "epochs at which the step schedule falls", source="section 4.1")

@@ -132,6 +132,7 @@ class Training:
         config = trainer.config
         self.optimizer = torch.optim.SGD((self.smaller or model).parameters(), lr=config.lr, momentum=config.momentum,
                                          weight_decay=config.weight_decay, fused=True)
+        self.scales = [m.weight for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.affine]
         if self.smaller:
             self.smaller.set_momentum(self.optimizer, optimizer_state)
         else:
@@ -167,6 +168,9 @@ class Training:
                 self._check(loss.item(), f"epoch {epoch + 1}, step {self.step + 1}", lr)
             model.zero_grad(set_to_none=True)
             loss.backward()
+            if trainer.config.bn_l1:   # the subgradient of bn_l1 · Σ|γ|, none at zero, so that a removed channel stays (Liu et al. 2017)
+                used = [p for p in self.scales if p.grad is not None]
+                torch._foreach_add_([p.grad for p in used], [p.detach().sign() for p in used], alpha=trainer.config.bn_l1)
             self.optimizer.step()
             if self.masked:
                 self.masked.enforce()

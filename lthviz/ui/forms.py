@@ -18,10 +18,11 @@ from lthviz.ui import frame
 GROUPS: dict[str, tuple[str, ...]] = {
     "Network and data": ("model", "data", "data_dir", "train_images", "validation", "augment", "seed"),
     "Pruning": ("rounds", "rate", "rewind", "after_rewind"),
-    "Training": ("epochs", "batch_size", "lr", "schedule", "milestones", "gamma", "warmup", "momentum", "weight_decay"),
+    "Training": ("epochs", "batch_size", "lr", "schedule", "milestones", "gamma", "warmup", "momentum", "weight_decay",
+                 "bn_l1"),
     "Machine": ("device", "threads", "precision", "memory_format", "keep_weights", "calibration_images"),
 }
-TITLES = {"data_dir": "Data folder", "lr": "Learning rate", "rate": "Pruning rate", "in_loop": "Feed back into the trunk",
+TITLES = {"data_dir": "Data folder", "lr": "Learning rate", "bn_l1": "L1 on BatchNorm scales", "rate": "Pruning rate", "in_loop": "Feed back into the trunk",
           "rewind": "Rewind to", "rho": "ρ", "t1": "t1", "min_rows": "Fewest rows", "tile_rows": "Rows of a tile",
           "min_nnz": "Fewest non-zeros a column", "min_cols": "Fewest columns", "seed": "Seed", "milestones": "Milestones",
           "validation": "Held out for validation", "gamma": "Factor at a milestone"}

@@ -65,10 +65,10 @@ def test_events_come_in_order(trainer):
     assert done.val_acc == trainer.validation_accuracy(model)
 
 
-@pytest.mark.parametrize("memory_format", ["contiguous", "channels_last"])
-def test_an_update_is_sgd_with_momentum_and_weight_decay_on_everything(config, images, memory_format):
-    """Against the update written out, v ← μv + (g + λw), w ← w − ηv, on every parameter."""
-    config = config.replace(memory_format=memory_format)
+@pytest.mark.parametrize(("memory_format", "bn_l1"), [("contiguous", 0.0), ("channels_last", 0.0), ("contiguous", 0.02)])
+def test_an_update_is_sgd_with_momentum_and_weight_decay_on_everything(config, images, memory_format, bn_l1):
+    """Against the update written out, v ← μv + (g + λw), w ← w − ηv, on every parameter; g + s·sign(γ) for BatchNorm's scales."""
+    config = config.replace(memory_format=memory_format, bn_l1=bn_l1)
     trainer = Trainer(config, images)
     ours, _ = fresh(config, trainer.images, masked=False)
     plain = models.build(config, trainer.images.shape, 10).train()
@@ -79,6 +79,8 @@ def test_an_update_is_sgd_with_momentum_and_weight_decay_on_everything(config, i
             gradients = torch.autograd.grad(F.cross_entropy(plain(x), y), list(plain.parameters()))
             with torch.no_grad():
                 for (name, p), g in zip(plain.named_parameters(), gradients, strict=True):
+                    if name in ("bn1.weight", "features.1.weight", "features.4.weight", "features.7.weight"):
+                        g = g + bn_l1 * torch.sign(p)
                     velocity[name] = config.momentum * velocity[name] + g + config.weight_decay * p
                     p -= trainer.lr(step) * velocity[name]
             step += 1
