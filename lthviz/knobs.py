@@ -23,21 +23,26 @@ def knob(default: Any, help: str, *, low: float | None = None, high: float | Non
 def check(owner: Any) -> None:
     """Type, limits and choices of every field; ConfigError names the field, the value and the way out."""
     for f in dataclasses.fields(owner):
-        value, meta = getattr(owner, f.name), f.metadata
-        if not meta or isinstance(value, tuple):
-            continue
-        kind = type(f.default)
-        if kind is float and type(value) is int:
-            object.__setattr__(owner, f.name, value := float(value))
-        if type(value) is not kind:
-            raise ConfigError(f"{f.name} = {value!r} should be {_TYPE_WORDS[kind]}; {meta['help']}")
-        if meta["choices"] is not None and value not in meta["choices"]:
-            raise ConfigError(f"{f.name} = {value!r} is not known; {did_you_mean(value, meta['choices'])}")
-        low, high = meta["low"], meta["high"]
-        below = low is not None and (not value > low if meta["open"] else not value >= low)
-        above = high is not None and (not value < high if meta["open"] else not value <= high)
-        if below or above:
-            raise ConfigError(f"{f.name} = {value!r} is out of range; it must be {limits(f)}")
+        value = getattr(owner, f.name)
+        if f.metadata and not isinstance(value, tuple):
+            object.__setattr__(owner, f.name, checked(f, value))
+
+
+def checked(field: dataclasses.Field, value: Any) -> Any:
+    """The value, a whole number as a float where one is wanted; ConfigError where its type, limits or choices do not allow it."""
+    name, meta, kind = field.name, field.metadata, type(field.default)
+    if kind is float and type(value) is int:
+        value = float(value)
+    if type(value) is not kind:
+        raise ConfigError(f"{name} = {value!r} should be {_TYPE_WORDS[kind]}; {meta['help']}")
+    if meta["choices"] is not None and value not in meta["choices"]:
+        raise ConfigError(f"{name} = {value!r} is not known; {did_you_mean(value, meta['choices'])}")
+    low, high = meta["low"], meta["high"]
+    below = low is not None and (not value > low if meta["open"] else not value >= low)
+    above = high is not None and (not value < high if meta["open"] else not value <= high)
+    if below or above:
+        raise ConfigError(f"{name} = {value!r} is out of range; it must be {limits(field)}")
+    return value
 
 
 _TYPE_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from lthviz import methods
 from lthviz.config import UNSTRUCTURED, RunConfig
 from lthviz.errors import AddressError, MaskError, did_you_mean
 
@@ -210,7 +211,7 @@ class Ticket:
     @property
     def structural(self) -> bool:
         """Whether a row without weights is a removed channel, its BatchNorm removed with it."""
-        return self.structure != UNSTRUCTURED
+        return methods.structural(self.structure)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,14 +1,13 @@
-"""The methods that turn a round's unstructured mask into another: frozen values, each with only its own knobs."""
+"""Structures: Refill and Regroup, and the older ways to remove whole channels that they are compared with."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from lthviz.errors import ConfigError, did_you_mean
-from lthviz.knobs import check, knob, known, non_default, parse, plain
+from lthviz.errors import ConfigError
+from lthviz.knobs import knob, non_default, plain
+from lthviz.methods.base import Structure
 
 SCORES = {
     "magnitude": "sum of |kept weight| over the channel (the paper's main choice)",
@@ -17,31 +16,6 @@ SCORES = {
     "l2": "L2 norm of the channel's feature map over a calibration batch",
     "saliency": "sum of |feature map × gradient of the loss| over a calibration batch",
 }
-
-
-@dataclass(frozen=True)
-class Structure:
-    """A way to turn a round's unstructured mask into another; each subclass has only its own knobs."""
-
-    kind: ClassVar[str]
-    title: ClassVar[str]
-
-    def __post_init__(self) -> None:
-        check(self)
-
-    @property
-    def label(self) -> str:
-        """Its address inside a run: the kind and whatever is not default, e.g. `regroup-groups=4-t1=2.0`."""
-        return "-".join([self.kind, *(f"{k}={plain(v)}" for k, v in non_default(self).items())])
-
-    @property
-    def name(self) -> str:
-        """Its name for people, e.g. `Refill+ (ρ 0.2)`."""
-        rest = ", ".join(f"{k} {plain(v)}" for k, v in non_default(self).items())
-        return self.title + (f" ({rest})" if rest else "")
-
-    def to_dict(self) -> dict[str, Any]:
-        return {"kind": self.kind, **non_default(self)}
 
 
 @dataclass(frozen=True)
@@ -54,6 +28,10 @@ class Refill(Structure):
     rho: float = knob(0.0, "Refill+: the share of the removed channels that stays as well", low=0, high=1,
                       source="Refill+, section 3.2; its VGG example implies about 0.2")
     fractional: bool = knob(False, "the last channel keeps only its largest weights, so the budget is met exactly")
+
+    @property
+    def channelwise(self) -> bool:
+        return True
 
     @property
     def name(self) -> str:
@@ -94,34 +72,27 @@ class Regroup(Structure):
 
 
 @dataclass(frozen=True)
-class Random(Structure):
-    """A control: the round's density in every layer, at random places."""
+class Slimming(Structure):
+    """Channel-wise: keep the channels whose BatchNorm scales |γ| are the largest of the network (Liu et al. 2017)."""
 
-    kind: ClassVar[str] = "random"
-    title: ClassVar[str] = "Random"
-    shuffle: str = knob("weights", "what is moved to random places inside each layer", choices={
-        "weights": "every kept weight on its own", "channels": "whole output channels, as many as Refill keeps"})
+    kind: ClassVar[str] = "slimming"
+    title: ClassVar[str] = "Slimming"
 
-
-STRUCTURES: dict[str, type[Structure]] = {c.kind: c for c in (Refill, Regroup, Random)}
-UNSTRUCTURED = "unstructured"
-"""The label of a round's magnitude-pruned ticket; round 0's is the dense network."""
+    @property
+    def channelwise(self) -> bool:
+        return True
 
 
-def structure(value: Structure | Mapping[str, Any] | str) -> Structure:
-    """A structure from itself, from a mapping with `kind`, or from its label (`refill-rho=0.2`)."""
-    if isinstance(value, Structure):
-        return value
-    if isinstance(value, str):
-        kind, *rest = re.split(r"-(?=[a-z_0-9]+=)", value)
-        pairs = [p.partition("=") for p in rest]
-        if len({k for k, _, _ in pairs}) < len(pairs):
-            raise ConfigError(f"structure {value!r} sets something twice; give each setting once")
-        value = {"kind": kind, **{k: parse(v) for k, _, v in pairs}}
-    if not isinstance(value, Mapping) or "kind" not in value:
-        raise ConfigError(f"structure {value!r} should be a label such as 'refill' or a table with kind = one of {', '.join(STRUCTURES)}")
-    values = dict(value)
-    kind = values.pop("kind")
-    if not isinstance(kind, str) or kind not in STRUCTURES:
-        raise ConfigError(f"structure {kind!r} is not known; {did_you_mean(str(kind), STRUCTURES)}")
-    return STRUCTURES[kind](**known(STRUCTURES[kind], values, f"setting of {kind}"))
+@dataclass(frozen=True)
+class Filters(Structure):
+    """Channel-wise: keep the filters whose weights have the largest L1 norm (Li et al. 2017)."""
+
+    kind: ClassVar[str] = "filters"
+    title: ClassVar[str] = "L1 filters"
+    scope: str = knob("layer", "which filters are ranked against each other", choices={
+        "layer": "those of a layer; every layer keeps the round's density",
+        "global": "all, by their mean |weight|; layers keep different shares"}, source="Li et al. 2017, section 3.2: a ratio a layer")
+
+    @property
+    def channelwise(self) -> bool:
+        return True
