@@ -20,7 +20,7 @@ from lthviz.errors import ConfigError, did_you_mean
 from lthviz.knobs import check, knob, known, limits, non_default, parse
 from lthviz.methods import SCORES, STRUCTURES, UNSTRUCTURED, Random, Refill, Regroup, Structure, structure
 
-__all__ = [   # what a run is made of stands in knobs.py and methods.py; it can be had from here
+__all__ = [   # what a run is made of stands in knobs.py and methods/; it can be had from here
     "DATASETS", "MODELS", "SCORES", "STRUCTURES", "UNSTRUCTURED", "Random", "Refill", "Regroup", "RunConfig", "StageId", "Structure",
     "assignments", "knob", "limits", "non_default", "parse", "read_toml", "structure",
 ]
@@ -104,6 +104,8 @@ class RunConfig:
             raise ConfigError(f"structures has {sorted(twice)[0]!r} twice; name each once, with different settings")
         if self.in_loop and self.in_loop not in labels:
             raise ConfigError(f"in_loop = {self.in_loop!r} is not among the structures; {did_you_mean(self.in_loop, labels)}")
+        if self.in_loop and not self.structure(self.in_loop).feeds_back:
+            raise ConfigError(f"in_loop = {self.in_loop!r} cannot be pruned further: its mask or its weights are not the trunk's; leave it a branch")
 
     @property
     def run_id(self) -> str:
