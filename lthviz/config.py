@@ -21,7 +21,7 @@ from lthviz.knobs import check, knob, known, limits, non_default, parse
 from lthviz.methods import SCORES, STRUCTURES, UNSTRUCTURED, Random, Refill, Regroup, Structure, structure
 
 __all__ = [   # what a run is made of stands in knobs.py and methods/; it can be had from here
-    "DATASETS", "MODELS", "SCORES", "STRUCTURES", "UNSTRUCTURED", "Random", "Refill", "Regroup", "RunConfig", "StageId", "Structure",
+    "AUGMENTS", "DATASETS", "MODELS", "SCORES", "STRUCTURES", "UNSTRUCTURED", "Random", "Refill", "Regroup", "RunConfig", "StageId", "Structure",
     "assignments", "knob", "limits", "non_default", "parse", "read_toml", "structure",
 ]
 
@@ -34,7 +34,18 @@ MODELS = {
 DATASETS = {
     "digits": "scikit-learn's handwritten digits, 1,797 images of 8×8, no download",
     "cifar10": "CIFAR-10 through torchvision: a folder already there, or its own download",
-    "folder": "any torchvision ImageFolder tree with train/ and test/",
+    "cifar100": "CIFAR-100, likewise",
+    "fashion-mnist": "Fashion-MNIST, 28×28 grey, likewise",
+    "tiny-imagenet": "Tiny-ImageNet, 200 classes of 64×64, as it is unpacked; its labelled val/ is the test set",
+    "imagenet": "ImageNet, or any tree of classes with train/ and val/, read while it trains, at 224×224; val/ is the test set",
+    "folder": "any torchvision ImageFolder tree with train/ and test/, held in memory",
+}
+AUGMENTS = {
+    "none": "none",
+    "shift": "random shifts of one pixel in eight, zeros around",
+    "crop-flip": "such shifts and horizontal flips: of 32 pixels a crop with padding 4, of 64 one with padding 8",
+    "rotate-flip": "rotations up to 20 degrees each way and horizontal flips",
+    "resized-crop": "8 to 100 % of the image's area, scaled to its size, and horizontal flips",
 }
 
 
@@ -78,8 +89,8 @@ class RunConfig:
                          low=0, high=0.9, source="section 4.1")
     after_rewind: str = knob("continue", "the schedule after rewinding", choices={
         "continue": "goes on from step k, data order too (the paper)", "restart": "starts over (the released code)"})
-    augment: str = knob("crop-flip", "changes made to the training images", choices={
-        "none": "none", "shift": "random shifts of one pixel in eight", "crop-flip": "shifts and horizontal flips"})
+    augment: str = knob("crop-flip", "changes made to the training images", choices=AUGMENTS,
+                        source="released code: crop-flip for CIFAR, rotate-flip for Tiny-ImageNet, resized-crop for ImageNet, none for Fashion-MNIST")
     train_images: int = knob(0, "training images used; 0: all", low=0)
     validation: float = knob(0.1, "share of the training images held out for validation", low=0, high=0.9,
                              source="section 4.1: 5,000 of 50,000")
@@ -90,6 +101,8 @@ class RunConfig:
         "contiguous": "NCHW", "channels_last": "NHWC"})
     device: str = knob("auto", "where to train", choices={"auto": "a GPU where there is one", "cpu": "CPU", "cuda": "GPU"})
     threads: int = knob(0, "CPU threads; 0: all cores", low=0, high=1024)
+    loader_workers: int = knob(-1, "processes that read images while it trains (imagenet alone); -1: one a core, 0: none, the training reads itself",
+                               low=-1, high=256)
     keep_weights: str = knob("trunk", "trained weights stored with each round", choices={
         "none": "no weights, masks only", "trunk": "the trunk's", "all": "every ticket's"})
 
@@ -110,7 +123,7 @@ class RunConfig:
     @property
     def run_id(self) -> str:
         """`model-data-` and eight hexadecimal digits of the hash of what is not default; where it runs does not count."""
-        place = {"device", "threads"} | ({"data_dir"} if self.data != "folder" else set())
+        place = {"device", "threads", "loader_workers"} | ({"data_dir"} if self.data != "folder" else set())
         text = json.dumps({k: v for k, v in self.to_dict().items() if k not in place}, sort_keys=True)
         return f"{self.model}-{self.data}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

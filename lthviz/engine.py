@@ -185,7 +185,7 @@ class Experiment:
     def _info(self) -> dict[str, Any]:
         return {
             "parameters": sum(p.numel() for p in self.model.parameters()), "prunable": sum(x.size for x in self.layers),
-            "train_images": len(self.images.x_train), "val_images": len(self.images.x_val), "test_images": len(self.images.x_test),
+            "train_images": len(self.images.y_train), "val_images": len(self.images.y_val), "test_images": len(self.images.y_test),
             "image_shape": list(self.images.shape), "classes": list(self.images.classes), "data_note": self.images.note,
             "steps": self.trainer.total_steps, "rewind_step": self.trainer.rewind_step, "total_batches": self._total(),
             "device": str(self.images.device), "threads": self.trainer.threads, "machine": platform.processor() or platform.machine(),

@@ -6,26 +6,87 @@ normalised floats in the end (batches.py). The statistics for that come from the
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from lthviz import seeds
 from lthviz.config import RunConfig
 from lthviz.errors import DataError
-from lthviz.nn import split
+from lthviz.nn import augment, device, split
 
 DOWNLOADS = Path("data/downloads")
 """Where data sets are kept when `data_dir` is empty, relative to the working directory."""
+CHUNK_BYTES = 1 << 22
+"""Batches are prepared together until their floats fill this: small images are then not a matter of call overhead."""
+Batch = tuple[torch.Tensor, torch.Tensor]
+"""Normalised images float32 (B, c, h, w) and labels int64 (B,), on the device."""
+Part = Callable[[int], slice]
+"""Which of a batch's n images a process takes."""
+
+
+def whole(n: int) -> slice:
+    """The part that is everything."""
+    return slice(None)
+
+
+class Source:
+    """What a training knows of its images, wherever they are kept.
+
+    y_*: int64 (N,), on the device. mean, std: float32 (c, 1, 1), in grey levels. note: what was done to the images, for
+    people; '' when nothing.
+    """
+
+    y_train: torch.Tensor
+    y_val: torch.Tensor
+    y_test: torch.Tensor
+    mean: torch.Tensor
+    std: torch.Tensor
+    classes: tuple[str, ...]
+    note: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(c, h, w) of one image."""
+        raise NotImplementedError
+
+    @property
+    def device(self) -> torch.device:
+        return self.y_train.device
+
+    def normalise(self, x: torch.Tensor) -> torch.Tensor:
+        """What a network takes: float32 of zero mean and unit deviation a channel, in x's memory format."""
+        return x.to(torch.float32).sub_(self.mean).div_(self.std)
+
+    def train_batches(self, config: RunConfig, epoch: int, index: torch.Tensor, places: Sequence[range]) -> Iterator[Batch]:
+        """Augmented batches in the run's memory format. index: the epoch's order of all training images; places: a batch's places in it."""
+        raise NotImplementedError
+
+    def validation_batches(self, size: int, part: Part = whole) -> Iterator[Batch]:
+        """The validation images as they are, `size` at a time in a fixed order; of each batch `part`."""
+        raise NotImplementedError
+
+    def test_batches(self, size: int, part: Part = whole) -> Iterator[Batch]:
+        """The test images as they are, `size` at a time in a fixed order; of each batch `part`."""
+        raise NotImplementedError
+
+    def calibration(self, n: int, seed: int) -> Batch:
+        """n training images as they are (all, when there are fewer), drawn by `seed`, in ascending order."""
+        index = torch.from_numpy(np.sort(np.random.default_rng(seed).permutation(len(self.y_train))[:n]))
+        return self.training_images(index)
+
+    def training_images(self, index: torch.Tensor) -> Batch:
+        """The training images of those numbers, int64 on the CPU, as they are."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
-    """x_*: uint8 (N, c, h, w); y_*: int64 (N,); on one device. mean, std: float32 (c, 1, 1), of x_train, in grey levels.
-
-    note: what was done to the images, for people; '' when nothing.
-    """
+class Images(Source):
+    """Images on the device. x_*: uint8 (N, c, h, w); mean and std are those of x_train."""
 
     x_train: torch.Tensor
     y_train: torch.Tensor
@@ -40,19 +101,40 @@ class Images:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """(c, h, w) of one image."""
         return tuple(self.x_train.shape[1:])
 
-    @property
-    def device(self) -> torch.device:
-        return self.x_train.device
+    def train_batches(self, config: RunConfig, epoch: int, index: torch.Tensor, places: Sequence[range]) -> Iterator[Batch]:
+        change = augment.AUGMENTS[config.augment]
+        drawn = change.draw(len(index), self.shape, torch.Generator().manual_seed(seeds.derive(config.seed, "augment", epoch)))
+        mine = torch.cat([torch.zeros(0, dtype=torch.int64), *(torch.arange(p.start, p.stop, p.step) for p in places)])
+        index, *drawn = (t[mine].to(self.device) for t in (index, *drawn))
+        sizes, at = [len(p) for p in places], 0
+        together = max(1, CHUNK_BYTES // (4 * math.prod(self.shape) * config.batch_size))
+        for i in range(0, len(sizes), together):
+            some = sizes[i:i + together]
+            here, at = slice(at, at + sum(some)), at + sum(some)
+            x = change.apply(self.x_train[index[here]], *(d[here] for d in drawn))
+            x = self.normalise(x).contiguous(memory_format=device.memory_format(config))
+            yield from zip(x.split(some), self.y_train[index[here]].split(some), strict=True)
 
-    def normalise(self, x: torch.Tensor) -> torch.Tensor:
-        """What a network takes: float32 of zero mean and unit deviation a channel, in x's memory format."""
-        return x.to(torch.float32).sub_(self.mean).div_(self.std)
+    def validation_batches(self, size: int, part: Part = whole) -> Iterator[Batch]:
+        return self._batches(self.x_val, self.y_val, size, part)
+
+    def test_batches(self, size: int, part: Part = whole) -> Iterator[Batch]:
+        return self._batches(self.x_test, self.y_test, size, part)
+
+    def _batches(self, x: torch.Tensor, y: torch.Tensor, size: int, part: Part) -> Iterator[Batch]:
+        for at in range(0, len(x), size):
+            here = range(at, min(at + size, len(x)))[part(min(size, len(x) - at))]
+            here = slice(here.start, here.stop, here.step)
+            yield self.normalise(x[here]), y[here]
+
+    def training_images(self, index: torch.Tensor) -> Batch:
+        index = index.to(self.device)
+        return self.normalise(self.x_train[index]), self.y_train[index]
 
 
-def load(config: RunConfig, device: torch.device | str) -> Images:
+def load(config: RunConfig, place: torch.device | str) -> Images:
     """The images of `config.data`. Test images are the data set's own and never depend on the seed.
 
     DataError when they are missing or broken; ConfigError when the settings leave too few to train on.
@@ -61,14 +143,14 @@ def load(config: RunConfig, device: torch.device | str) -> Images:
     train, held = split.train_validation(y, config)
 
     def images(a: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(a.transpose(0, 3, 1, 2))).to(device)
+        return torch.from_numpy(np.ascontiguousarray(a.transpose(0, 3, 1, 2))).to(place)
 
     def labels(a: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(a)).to(device)
+        return torch.from_numpy(np.ascontiguousarray(a)).to(place)
 
     mean, std = _statistics(x[train])
     return Images(images(x[train]), labels(y[train]), images(x[held]), labels(y[held]), images(x_test), labels(y_test),
-                  mean.to(device), std.to(device), classes, note)
+                  mean.to(place), std.to(place), classes, note)
 
 
 def _statistics(x: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:

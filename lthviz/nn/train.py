@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from lthviz.config import RunConfig
 from lthviz.errors import Diverged
 from lthviz.nn import device, state
 from lthviz.nn.batches import Batches
-from lthviz.nn.data import Images
+from lthviz.nn.data import Batch, Source
 from lthviz.nn.masking import Masked
 from lthviz.nn.modes import evaluating
 from lthviz.nn.schedule import learning_rate
@@ -57,9 +57,9 @@ class EpochDone(NamedTuple):
 
 
 class Trainer:
-    """What all trainings of a run share: its images on the device, batches, schedule, precision."""
+    """What all trainings of a run share: its images, batches, schedule, precision."""
 
-    def __init__(self, config: RunConfig, images: Images, layers: Sequence[Layer] = ()) -> None:
+    def __init__(self, config: RunConfig, images: Source, layers: Sequence[Layer] = ()) -> None:
         self.config, self.images, self.layers = config, images, tuple(layers)
         self.device = images.device
         self.threads = device.use_threads(config)
@@ -84,31 +84,31 @@ class Trainer:
         return contextlib.nullcontext()
 
     @torch.no_grad()
-    def accuracy(self, model: nn.Module, x: torch.Tensor, y: torch.Tensor) -> float:
-        """Percent of the uint8 images x (N, c, h, w) that get their label, in the run's precision; nan without images."""
-        if not len(x):
-            return math.nan
-        size = max(1, (1 << 19) // (x.shape[2] * x.shape[3]))
-        right = torch.zeros((), dtype=torch.int64, device=x.device)
+    def accuracy(self, model: nn.Module, batches: Iterable[Batch]) -> float:
+        """Percent of the images that get their label, in the run's precision; nan without images."""
+        right, seen = torch.zeros((), dtype=torch.int64, device=self.device), 0
         with evaluating(model), self.precision():
-            for xs, ys in zip(x.split(size), y.split(size), strict=True):
-                xs = self.images.normalise(xs).contiguous(memory_format=device.memory_format(self.config))
-                right += (model(xs).argmax(1) == ys).sum()
-        return 100 * right.item() / len(x)
+            for x, y in batches:
+                x = x.contiguous(memory_format=device.memory_format(self.config))
+                right += (model(x).argmax(1) == y).sum()
+                seen += len(y)
+        return 100 * right.item() / seen if seen else math.nan
 
     def test_accuracy(self, model: nn.Module) -> float:
-        return self.accuracy(model, self.images.x_test, self.images.y_test)
+        return self.accuracy(model, self.images.test_batches(self._at_once))
 
     def validation_accuracy(self, model: nn.Module) -> float:
-        return self.accuracy(model, self.images.x_val, self.images.y_val)
+        return self.accuracy(model, self.images.validation_batches(self._at_once))
 
-    def calibration(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """(x, y) of `calibration_images` training images for scores.channel_scores: normalised, not augmented, drawn by seed."""
-        n = len(self.images.x_train)
-        drawn = np.random.default_rng(seeds.derive(self.config.seed, "calibration")).permutation(n)
-        index = torch.from_numpy(np.sort(drawn[:self.config.calibration_images])).to(self.device)
-        x = self.images.normalise(self.images.x_train[index])
-        return x.contiguous(memory_format=device.memory_format(self.config)), self.images.y_train[index]
+    @property
+    def _at_once(self) -> int:
+        """Images a batch of an evaluation."""
+        return max(1, (1 << 19) // math.prod(self.images.shape[1:]))
+
+    def calibration(self) -> Batch:
+        """`calibration_images` training images for scores.channel_scores: normalised, not augmented, drawn by seed."""
+        x, y = self.images.calibration(self.config.calibration_images, seeds.derive(self.config.seed, "calibration"))
+        return x.contiguous(memory_format=device.memory_format(self.config)), y
 
 
 class Training:
