@@ -27,9 +27,23 @@ __all__ = [   # what a run is made of stands in knobs.py and methods/; it can be
 
 MODELS = {
     "convnet": "four convolutions for 8×8 images, 128 channels wide so that groups form",
-    "resnet20": "ResNet-20, CIFAR form (0.27 M parameters)",
-    "resnet18": "ResNet-18, CIFAR form (11.2 M parameters)",
+    "resnet20": "ResNet-20 (0.27 M parameters)",
+    "wrn32_2": "WRN-32-2: ResNet-32 twice as wide (1.86 M parameters)",
+    "resnet18": "ResNet-18 (11.2 M parameters)",
+    "resnet50": "ResNet-50, bottleneck blocks (25.6 M parameters on ImageNet)",
     "vgg16": "VGG-16 with batch normalisation (14.7 M parameters)",
+    "mobilenet_v1": "MobileNet-v1, depthwise separable (3.2 M parameters)",
+}
+LIBRARY_MODELS = r"(torchvision|timm):[A-Za-z0-9_][A-Za-z0-9_.-]*"
+"""What names a convolutional classifier of another library: `torchvision:mobilenet_v3_small`, `timm:resnet26`."""
+FORMS = {
+    "auto": "by the images: cifar below 48 pixels, tiny below 112, else imagenet",
+    "cifar": "3×3 stem, no pooling behind it",
+    "tiny": "for 64×64: the same 3×3 stem without pooling, which is what the released ResNet builds there",
+    "imagenet": "7×7 stem of stride 2 and max pooling (MobileNet: 3×3 of stride 2; VGG: three linear layers), as in torchvision",
+}
+LINEAR = {
+    "none": "never: convolutions only (the paper)", "hidden": "all but the classifier", "all": "all, the classifier's weights unstructured",
 }
 DATASETS = {
     "digits": "scikit-learn's handwritten digits, 1,797 images of 8×8, no download",
@@ -64,7 +78,8 @@ class StageId(NamedTuple):
 class RunConfig:
     """One run: a network, its data, how it is trained and pruned, and the structures that branch off each round."""
 
-    model: str = knob("resnet20", "the network", choices=MODELS)
+    model: str = knob("resnet20", "the network; torchvision:NAME or timm:NAME for one of theirs", choices=MODELS, pattern=LIBRARY_MODELS)
+    form: str = knob("auto", "how the network begins, for images of what size", choices=FORMS, source="section 4.1, released code, torchvision")
     data: str = knob("cifar10", "the images", choices=DATASETS)
     data_dir: str = knob("", "folder of the data set; empty: data/downloads (digits needs none)")
     seed: int = knob(0, "everything random is derived from it", low=0, high=2**31 - 1)
@@ -72,6 +87,7 @@ class RunConfig:
     rounds: int = knob(10, "pruning rounds after the dense one", low=0, high=100, source="section 4.1")
     rate: float = knob(0.2, "share of the remaining weights that a round prunes", low=0, high=1, open=True,
                        source="section 3.1")
+    linear: str = knob("none", "which linear layers are pruned with the convolutions", choices=LINEAR, source="section 3.1 prunes none")
     in_loop: str = knob("", "label of the structure fed back into the trunk; empty: branches stay beside it",
                         source="section 4.4: reported worse")
     epochs: int = knob(160, "length of a training", low=1, high=10_000, unit="epochs", source="section 4.1")
@@ -99,6 +115,8 @@ class RunConfig:
         "float32": "full", "bfloat16": "automatic mixed precision"})
     memory_format: str = knob("contiguous", "layout of the feature maps", choices={
         "contiguous": "NCHW", "channels_last": "NHWC"})
+    compile: str = knob("none", "whether the network is compiled for training", choices={
+        "none": "no", "compile": "by torch.compile: faster on a GPU once the first step, which takes minutes, is over"})
     device: str = knob("auto", "where to train", choices={"auto": "a GPU where there is one", "cpu": "CPU", "cuda": "GPU"})
     threads: int = knob(0, "CPU threads; 0: all cores", low=0, high=1024)
     loader_workers: int = knob(-1, "processes that read images while it trains (imagenet alone); -1: one a core, 0: none, the training reads itself",
@@ -110,6 +128,8 @@ class RunConfig:
         for name, value in _lists(self.structures, self.milestones).items():
             object.__setattr__(self, name, value)
         check(self)
+        if self.form != "auto" and (self.model == "convnet" or self.model not in MODELS):   # two ids must not name one run
+            raise ConfigError(f"form = {self.form!r} does nothing for model = {self.model!r}, which has one form only; leave it out")
         if any(type(m) is not int or m < 1 for m in self.milestones):
             raise ConfigError(f"milestones = {list(self.milestones)} should be whole numbers of epochs, from 1 on")
         labels = [s.label for s in self.structures]
@@ -125,7 +145,7 @@ class RunConfig:
         """`model-data-` and eight hexadecimal digits of the hash of what is not default; where it runs does not count."""
         place = {"device", "threads", "loader_workers"} | ({"data_dir"} if self.data != "folder" else set())
         text = json.dumps({k: v for k, v in self.to_dict().items() if k not in place}, sort_keys=True)
-        return f"{self.model}-{self.data}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        return f"{self.model.replace(':', '-')}-{self.data}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     @property
     def trunk(self) -> str:

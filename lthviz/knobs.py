@@ -6,6 +6,7 @@ Forms, `--set` flags and the documentation are derived from these fields; nothin
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +15,13 @@ from lthviz.errors import ConfigError, did_you_mean
 
 
 def knob(default: Any, help: str, *, low: float | None = None, high: float | None = None, open: bool = False,
-         choices: Mapping[str, str] | None = None, unit: str = "", source: str = "") -> Any:
-    """A dataclass field with its help, inclusive limits (`open`: exclusive), choices, unit and source."""
+         choices: Mapping[str, str] | None = None, pattern: str = "", unit: str = "", source: str = "") -> Any:
+    """A dataclass field with its help, inclusive limits (`open`: exclusive), choices, unit and source.
+
+    pattern: a regular expression; text that it matches as a whole will do besides the choices.
+    """
     return dataclasses.field(default=default, metadata=dict(
-        help=help, low=low, high=high, open=open, choices=choices, unit=unit, source=source))
+        help=help, low=low, high=high, open=open, choices=choices, pattern=pattern, unit=unit, source=source))
 
 
 def check(owner: Any) -> None:
@@ -35,7 +39,7 @@ def checked(field: dataclasses.Field, value: Any) -> Any:
         value = float(value)
     if type(value) is not kind:
         raise ConfigError(f"{name} = {value!r} should be {_TYPE_WORDS[kind]}; {meta['help']}")
-    if meta["choices"] is not None and value not in meta["choices"]:
+    if meta["choices"] is not None and value not in meta["choices"] and not (meta["pattern"] and re.fullmatch(meta["pattern"], value)):
         raise ConfigError(f"{name} = {value!r} is not known; {did_you_mean(value, meta['choices'])}")
     low, high = meta["low"], meta["high"]
     below = low is not None and (not value > low if meta["open"] else not value >= low)
