@@ -71,7 +71,7 @@ def measure_ticket(store: Store, address: Address, **settings: Any) -> Timing:
     items(run, [address.round], [address.structure], 1, 0, "cpu")
     ticket = store.ticket(address)
     image_shape, classes = tuple(run.info["image_shape"]), len(run.info["classes"])
-    model = network.build(run.config.model, image_shape, classes, weights=_weights(store, run, ticket))
+    model = network.build(run.config.model, image_shape, classes, form=run.config.form, weights=_weights(store, run, ticket))
     timing = bench.measure(model, run.layers, ticket.masks, image_shape=image_shape, structural=ticket.structural,
                            round=address.round, structure=address.structure, **settings)
     store.put_timing(address.run, timing)

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from lthviz import seeds
-from lthviz.config import MODELS, RunConfig
-from lthviz.errors import MaskError, SpeedError, did_you_mean
+from lthviz.config import RunConfig
+from lthviz.errors import ConfigError, MaskError, SpeedError, did_you_mean
 from lthviz.nn import models
 from lthviz.nn.masking import Masked
 from lthviz.records import Layer, Masks
@@ -19,16 +19,21 @@ from lthviz.records import Layer, Masks
 Shape = tuple[int, int, int]
 
 
-def build(name: str, image_shape: Shape, classes: int, *, weights: Mapping[str, np.ndarray] | None = None, seed: int = 0) -> nn.Module:
-    """One of the project's networks on the CPU, its random weights replaced by those given (parameters and buffers by name).
+def build(name: str, image_shape: Shape, classes: int, *, form: str = "auto", weights: Mapping[str, np.ndarray] | None = None,
+          seed: int = 0) -> nn.Module:
+    """One of the project's networks, or of a library's, on the CPU, its random weights replaced by those given (parameters and
+    buffers by name). form: as in RunConfig.
 
-    SpeedError for an unknown network, MaskError for weights that do not belong to it.
+    SpeedError for a network that is unknown or cannot be built for such images, MaskError for weights that do not belong to it.
     """
-    if name not in MODELS:
-        raise SpeedError(f"model = {name!r} is not known; {did_you_mean(name, MODELS)}")
-    if min(image_shape[1:]) < (least := models.SMALLEST[name]):
-        raise SpeedError(f"image {'x'.join(map(str, image_shape))} is too small for {name}; it needs at least {least} pixels in height and width")
-    model = models.build(RunConfig(model=name, seed=seed, device="cpu"), image_shape, classes)
+    try:
+        config = RunConfig(model=name, form=form, seed=seed, device="cpu")
+        least = models.smallest(config, image_shape)
+        if min(image_shape[1:]) < least:
+            raise SpeedError(f"image {'x'.join(map(str, image_shape))} is too small for {name}; it needs at least {least} pixels in height and width")
+        model = models.build(config, image_shape, classes)
+    except ConfigError as e:
+        raise SpeedError(str(e)) from None
     state = model.state_dict()
     for key, value in (weights or {}).items():
         if key not in state:
