@@ -6,19 +6,16 @@ two never stand under one name. Speeds are compared within one setting alone: ba
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from lthviz.core import winning
+from lthviz.core.study import Key
+from lthviz.core.winning import Level
 from lthviz.figures import rows
 from lthviz.records import Run, Timing
-
-TOLERANCE = 0.25
-"""Points of accuracy that a winning ticket may lack where there is one dense training alone."""
-Key = tuple[str, int, str]
-"""Run id, round, structure label."""
 
 
 class Axis(NamedTuple):
@@ -107,19 +104,7 @@ class Point(NamedTuple):
 
     def wins(self, x: str, level: Level) -> bool:
         """As accurate as the dense network within the tolerance, and cheaper on this axis."""
-        return self.known(x) and self.accuracy >= level.least and (self.at(x) > 1 if x == "speed" else self.at(x) < 100)
-
-
-class Level(NamedTuple):
-    """The dense accuracy that a ticket must reach to win: mean of n dense trainings, less a tolerance (both in points)."""
-
-    accuracy: float
-    tolerance: float
-    n: int
-
-    @property
-    def least(self) -> float:
-        return self.accuracy - self.tolerance
+        return self.known(x) and level.reached(self.accuracy) and (self.at(x) > 1 if x == "speed" else self.at(x) < 100)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,12 +177,9 @@ def at(timings: Iterable[Timing], setting: Setting | None) -> dict[tuple[int, st
 
 
 def level(runs: Sequence[Run]) -> Level | None:
-    """The dense accuracy and tolerance that these runs share: one standard deviation over seeds, TOLERANCE of a single one."""
+    """The dense accuracy and tolerance that these runs share: one standard deviation over seeds (core.winning)."""
     def training(run: Run) -> Any:   # all that decides about the dense network, but for its seed
         return run.config.replace(seed=0, structures=(), rounds=0, rate=0.5, in_loop="", keep_weights="none").run_id
 
     by_seed = {run.config.seed: d for run in runs if (d := rows.dense(run)) is not None}
-    if not by_seed or len({training(run) for run in runs}) > 1:
-        return None
-    reached = list(by_seed.values())
-    return Level(statistics.fmean(reached), statistics.stdev(reached) if len(reached) > 1 else TOLERANCE, len(reached))
+    return winning.level(by_seed.values()) if len({training(run) for run in runs}) == 1 else None

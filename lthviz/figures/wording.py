@@ -7,8 +7,9 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from lthviz.core.winning import Level
 from lthviz.figures import rows
-from lthviz.figures.measured import Level, Point, Setting, settings
+from lthviz.figures.measured import Point, Setting, settings
 from lthviz.records import Timing
 
 PACKAGES = ("torch", "numba", "onnxruntime", "triton", "python")
@@ -47,7 +48,8 @@ def quartiles(t: Timing) -> tuple[float, float]:
 
 
 def tolerance(level: Level) -> str:
-    why = "there is one dense training" if level.n == 1 else f"one standard deviation of {level.n} dense trainings"
+    """Points, and where they are from."""
+    why = "stated" if level.stated else "there is one dense training" if level.n == 1 else f"one standard deviation of {level.n} dense trainings"
     return f"{level.tolerance:.2g} points ({why})"
 
 
