@@ -1,7 +1,7 @@
 """What flows between the parts: frozen values, numpy inside. A ticket is a value; nothing here is changed after it is made.
 
 A weight `W[C_out, C_in/groups, kh, kw]` is read as a matrix of `C = C_out` rows (output channels) and
-`n = C_in/groups·kh·kw` columns. Layers, masks, blocks and weights are keyed by parameter name (`layer1.0.conv1.weight`).
+`n = C_in/groups·kh·kw` columns; a linear layer's `(out, in)` is one. Layers, masks, blocks and weights are keyed by parameter name (`layer1.0.conv1.weight`).
 """
 
 from __future__ import annotations
@@ -22,25 +22,30 @@ from lthviz.errors import AddressError, MaskError, did_you_mean
 
 @dataclass(frozen=True)
 class Layer:
-    """A prunable convolution: where it stands in the network, without the network.
+    """A prunable convolution or linear layer: where it stands in the network, without the network.
 
-    name: its weight's parameter name. shape: of the weight, `(C_out, C_in/groups, kh, kw)`. out_hw: of its output map.
-    bn: module name of the BatchNorm behind it ('' if none). sources: the prunable layers whose output channel c, or'ed,
-    decides whether input channel c can be non-zero; None: something unprunable feeds it, every input is alive.
+    name: its weight's parameter name. shape: of the weight, `(C_out, C_in/groups, kh, kw)` or `(out, in)`. out_hw: of its output
+    map, (1, 1) of a linear layer. bn: module name of the BatchNorm behind it ('' if none). sources: the prunable layers whose output
+    channel c, or'ed, decides whether input channel c can be non-zero; None: something unprunable feeds it, every input is alive. Of
+    a linear layer that reads a flattened map of c×h×w, channel c is h·w columns. classifier: its rows are the classes, which no structure removes.
     """
 
     name: str
-    shape: tuple[int, int, int, int]
+    shape: tuple[int, ...]
     out_hw: tuple[int, int]
     bn: str = ""
     sources: tuple[str, ...] | None = None
     groups: int = 1
+    classifier: bool = False
+
+    @property
+    def convolution(self) -> bool:
+        return len(self.shape) == 4
 
     @property
     def matrix(self) -> tuple[int, int]:
         """(C, n): rows and columns of the weight read as a matrix."""
-        c_out, c_in, kh, kw = self.shape
-        return c_out, c_in * kh * kw
+        return self.shape[0], int(np.prod(self.shape[1:]))
 
     @property
     def size(self) -> int:

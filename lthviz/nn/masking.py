@@ -15,8 +15,8 @@ from lthviz.records import Layer, Masks
 class Masked:
     """Masks laid over a network's weights, in place.
 
-    structural: a row without weights is a removed channel; its convolution's bias and its BatchNorm's scale and shift
-    are held at zero with it, so that the network computes what the physically smaller one does.
+    structural: a row without weights is a removed channel; its layer's bias and its BatchNorm's scale and shift
+    are held at zero with it, so that the network computes what the physically smaller one does. The classifier's rows stay.
     """
 
     def __init__(self, model: nn.Module, layers: Sequence[Layer], masks: Masks, *, structural: bool) -> None:
@@ -33,7 +33,7 @@ class Masked:
             mask = masks[layer.name]
             self._add(model, layer.name, mask)
             rows = mask.reshape(mask.shape[0], -1).any(axis=1)
-            if structural and not rows.all():
+            if structural and not rows.all() and not layer.classifier:
                 owners = [layer.short] + [layer.bn] * bool(layer.bn)
                 for owner in owners:
                     for kind in ("weight", "bias"):
