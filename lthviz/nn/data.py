@@ -1,7 +1,8 @@
-"""The images of a run, as one uint8 tensor a part on the device that trains.
+"""The images of a run: what a training asks of them, and those that live as one uint8 tensor a part on the device that trains.
 
 uint8 is a quarter of the memory of floats and as fast: a batch is gathered, shifted and flipped as bytes and becomes
-normalised floats in the end (batches.py). The statistics for that come from the training images alone.
+normalised floats in the end. The statistics for that come from the training images alone. Images that no memory holds are
+read while it trains (stream.py).
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,10 +17,8 @@ import torch
 from lthviz import seeds
 from lthviz.config import RunConfig
 from lthviz.errors import DataError
-from lthviz.nn import augment, device, split
+from lthviz.nn import augment, datasets, device, split
 
-DOWNLOADS = Path("data/downloads")
-"""Where data sets are kept when `data_dir` is empty, relative to the working directory."""
 CHUNK_BYTES = 1 << 22
 """Batches are prepared together until their floats fill this: small images are then not a matter of call overhead."""
 Batch = tuple[torch.Tensor, torch.Tensor]
@@ -134,74 +132,51 @@ class Images(Source):
         return self.normalise(self.x_train[index]), self.y_train[index]
 
 
-def load(config: RunConfig, place: torch.device | str) -> Images:
+def load(config: RunConfig, place: torch.device | str) -> Source:
     """The images of `config.data`. Test images are the data set's own and never depend on the seed.
 
     DataError when they are missing or broken; ConfigError when the settings leave too few to train on.
     """
-    (x, y), (x_test, y_test), classes, note = READERS[config.data](config)
-    train, held = split.train_validation(y, config)
+    from lthviz.nn.stream import Stream
 
-    def images(a: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(a.transpose(0, 3, 1, 2))).to(place)
+    found, place = datasets.READERS[config.data](config), torch.device(place)
+    train, held = split.train_validation(found.y_train, config)
+    labels = [torch.from_numpy(np.ascontiguousarray(y)).to(place) for y in (found.y_train[train], found.y_train[held], found.y_test)]
+    if isinstance(found, datasets.Files):
+        return Stream(config, [[found.paths_train[i] for i in train], [found.paths_train[i] for i in held], found.paths_test], labels,
+                      found.classes, found.note)
+    _fits(found, place)
+    mean, std = (t.to(place) for t in _statistics(found.x_train, train))
+    images = [_tensor(found.x_train, train, place), _tensor(found.x_train, held, place), _tensor(found.x_test, np.arange(len(found.x_test)), place)]
+    return Images(images[0], labels[0], images[1], labels[1], images[2], labels[2], mean, std, found.classes, found.note)
 
-    def labels(a: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(a)).to(place)
 
-    mean, std = _statistics(x[train])
-    return Images(images(x[train]), labels(y[train]), images(x[held]), labels(y[held]), images(x_test), labels(y_test),
-                  mean.to(place), std.to(place), classes, note)
+def _blocks(index: np.ndarray) -> Iterator[np.ndarray]:
+    """A few thousand at a time, so that what is made on the way stays small."""
+    return (index[i:i + 4096] for i in range(0, len(index), 4096))
 
 
-def _statistics(x: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+def _tensor(x: np.ndarray, index: np.ndarray, place: torch.device) -> torch.Tensor:
+    """Those of the images x (N, h, w, c), as (n, c, h, w)."""
+    out = torch.empty((len(index), x.shape[3], *x.shape[1:3]), dtype=torch.uint8, device=place)
+    for i, block in enumerate(_blocks(index)):
+        out[4096 * i:4096 * i + len(block)] = torch.from_numpy(np.ascontiguousarray(x[block].transpose(0, 3, 1, 2))).to(place)
+    return out
+
+
+def _statistics(x: np.ndarray, index: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation of each channel (c, 1, 1), exact: from counts of the 256 levels. A flat channel has std 1."""
-    counts = np.stack([np.bincount(x[..., c].ravel(), minlength=256) for c in range(x.shape[-1])])
+    counts = sum(np.stack([np.bincount(x[block][..., c].ravel(), minlength=256) for c in range(x.shape[-1])]) for block in _blocks(index))
     levels, total = np.arange(256), counts.sum(1)
     mean = counts @ levels / total
     std = np.sqrt(np.maximum(counts @ levels**2 / total - mean**2, 0))
     return tuple(torch.tensor(a, dtype=torch.float32).reshape(-1, 1, 1) for a in (mean, np.where(std > 0, std, 1)))
 
 
-def _digits(config: RunConfig):
-    """scikit-learn's 1,797 digits of 17 grey levels. Test: the last third of each class in the order of the data set.
-
-    The images come in order of their writers, so most test images are by people whose hand the training never saw.
-    """
-    from sklearn.datasets import load_digits
-
-    images, labels = load_digits(return_X_y=True)
-    images, labels = images.reshape(-1, 8, 8, 1).astype(np.uint8), labels.astype(np.int64)
-    test = np.zeros(len(labels), bool)
-    for c in range(10):
-        of_class = np.flatnonzero(labels == c)
-        test[of_class[-(len(of_class) // 3):]] = True
-    return (images[~test], labels[~test]), (images[test], labels[test]), tuple("0123456789"), ""
-
-
-def _cifar10(config: RunConfig):
-    """torchvision's CIFAR-10: the folder already there, else its download."""
-    from torchvision.datasets import CIFAR10
-
-    root = Path(config.data_dir or DOWNLOADS)
-    try:
-        train = CIFAR10(str(root), train=True)
-    except RuntimeError:   # torchvision's word for missing or damaged
-        try:
-            train = CIFAR10(str(root), train=True, download=True)
-        except (OSError, RuntimeError) as e:
-            raise DataError(f"CIFAR-10 is not in {str(root.resolve())!r} and cannot be downloaded ({e}); unpack "
-                            "cifar-10-python.tar.gz there, or set data_dir to the folder that holds cifar-10-batches-py") from None
-    test = CIFAR10(str(root), train=False)
-    parts = [(d.data, np.array(d.targets, np.int64)) for d in (train, test)]
-    return *parts, tuple(train.classes), ""
-
-
-def _folder(config: RunConfig):
-    from lthviz.nn import folder
-
-    if not config.data_dir:
-        raise DataError("data = 'folder' needs data_dir, a folder with train/<class>/ and test/<class>/ inside")
-    return folder.read(Path(config.data_dir))
-
-
-READERS = {"digits": _digits, "cifar10": _cifar10, "folder": _folder}
+def _fits(found: datasets.Pixels, place: torch.device) -> None:
+    """DataError for images that a GPU's memory cannot hold."""
+    if place.type == "cuda":
+        size, (free, _) = found.x_train.nbytes + found.x_test.nbytes, torch.cuda.mem_get_info(place)
+        if size > free:
+            raise DataError(f"the images need {size / 2**30:,.1f} GiB of the GPU's memory and {free / 2**30:,.1f} are free; "
+                            "free some, use device = 'cpu', or data = 'imagenet', which reads a tree while it trains")

@@ -81,7 +81,7 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_an_empty_class_is_named(tmp_path, part):
     tree(tmp_path)
     (tmp_path / part / "emu").mkdir()
-    with pytest.raises(DataError, match=f"{part}' cannot be used: .*emu"):
+    with pytest.raises(DataError, match=f"class folder '.*{part}.emu' holds no image"):
         load(tmp_path)
 
 
@@ -90,7 +90,7 @@ def test_a_class_of_one_part_alone_is_named(tmp_path, part, other):
     tree(tmp_path)
     (tmp_path / part / "emu").mkdir()
     Image.new("RGB", (12, 10)).save(tmp_path / part / "emu" / "0.png")
-    with pytest.raises(DataError, match=f"class 'emu' is missing from .*{other}"):
+    with pytest.raises(DataError, match=f"class 'emu' is missing from '.*{other}'"):
         load(tmp_path)
 
 
