@@ -12,9 +12,12 @@
     │   └── DamagedError        a file is not what was written
     ├── EnvironmentFault        something the machine lacks (exit code 1)
     │   ├── TorchMismatch       torch and torchvision do not match
+    │   ├── WorldError          the processes of a run that trains on several devices do not come together
     │   └── PartitionerMissing  no hypergraph partitioner is installed
     └── TrainingError           training cannot go on (exit code 1)
-        └── Diverged            the loss or a weight is not finite
+        ├── Diverged            the loss or a weight is not finite
+        ├── PeerLost            another process of the run has ended without a word
+        └── PeerFailed          another process of the run has failed and said why
 """
 
 from __future__ import annotations
@@ -73,6 +76,10 @@ class TorchMismatch(EnvironmentFault):
     pass
 
 
+class WorldError(EnvironmentFault):
+    pass
+
+
 class PartitionerMissing(EnvironmentFault):
     pass
 
@@ -82,6 +89,14 @@ class TrainingError(LthvizError):
 
 
 class Diverged(TrainingError):
+    pass
+
+
+class PeerLost(TrainingError):
+    pass
+
+
+class PeerFailed(TrainingError):
     pass
 
 

@@ -30,6 +30,10 @@ class Batches:
         self.config, self.images, self.part, n = config, images, part, len(images.y_train)
         self.per_epoch = n // config.batch_size + (n % config.batch_size > 1)
 
+    def size(self, step: int) -> int:
+        """Images of all processes in the batch that follows `step` others."""
+        return min(self.config.batch_size, len(self.images.y_train) - step % self.per_epoch * self.config.batch_size)
+
     def epoch(self, epoch: int, first: int = 0) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         """(x float32 (B, c, h, w), y (B,)) of the batches from number `first` on."""
         n = len(self.images.y_train)

@@ -43,5 +43,12 @@ def set_momentum(model: nn.Module, optimizer: torch.optim.SGD, state: Mapping[st
         optimizer.state[p]["momentum_buffer"] = torch.empty_like(p).detach().copy_(torch.from_numpy(np.array(buffer)))
 
 
+@torch.no_grad()
+def fingerprint(model: nn.Module) -> int:
+    """A number that all parameters' bits decide: the sum of them as integers."""
+    whole = {2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return int(sum(p.view(whole[p.element_size()]).sum(dtype=torch.int64) for p in model.parameters()))
+
+
 def to_numpy(tensor: torch.Tensor) -> np.ndarray:
     return np.array(tensor.detach().cpu().numpy(), order="C", copy=True)

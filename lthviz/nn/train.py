@@ -27,6 +27,7 @@ from lthviz.nn.modes import evaluating
 from lthviz.nn.schedule import learning_rate
 from lthviz.nn.smaller import Smaller
 from lthviz.nn.state import State, get_state, set_state
+from lthviz.nn.world import ALONE, World
 from lthviz.records import Layer
 
 __all__ = ["BatchDone", "EpochDone", "Trainer", "Training", "get_state", "set_state"]
@@ -59,11 +60,11 @@ class EpochDone(NamedTuple):
 class Trainer:
     """What all trainings of a run share: its images, batches, schedule, precision."""
 
-    def __init__(self, config: RunConfig, images: Source, layers: Sequence[Layer] = ()) -> None:
-        self.config, self.images, self.layers = config, images, tuple(layers)
+    def __init__(self, config: RunConfig, images: Source, layers: Sequence[Layer] = (), world: World = ALONE) -> None:
+        self.config, self.images, self.layers, self.world = config, images, tuple(layers), world
         self.device = images.device
-        self.threads = device.use_threads(config)
-        self.batches = Batches(config, images)
+        self.threads = device.use_threads(config, world)
+        self.batches = Batches(config, images, world.part)
         self.steps_per_epoch = self.batches.per_epoch
         self.total_steps = config.epochs * self.steps_per_epoch
         self.rewind_step = round(config.rewind * self.total_steps)
@@ -85,20 +86,21 @@ class Trainer:
 
     @torch.no_grad()
     def accuracy(self, model: nn.Module, batches: Iterable[Batch]) -> float:
-        """Percent of the images that get their label, in the run's precision; nan without images."""
+        """Percent of the images that get their label, in the run's precision; nan without images. batches: this process's part."""
         right, seen = torch.zeros((), dtype=torch.int64, device=self.device), 0
         with evaluating(model), self.precision():
             for x, y in batches:
                 x = x.contiguous(memory_format=device.memory_format(self.config))
                 right += (model(x).argmax(1) == y).sum()
                 seen += len(y)
-        return 100 * right.item() / seen if seen else math.nan
+        right, seen = self.world.sum(torch.stack([right, right.new_tensor(seen)])).tolist()
+        return 100 * right / seen if seen else math.nan
 
     def test_accuracy(self, model: nn.Module) -> float:
-        return self.accuracy(model, self.images.test_batches(self._at_once))
+        return self.accuracy(model, self.images.test_batches(self._at_once, self.world.part))
 
     def validation_accuracy(self, model: nn.Module) -> float:
-        return self.accuracy(model, self.images.validation_batches(self._at_once))
+        return self.accuracy(model, self.images.validation_batches(self._at_once, self.world.part))
 
     @property
     def _at_once(self) -> int:
@@ -149,25 +151,55 @@ class Training:
         if self.masked:
             self.masked.enforce()
         self._remember()
+        self._connect()
         while self.step < trainer.total_steps:
             yield from self._epoch()
+
+    def _connect(self) -> None:
+        """What is called in the network's place: compiled, or with its gradients averaged over the processes.
+
+        In a world the order in which the first backward pass finishes decides how gradients are summed from the second on. One
+        that counts for nothing comes before, so that a training that goes on sums like one that was never interrupted.
+        """
+        trainer = self.trainer
+        self.forward = trainer.world.parallel(device.compiled(trainer.config, self.network, trainer.device, trainer.world))
+        if self.forward is not self.network and trainer.world.size > 1:
+            images = torch.zeros((2, *trainer.images.shape), device=trainer.device).contiguous(memory_format=device.memory_format(trainer.config))
+            with evaluating(self.forward), trainer.world.watched():
+                with trainer.precision():
+                    out = self.forward(images)
+                out.float().sum().backward()
+            self.network.zero_grad(set_to_none=True)
+
+    def _backward(self, x: torch.Tensor, y: torch.Tensor, n: int, where: str, lr: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Gradients of the mean loss over the n images of all processes, of which x is a part; that loss, and how many are right."""
+        trainer, world = self.trainer, self.trainer.world
+        with world.watched(), device.compiling(trainer.config):
+            with trainer.precision(), world.batchnorm(trainer.device):
+                out = self.forward(x)
+            if world.size == 1:
+                loss = F.cross_entropy(out.float(), y)
+                whole = loss.detach()
+            else:   # gradients are averaged without weights, and parts are of different sizes
+                loss = F.cross_entropy(out.float(), y, reduction="sum") * (world.size / n)
+                whole = world.sum(loss.detach() / world.size)
+            if trainer.device.type == "cpu":   # on a GPU this would wait for the device; there the epoch's sum is looked at
+                self._check(whole.item(), where, lr)
+            self.network.zero_grad(set_to_none=True)
+            loss.backward()
+        return whole, (out.detach().argmax(1) == y).sum()
 
     def _epoch(self) -> Iterator[BatchDone | EpochDone]:
         trainer, model = self.trainer, self.network
         epoch, first = divmod(self.step, trainer.steps_per_epoch)
         loss_sum = torch.zeros((), dtype=torch.float64, device=trainer.device)
         right = torch.zeros((), dtype=torch.int64, device=trainer.device)
-        seen, seconds, began, on_cpu = 0, 0.0, time.perf_counter(), trainer.device.type == "cpu"
+        seen, seconds, began = 0, 0.0, time.perf_counter()
         model.train()
         for x, y in trainer.batches.epoch(epoch, first):
             lr = self.optimizer.param_groups[0]["lr"] = trainer.lr(self.step)
-            with trainer.precision():
-                out = model(x)
-            loss = F.cross_entropy(out.float(), y)
-            if on_cpu:   # on a GPU this would wait for the device; there the epoch's sum is looked at
-                self._check(loss.item(), f"epoch {epoch + 1}, step {self.step + 1}", lr)
-            model.zero_grad(set_to_none=True)
-            loss.backward()
+            n = trainer.batches.size(self.step)
+            loss, correct = self._backward(x, y, n, f"epoch {epoch + 1}, step {self.step + 1}", lr)
             if trainer.config.bn_l1:   # the subgradient of bn_l1 · Σ|γ|, none at zero, so that a removed channel stays (Liu et al. 2017)
                 used = [p for p in self.scales if p.grad is not None]
                 torch._foreach_add_([p.grad for p in used], [p.detach().sign() for p in used], alpha=trainer.config.bn_l1)
@@ -176,21 +208,22 @@ class Training:
                 self.masked.enforce()
             if self.smaller:
                 self.smaller.stepped()
-            loss = loss.detach()
-            loss_sum += loss * len(y)
-            right += (out.detach().argmax(1) == y).sum()
-            seen += len(y)
+            loss_sum += loss * n
+            right += correct
+            seen += n
             self.step += 1
             self._remember()
             seconds += time.perf_counter() - began
             yield BatchDone(self.step, loss)
             began = time.perf_counter()
+        trainer.world.sum(right)
         self._check(loss_sum.item(), f"epoch {epoch + 1}", lr)
         for name, p in model.named_parameters():
             if not torch.isfinite(p).all():
                 raise Diverged(f"{name} is not finite after epoch {epoch + 1} (lr {lr:g}); lower lr or lengthen the warm-up")
         if self.masked:
             self.masked.assert_exact()
+        trainer.world.same(lambda: state.fingerprint(model), "the weights")
         if self.smaller:
             self.smaller.write()
         val_acc = trainer.validation_accuracy(model)

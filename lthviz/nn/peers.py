@@ -1,0 +1,111 @@
+"""What the processes of a run know of each other outside of the training: who is still there, and the last word of who is not.
+
+Last words lie in torchrun's own store, which outlives the processes. On Linux a process of the same machine that was killed
+is known by its number.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+from lthviz.errors import PeerFailed, PeerLost, TrainingError
+
+NOTICE_S = 2.0
+"""How long a process that was lost is given to show as gone, or its last word to arrive."""
+RESUME = "resume goes on from the last checkpoint"
+
+
+class Peers:
+    """The other processes. store: a torch.distributed Store that all of them reach."""
+
+    def __init__(self, store: Any, rank: int, size: int) -> None:
+        self.store, self.rank, self.size = store, rank, size
+        store.set(f"process/{rank}", json.dumps([socket.gethostname(), os.getpid()]))
+        found = [json.loads(store.get(f"process/{r}")) for r in range(size)]   # waits for all
+        self.beside = {r: pid for r, (host, pid) in enumerate(found) if host == socket.gethostname() and r != rank}
+
+    def missing(self, wait_s: float = 0.0) -> list[int]:
+        """Ranks of this machine whose process has ended; waits up to `wait_s` for one."""
+        end = time.monotonic() + wait_s
+        while not (gone := [r for r, pid in self.beside.items() if _ended(pid)]) and time.monotonic() < end:
+            time.sleep(0.05)
+        return gone
+
+    def say(self, kind: str, line: str) -> None:
+        """The last word of this process. kind: failed, lost (another has ended without a word) or stopped. The first word counts."""
+        word = json.dumps({"rank": self.rank, "kind": kind, "line": line})
+        try:
+            self.store.compare_set("word", "", word)
+            self.store.set(f"said/{self.rank}", "1")
+        except RuntimeError:   # the store went with who kept it
+            return
+
+    def word(self, wait_s: float = 0.0) -> dict[str, Any] | None:
+        """The first last word, waited for up to `wait_s`; None when nobody said one, or the store is gone as well."""
+        end = time.monotonic() + wait_s
+        while True:
+            try:
+                if self.store.check(["word"]):
+                    return json.loads(self.store.get("word"))
+            except RuntimeError:
+                return None
+            if time.monotonic() >= end:
+                return None
+            time.sleep(0.05)
+
+    def heard_first(self, wait_s: float = NOTICE_S) -> bool:
+        """Whether rank 0 has had its last word, so that nobody else need speak; or another has spoken in its place."""
+        end = time.monotonic() + wait_s
+        try:
+            while not self.store.check(["said/0"]):
+                if time.monotonic() >= end:
+                    return self.store.add("spoken", 1) > 1
+                time.sleep(0.05)
+        except RuntimeError:
+            return False
+        return True
+
+    def why(self, timeout_s: float) -> BaseException:
+        """Why a collective call failed: PeerFailed with the other's line, PeerLost, or KeyboardInterrupt when all were stopped."""
+        gone = self.missing(NOTICE_S)
+        word = self.word(0.0 if gone else NOTICE_S)
+        if word is not None and word["rank"] != self.rank:
+            return _of_word(word)
+        return self.lost(gone, timeout_s)
+
+    def stopped(self) -> BaseException | None:
+        """Why this process was told to stop (SIGTERM): another one has ended. None: it was by hand, as far as can be seen here."""
+        if gone := self.missing():
+            word = self.word()
+            return _of_word(word) if word is not None and word["kind"] == "failed" else self.lost(gone, 0.0)
+        return None
+
+    def lost(self, gone: list[int], timeout_s: float) -> TrainingError:
+        if not gone and self.size == 2:
+            gone = [1 - self.rank]
+        who = f"rank {', '.join(map(str, gone))}" if gone else f"one of the other {self.size - 1} processes"
+        return PeerLost(f"{who} of {self.size} has ended without a word, or does not answer" + (f" within {timeout_s:g} s" if timeout_s else "")
+                        + f" (killed, or its machine is gone); {RESUME}")
+
+
+def _of_word(word: dict[str, Any]) -> BaseException:
+    if word["kind"] == "stopped":
+        return KeyboardInterrupt()
+    if word["kind"] == "lost":
+        return PeerLost(word["line"])
+    return PeerFailed(f"rank {word['rank']}: {word['line']}")
+
+
+def _ended(pid: int) -> bool:
+    """Whether that process of this machine is gone or only waits to be buried; False where that cannot be known."""
+    if not Path("/proc/self/stat").exists():
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True
