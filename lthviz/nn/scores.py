@@ -38,7 +38,7 @@ def channel_scores(model: nn.Module, layers: Sequence[Layer], score: str, images
                 maps[name] = out
                 return out.clone()      # so that an activation working in place leaves the map alone
             norm = out.abs() if score == "l1" else out.square()
-            totals[name] += norm.sum(dim=(0, 2, 3), dtype=torch.float64)
+            totals[name] += _by_channel(norm, model.get_parameter(name))
             return None
         return keep
 
@@ -63,5 +63,10 @@ def _add_saliency(totals: dict[str, torch.Tensor], maps: dict[str, torch.Tensor]
     """One batch's Σ|F·∂L/∂F|. The input asks for gradients, so that a frozen network has them too."""
     loss = F.cross_entropy(model(x.detach().requires_grad_()), y, reduction="sum") / images
     for name, gradient in zip(maps, torch.autograd.grad(loss, list(maps.values())), strict=True):
-        totals[name] += (maps[name] * gradient).detach().abs().sum(dim=(0, 2, 3), dtype=torch.float64)
+        totals[name] += _by_channel((maps[name] * gradient).detach().abs(), model.get_parameter(name))
     maps.clear()
+
+
+def _by_channel(out: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The sum over all but the channels, float64 (C,): of a convolution's output dimension 1, of a linear layer's the last."""
+    return out.sum(dim=(0, 2, 3) if weight.dim() == 4 else tuple(range(out.dim() - 1)), dtype=torch.float64)
