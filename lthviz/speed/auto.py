@@ -1,7 +1,8 @@
 """Which form runs a layer faster on this machine, measured once and remembered.
 
 A layer's blocks as they are, or all its live rows and columns as one dense block: the first does no useless work, the second
-reuses what it loads in more rows. On small maps of few images also the blocks turned, with rows as lanes.
+reuses what it loads in more rows. Scattered rows also four at a time; on small maps of few images also the blocks turned, with rows as
+lanes.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import numpy as np
 from lthviz.speed import cache, machine
 from lthviz.speed.graph import Conv
 from lthviz.speed.live import Plan
+from lthviz.speed.pack import SCATTERED
 from lthviz.speed.passes import FORMS, Pass
-from lthviz.speed.tile import VL
+from lthviz.speed.registers import VL
 
 TABLE = "forms"
 """Of the cache: form by key."""
@@ -46,7 +48,8 @@ def candidates(plan: Plan, op: Conv, batch: int) -> tuple[str, ...]:
     dense = 1 < _inflation(plan, op) < HOPELESS
     rows = [r.size for r in plan.blocks[op].rows]
     turned = batch < VL and rows and batch * op.output.shape[1] * op.output.shape[2] <= SMALL and sum(rows) >= 4 * len(rows)
-    return ("blocks", *["dense"] * dense, *["turned"] * bool(turned))
+    scattered = sum(size <= SCATTERED for size in rows) > 1
+    return ("blocks", *["dense"] * dense, *["quads"] * scattered, *["turned"] * bool(turned))
 
 
 def _inflation(plan: Plan, op: Conv) -> float:

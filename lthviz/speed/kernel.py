@@ -17,8 +17,11 @@ from pathlib import Path
 import numba
 import numpy as np
 
-from lthviz.speed import tile as tile_module
-from lthviz.speed.tile import LEAVE, NV, RESUME, TURNED, VL, fetch_add, give_way, peek, tile, turned
+from lthviz.speed.atomics import fetch_add, give_way, peek
+from lthviz.speed.quad import ROWS, quad
+from lthviz.speed.registers import NV, VL
+from lthviz.speed.tile import LEAVE, RESUME, tile
+from lthviz.speed.turned import TURNED, turned
 
 KINDS = CONV, POOL, ADD, LOAD, STORE, SPLIT, TURN = range(7)
 PIXELS = max(TURNED)
@@ -38,12 +41,14 @@ def _conv(F, T, W, s, task, scratch):
     """Tasks: groups of vectors × slices of the blocks.
 
     A block record is (column offsets, K, tile records, tiles); a tile record (rows, weights, row offsets in the output, in
-    the residual, biases), each an index into T or W.
+    the residual, biases), each an index into T or W. Where scattered rows are packed in quads, their records follow (`_quads`).
     """
     x, y, z, xs, ys, zs, lanes, vectors = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
-    slices, parts, relu, per = s[10], s[11], s[12], s[13]
+    slices, parts, relu, per, quads = s[10], s[11], s[12], s[13], s[14]
     v0 = (task // slices) * per
     v1 = min(v0 + per, vectors)
+    if quads >= 0:
+        _quads(F, T, W, s, quads + task % slices, v0, v1, scratch)
     part = parts + task % slices
     for block in range(T[part], T[part + 1], 4):
         offs, K, tiles = T[block], T[block + 1], T[block + 2]
@@ -65,6 +70,32 @@ def _conv(F, T, W, s, task, scratch):
             k += n
             if k >= K:
                 break
+
+
+@numba.njit(nogil=True)
+def _quads(F, T, W, s, part, v0, v1, scratch):
+    """The scattered rows of a convolution's slice, for the vectors v0 … v1 - 1.
+
+    A record is (quads, windows, window records, end records): window by window and quad by quad (column offsets, columns of each
+    subset, weights); quad by quad (rows, row offsets in the output, in the residual, biases).
+    """
+    x, y, z, xs, ys, zs, lanes, relu = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[12]
+    for group in range(T[part], T[part + 1], 4):
+        count, windows, records, ends = T[group], T[group + 1], T[group + 2], T[group + 3]
+        for window in range(windows):
+            spot, v = scratch, v0
+            while v < v1:
+                width = NV if v1 - v >= NV else 1
+                mask = lanes + v if lanes >= 0 else -1
+                for q in range(count):
+                    record, end = records + 3 * q, ends + 4 * q
+                    quad(width, F, T, W, x, xs + v, T[record], T[record + 1], T[record + 2], spot, window)
+                    if window == windows - 1:   # at once, so that the next quad computes while this one is written
+                        tile(T[end], width, F, T, W, x, xs + v, 0, 0, 0, spot, y, ys + v, T[end + 1], T[end + 3], z, zs + v, T[end + 2],
+                             RESUME | relu, mask)
+                    spot += ROWS * width * VL
+                v += width
+            records += 3 * count
 
 
 @numba.njit(nogil=True)
@@ -175,22 +206,23 @@ def _store(F, T, result, s, task):
 
 @numba.njit(nogil=True)
 def _split(F, s, task):
-    """Tasks: `per` channels. The stride² phases of a map with its border, so that a strided convolution reads contiguous pixels."""
+    """Tasks: `per` channels. The phases of a map with its border, one for every step of a stride down and right, so that a strided
+    convolution reads contiguous pixels."""
     x, xc, xh, xw, y, yc, yp, yh = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
-    height, width, lanes, stride, channels, per = s[10], s[11], s[12], s[13], s[14], s[15]
+    height, width, lanes, down, right, channels, per = s[10], s[11], s[12], s[13], s[14], s[15], s[16]
     for c in range(task * per, min(channels, (task + 1) * per)):
         for h in range(height):
-            for first in range(stride):
+            for first in range(right):
                 source = x + c * xc + h * xh + first * xw
-                out = y + c * yc + ((h % stride) * stride + first) * yp + (h // stride) * yh
-                count = (width - first + stride - 1) // stride
+                out = y + c * yc + ((h % down) * right + first) * yp + (h // down) * yh
+                count = (width - first + right - 1) // right
                 if lanes == 1:
                     for k in range(count):
-                        F[out + k] = F[source + k * stride]
+                        F[out + k] = F[source + k * right]
                 else:
                     for k in range(count):
                         for n in range(lanes):
-                            F[out + k * lanes + n] = F[source + k * stride * xw + n]
+                            F[out + k * lanes + n] = F[source + k * right * xw + n]
 
 
 SIGNATURE = "void(float32[::1], int64[::1], float32[::1], int64[:, ::1], int64[:, ::1], float32[::1], float32[::1], int64, int64, int64)"
@@ -198,7 +230,7 @@ SIGNATURE = "void(float32[::1], int64[::1], float32[::1], int64[:, ::1], int64[:
 
 def _compiled(stamp: int):
     """`run`, from the disk where it was compiled before. Numba's key is this file and what a function closes over, so the
-    source of the micro-kernel stands in `stamp`."""
+    source of the micro-kernels stands in `stamp`."""
 
     @numba.njit(SIGNATURE, nogil=True, cache=True)
     def run(F, T, W, steps, sync, image, result, first, last, scratch):
@@ -236,7 +268,8 @@ def _compiled(stamp: int):
     return run
 
 
-STAMP = zlib.crc32(Path(tile_module.__file__).read_bytes() + Path(__file__).read_bytes()) or 1
+_SOURCES = [Path(__file__).with_name(f"{name}.py") for name in ("registers", "tile", "turned", "quad", "atomics", "kernel")]
+STAMP = zlib.crc32(b"".join(source.read_bytes() for source in _SOURCES)) or 1
 """Changes with the source of the kernels: the key of what was compiled and of what was measured."""
 
 run = _compiled(STAMP)

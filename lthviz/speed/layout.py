@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lthviz.speed.tile import NV, VL
+from lthviz.speed.registers import NV, VL
 
 LANES = 64
 """Images a pass: four vectors of 16, the width of a tile."""

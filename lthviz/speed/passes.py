@@ -14,18 +14,18 @@ from typing import NamedTuple
 import numpy as np
 
 from lthviz.core.blocks import to_mask
-from lthviz.errors import SpeedError
 from lthviz.records import Blocks
 from lthviz.speed import kernel, layout
 from lthviz.speed import threads as pool
 from lthviz.speed.graph import Conv, Opaque, Pool, Sum, Value
 from lthviz.speed.live import Plan
-from lthviz.speed.pack import Tables, pack, pack_turned
-from lthviz.speed.tile import NV, RELU, VL
+from lthviz.speed.pack import Rows, Tables, pack, pack_turned
+from lthviz.speed.registers import NV, VL
+from lthviz.speed.tile import RELU
 
-FORMS = ("blocks", "dense", "turned")
-"""What may run a layer: its blocks as they are; one block of all its live rows and columns; its blocks with their rows as the
-vectors' lanes, for small maps of fewer images than a vector holds."""
+FORMS = ("blocks", "dense", "quads", "turned")
+"""What may run a layer: its blocks as they are; one block of all its live rows and columns; its blocks, with scattered rows four at
+a time; its blocks with their rows as the vectors' lanes, for small maps of fewer images than a vector holds."""
 
 
 class Step(NamedTuple):
@@ -51,7 +51,7 @@ class Pass:
         self.tables = Tables()
         self._rows: list[list[int]] = []
         self._maps: dict[Value, layout.Map] = {}
-        self._splits: dict[Value, layout.Map] = {}
+        self._splits: dict[tuple[Value, int, int], layout.Map] = {}
         self._free: dict[tuple, list[int]] = {}
         self._foreign: list[tuple[int, Opaque, list[np.ndarray], np.ndarray]] = []
         self._arrays: dict[int, np.ndarray] = {}     # what LOAD and STORE steps read and write instead of images and result
@@ -158,11 +158,9 @@ class Pass:
         channel, i, j = (a.ravel() for a in np.meshgrid(np.arange(c_in), np.arange(kh) * dh, np.arange(kw) * dw, indexing="ij"))
         slots = self._slots(op.inputs[0])[channel]
         if (sh > 1 or sw > 1) and self.lanes < VL and (out.height, out.width) != (1, 1):
-            if sh != sw:
-                raise SpeedError(f"{op.name}: stride {op.stride} is not square; the block kernel has none for a batch under {VL}")
-            split, planes = self._split(op.inputs[0], sh)
+            split, planes = self._split(op.inputs[0], sh, sw)
             i, j = i + source.pad - ph, j + source.pad - pw
-            offsets = slots * split.sc + ((i % sh) * sh + j % sh) * planes + (i // sh) * split.sh + (j // sh) * split.sp
+            offsets = slots * split.sc + ((i % sh) * sw + j % sw) * planes + (i // sh) * split.sh + (j // sw) * split.sp
             base, step_h, step_w = split.origin, split.sh, split.sp
         else:
             offsets = slots * source.sc + (i - ph) * source.sh + (j - pw) * source.sp
@@ -170,34 +168,33 @@ class Pass:
         blocks, alone = self.plan.blocks[op], self.plan.alone[op]
         weight = _matrix(op)
         if form == "dense" and len(blocks) > 1:
-            rows, cols = np.sort(np.concatenate(blocks.rows)), np.unique(np.concatenate(blocks.cols))
             weight = weight * to_mask(blocks)
-            blocks = Blocks(blocks.shape, (rows,), (cols,))
+            blocks = Blocks(blocks.shape, (np.sort(np.concatenate(blocks.rows)),), (np.unique(np.concatenate(blocks.cols)),))
         area = blocks.area
-        rows_out = self._slots(op.output) * out.sc
-        rows_residual = np.full(c_out, -1, np.int64)
+        added = np.full(c_out, -1, np.int64)
         if residual:
             there = self._slots(op.inputs[1])
-            rows_residual = np.where(there >= 0, there * residual.sc, -1)
+            added = np.where(there >= 0, there * residual.sc, -1)
+        rows = Rows(weight, op.bias, offsets, self._slots(op.output) * out.sc, added)
         origins = [base, out.origin, residual.origin if residual else out.origin]
         made = Step(op.name, kernel.TURN if form == "turned" else kernel.CONV, op.layer, form, area * out.height * out.width)
         relu = RELU if op.relu else 0
         if form == "turned":
-            self._turned(made, layout.pixels(out, step_h, step_w, residual), origins,
-                         pack_turned(self.tables, blocks, alone, weight, op.bias, offsets, rows_out, rows_residual), relu)
+            self._turned(made, layout.pixels(out, step_h, step_w, residual), origins, pack_turned(self.tables, blocks, alone, rows), relu)
             return
         xs, ys, zs, lanes = layout.vectors(out, step_h, step_w, residual)
         per = layout.groups(xs.size, self.threads, area)
         tasks = -(-xs.size // per)
         slices = max(1, min(-(-4 * self.threads // tasks), area // 4096 + 1)) if self.threads > 1 else 1
-        parts, tallest = pack(self.tables, blocks, alone, weight, op.bias, offsets, rows_out, rows_residual, slices)
+        parts, quads, tallest = pack(self.tables, blocks, alone, rows, slices, quads=form == "quads")
         self._scratch = max(self._scratch, tallest * per * VL)
         add = self.tables.add
         # Room for a whole tile's offsets behind the last: a tile of four vectors reads four.
         vectors = xs.size
         xs, ys, zs = (add(np.append(t, [0] * NV)) for t in (xs, ys, zs))
         self._step(made, tasks * slices if out.channels else 0,
-                   [*origins, xs, ys, zs, add(np.append(lanes, [0] * NV)) if lanes is not None else -1, vectors, slices, parts, relu, per])
+                   [*origins, xs, ys, zs, add(np.append(lanes, [0] * NV)) if lanes is not None else -1, vectors, slices, parts, relu, per,
+                    quads])
 
     def _turned(self, made: Step, places: tuple[np.ndarray, ...], origins: list[int], packed: tuple[int, int], relu: int) -> None:
         units, count = packed
@@ -208,20 +205,21 @@ class Pass:
         self._scratch = max(self._scratch, kernel.PIXELS * NV * VL)
         self._step(made, count * -(-pixels // per), [*origins, xs, ys, zs, pixels, units, -(-pixels // per), per, relu])
 
-    def _split(self, value: Value, stride: int) -> tuple[layout.Map, int]:
-        """(the map's stride² phases, distance from one to the next); made once for all that read it."""
+    def _split(self, value: Value, down: int, right: int) -> tuple[layout.Map, int]:
+        """(the map's phases for strides of `down` and `right`, distance from one to the next); made once for all that read them."""
         m = self._maps[value]
-        rows, cols = (-(-(n + 2 * m.pad) // stride) + 1 for n in (m.height, m.width))
+        rows, cols = -(-(m.height + 2 * m.pad) // down) + 1, -(-(m.width + 2 * m.pad) // right) + 1
         planes = rows * cols * m.lanes
-        if value not in self._splits:
-            start = self._room(stride * stride * planes * m.channels)
-            split = self._splits[value] = layout.Map(start, m.channels, rows, cols, 0, m.lanes, stride * stride * planes, cols * m.lanes, m.lanes)
+        if (value, down, right) not in self._splits:
+            phases = down * right * planes
+            start = self._room(phases * m.channels)
+            split = self._splits[value, down, right] = layout.Map(start, m.channels, rows, cols, 0, m.lanes, phases, cols * m.lanes, m.lanes)
             corner = m.origin - m.pad * (m.sh + m.sp)
             per = self._share(m.channels)
             self._step(Step("split", kernel.SPLIT), -(-m.channels // per),
-                       [corner, *m.strides, start, split.sc, planes, split.sh, m.height + 2 * m.pad, m.width + 2 * m.pad, m.lanes, stride,
+                       [corner, *m.strides, start, split.sc, planes, split.sh, m.height + 2 * m.pad, m.width + 2 * m.pad, m.lanes, down, right,
                         m.channels, per])
-        return self._splits[value], planes
+        return self._splits[value, down, right], planes
 
     def _pool(self, op: Pool, out: layout.Map) -> None:
         source = self._maps[op.inputs[0]]

@@ -10,6 +10,7 @@ from lthviz.nn import topology
 from lthviz.nn.models.convnet import ConvNet
 from lthviz.records import Masks
 from lthviz.speed import auto, cache, program
+from lthviz.speed.graph import Conv
 
 SHAPE = (1, 8, 8)
 
@@ -40,9 +41,15 @@ def two_groups(rng, layer):
     return mask.reshape(layer.shape)
 
 
-def test_an_almost_dense_mask_runs_dense_and_two_tall_groups_as_blocks():
+def half(rng, layer):
+    return rng.random(layer.shape) < 0.5
+
+
+def test_scattered_rows_never_run_one_by_one_and_two_tall_groups_as_blocks():
     layers, made = plan(almost_dense)
-    assert {auto.choose(made, 64, 1)[layer.name] for layer in layers} == {"dense"}
+    assert {auto.choose(made, 64, 1)[layer.name] for layer in layers} <= {"dense", "quads"}
+    layers, made = plan(half)
+    assert {auto.choose(made, 64, 1)[layer.name] for layer in layers if min(layer.shape[:2]) >= 64} <= {"quads"}
     layers, made = plan(two_groups)
     assert {auto.choose(made, 64, 1)[layer.name] for layer in layers} == {"blocks"}
 
@@ -52,7 +59,7 @@ def test_what_is_one_block_or_hopeless_is_not_measured(monkeypatch):
     _, made = plan(lambda rng, layer: np.ones(layer.shape, bool))
     assert set(auto.choose(made, 64, 1).values()) == {"blocks"}
     _, made = plan(lambda rng, layer: rng.random(layer.shape) < 0.05)
-    assert set(auto.choose(made, 64, 1).values()) == {"blocks"}
+    assert not any("dense" in auto.candidates(made, op, 64) for op in made.graph.ops if isinstance(op, Conv) and not op.linear)
 
 
 def test_a_choice_is_measured_once_for_a_batch_and_threads(monkeypatch, own_cache):
@@ -85,5 +92,5 @@ def test_a_folder_that_cannot_be_written_is_told_and_nothing_lost(monkeypatch, t
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LTHVIZ_CACHE", str(tmp_path / "file" / "below"))
     _, made = plan(almost_dense)
-    assert "dense" in auto.choose(made, 16, 1).values()
+    assert {"dense", "quads"} & set(auto.choose(made, 16, 1).values())
     assert "cannot be written" in caplog.text
