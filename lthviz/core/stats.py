@@ -44,7 +44,7 @@ def effective(masks: Masks, layers: Sequence[Layer], structural: bool) -> dict[s
     """Kept weights of each layer after dead inputs are removed.
 
     In a structural ticket a channel without weights is removed, its BatchNorm included; an input channel is dead where
-    every layer of `sources` has removed that output channel. In an unstructured ticket nothing is removed: the BatchNorm
+    every layer of `sources` has removed that output channel (the classifier is nobody's source). In an unstructured ticket nothing is removed: the BatchNorm
     of an empty channel still speaks.
     """
     kept = {layer.name: masks.nnz(layer.name) for layer in layers}
@@ -60,7 +60,10 @@ def effective(masks: Masks, layers: Sequence[Layer], structural: bool) -> dict[s
 def smaller(masks: Masks, layers: Sequence[Layer]) -> dict[str, int]:
     """Weights of each layer of a structural ticket's physically smaller network: whole rows that are left, without dead inputs."""
     gone = removed(masks)
-    whole = {x.name: np.broadcast_to(~gone[x.name][:, None, None, None], x.shape) for x in layers}
+    whole = {}
+    for layer in layers:
+        rows = np.ones_like(gone[layer.name]) if layer.classifier else ~gone[layer.name]
+        whole[layer.name] = np.broadcast_to(rows.reshape(-1, *(1,) * (len(layer.shape) - 1)), layer.shape)
     return effective(Masks.of(whole), layers, structural=True)
 
 
@@ -70,12 +73,15 @@ def trains_smaller(ticket: Ticket, layers: Sequence[Layer]) -> bool:
 
 
 def _in_columns(mask: np.ndarray, layer: Layer, dead: np.ndarray) -> int:
-    """Kept weights that read a dead input channel; with groups, an output channel reads those of its own group."""
-    g, (c_out, c_in, kh, kw) = layer.groups, layer.shape
-    if dead.size != g * c_in:
+    """Kept weights that read a dead input channel; with groups, an output channel reads those of its own group.
+
+    A linear layer reads every channel at as many pixels as its map has before it is made flat.
+    """
+    g, c_out, c_in = layer.groups, layer.shape[0], layer.shape[1]
+    if dead.size != g * c_in and (layer.convolution or c_in % dead.size):
         raise MaskError(f"layer {layer.name!r} reads {g * c_in} channels; its sources {', '.join(layer.sources)} have {dead.size}")
-    by_input = mask.reshape(g, c_out // g, c_in, kh * kw).sum(axis=(1, 3), dtype=np.int64)
-    return int(by_input[dead.reshape(g, c_in)].sum())
+    by_input = mask.reshape(g, c_out // g, dead.size // g, -1).sum(axis=(1, 3), dtype=np.int64)
+    return int(by_input[dead.reshape(g, -1)].sum())
 
 
 def coverage(masks: Masks, blocks: Mapping[str, Blocks]) -> Coverage:
@@ -120,8 +126,8 @@ def row(ticket: Ticket, layers: Sequence[Layer], dense_acc: float | None) -> dic
 
 def layer_rows(ticket: Ticket, layers: Sequence[Layer], before: Masks | None = None) -> list[dict[str, Any]]:
     """One line a layer, JSON-able. kept: its weights; added and removed: against `before`, None without it."""
-    masks, kept = ticket.masks, effective(ticket.masks, layers, ticket.structural)
-    gone = removed(masks) if ticket.structural else {}
+    masks, kept, by_name = ticket.masks, effective(ticket.masks, layers, ticket.structural), {x.name: x for x in layers}
+    gone = {x: rows for x, rows in removed(masks).items() if not by_name[x].classifier} if ticket.structural else {}
     lines = []
     for layer in layers:
         name, found = layer.name, ticket.blocks.get(layer.name)

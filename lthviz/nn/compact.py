@@ -1,7 +1,7 @@
 """A channel-wise ticket as a physically smaller dense network (ICML 2022, section 3.2): removed channels are gone from both sides.
 
-A torch.fx walk follows which channels each feature map still has. Convolutions lose the rows of removed channels and the columns that
-would read them, BatchNorms their entries, a linear layer behind the pooling its columns. What is not known to leave a channel of
+A torch.fx walk follows which channels each feature map still has. Convolutions and pruned linear layers lose the rows of removed channels
+and the columns that would read them, BatchNorms their entries, the classifier its columns. What is not known to leave a channel of
 zeros a channel of zeros gets its channels back first, as zeros: kept, never wrong. Module names stay.
 
 Unlike the masked network in two things: dropout draws for the channels that are there, and what a forward pass decides by
@@ -100,9 +100,9 @@ class _Walk:
         if kind == "convolution" and fed is not None:
             return self._convolution(node, fed)
         if fed is not None and fed.channels is not None:
-            if kind == "norm" and not fed.flat and (node.target in self.traced.norms or fed.channels.size == fed.total):
+            if kind == "norm" and fed.total == self.modules[node.target].num_features and (node.target in self.traced.norms or fed.channels.size == fed.total):
                 return self._norm(node, fed)
-            if kind == "same":
+            if kind in ("same", "by channel") and (kind == "same" or fed.channels.size == fed.total):
                 return dataclasses.replace(fed, node=self._copy(node, fed.node))
             if kind == "flat" and not fed.flat:
                 return dataclasses.replace(fed, node=self._copy(node, fed.node), flat=True)
@@ -110,8 +110,10 @@ class _Walk:
                 return self._linear(node, fed)
             if kind == "size":
                 return _Map(self._copy(node, fed.node))
-            if kind == "sum" and (other := self.maps[node.args[1]]).channels is not None and fed.total == other.total:
-                return self._sum(node, fed, other)
+            if kind in ("sum", "product") and (other := self.maps[node.args[1]]).channels is not None and fed.total == other.total:
+                return self._sum(node, fed, other) if kind == "sum" else self._product(node, fed, other)
+        if kind == "by channel" and fed is not None and fed.channels is not None and not fed.flat:
+            return _Map(self._copy(node), np.arange(fed.total), fed.total)
         return _Map(self._copy(node))
 
     def _convolution(self, node: fx.Node, fed: _Map) -> _Map:
@@ -131,23 +133,22 @@ class _Walk:
             groups = needed.size // columns.shape[1]
         shape = (rows.size, columns.shape[1], *old.kernel_size)
         flat = _places(old.weight).reshape(old.out_channels, -1, old.kernel_size[0] * old.kernel_size[1])
-        new = nn.Conv2d(shape[1] * groups, rows.size, old.kernel_size, old.stride, old.padding, old.dilation, groups, old.bias is not None,
-                        old.padding_mode, device="meta")
-        self._cut(node.target, old, new, weight=flat[rows[:, None], columns].reshape(shape), bias=rows)
+        self._cut(node.target, weight=flat[rows[:, None], columns].reshape(shape), bias=rows, in_channels=shape[1] * groups,
+                  out_channels=rows.size, groups=groups)
         return _Map(self._copy(node, source), rows, old.out_channels)
 
     def _norm(self, node: fx.Node, fed: _Map) -> _Map:
-        old = self.modules[node.target]
-        new = nn.BatchNorm2d(fed.channels.size, old.eps, old.momentum, old.affine, old.track_running_stats, device="meta")
-        self._cut(node.target, old, new, **dict.fromkeys(("weight", "bias", "running_mean", "running_var"), fed.channels))
+        self._cut(node.target, num_features=fed.channels.size,
+                  **dict.fromkeys(("weight", "bias", "running_mean", "running_var"), fed.channels))
         return dataclasses.replace(fed, node=self._copy(node, fed.node))
 
     def _linear(self, node: fx.Node, fed: _Map) -> _Map:
         old = self.modules[node.target]
-        flat = _places(old.weight).reshape(old.out_features, fed.total, -1)[:, fed.channels].reshape(old.out_features, -1)
-        new = nn.Linear(flat.shape[1], old.out_features, old.bias is not None, device="meta")
-        self._cut(node.target, old, new, weight=flat)
-        return _Map(self._copy(node, fed.node))
+        live, order = self.traced.alive(node.target), self.orders[node]
+        rows = np.arange(live.size) if live.all() else order[live[order]] if live.any() else order[-1:]   # as of a convolution
+        flat = _places(old.weight).reshape(old.out_features, fed.total, -1)[rows][:, fed.channels].reshape(rows.size, -1)
+        self._cut(node.target, weight=flat, bias=rows, in_features=flat.shape[1], out_features=rows.size)
+        return _Map(self._copy(node, fed.node), rows, old.out_features, flat=True)
 
     def _sum(self, node: fx.Node, a: _Map, b: _Map) -> _Map:
         if np.array_equal(a.channels, b.channels) and a.flat == b.flat:
@@ -157,6 +158,17 @@ class _Walk:
         order = self.orders[node]
         union = order[np.isin(order, a.channels) | np.isin(order, b.channels)]
         return _Map(self._place(union, [a, b]), union, a.total)
+
+    def _product(self, node: fx.Node, a: _Map, b: _Map) -> _Map:
+        """A channel that one of them has not is zero. Of a map (N, C, h, w) and its gates (N, C, 1, 1), say."""
+        if a.flat or b.flat:
+            return _Map(self._copy(node))
+        order = self.orders.get(node, np.arange(a.total))
+        both = order[np.isin(order, a.channels) & np.isin(order, b.channels)]
+        both = both if both.size else order[-1:]   # nothing is left: one channel of zeros stands for it
+        first, second = (self._place(both, [m]) for m in (a, b))
+        made = self.new.node_copy(node, lambda n: {node.args[0]: first, node.args[1]: second}[n])
+        return _Map(made, both, a.total)
 
     # Making
 
@@ -181,13 +193,19 @@ class _Walk:
         strips = place.pieces(wanted, [m.channels for m in maps])
         return self.new.call_function(place.place, (strips, *(m.node for m in maps)))
 
-    def _cut(self, target: str, old: nn.Module, new: nn.Module, **index: np.ndarray) -> None:
-        """`new`, a module on the meta device, with copies of those values of `old`; what has no index is copied whole."""
-        for kind, tensor in [*old.named_parameters(recurse=False), *old.named_buffers(recurse=False)]:
+    def _cut(self, target: str, **change: np.ndarray | int) -> None:
+        """A copy of the module with other sizes (numbers) and those values of its tensors (arrays); what has no array is copied whole."""
+        old = self.modules[target]
+        own = [*old.named_parameters(recurse=False), *old.named_buffers(recurse=False)]
+        new = copy.deepcopy(old, {id(tensor): tensor for _, tensor in own})   # its tensors are replaced below
+        for name, value in change.items():
+            if isinstance(value, int):
+                setattr(new, name, value)
+        for kind, tensor in own:
             value = tensor.detach().clone()
-            if kind in index:
-                self.index[f"{target}.{kind}"] = at = np.ascontiguousarray(index[kind].reshape(-1))
-                value = value.reshape(-1)[torch.from_numpy(at).to(value.device)].reshape(index[kind].shape)
+            if kind in change:
+                self.index[f"{target}.{kind}"] = at = np.ascontiguousarray(change[kind].reshape(-1))
+                value = value.reshape(-1)[torch.from_numpy(at).to(value.device)].reshape(change[kind].shape)
             setattr(new, kind, nn.Parameter(value, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else value)
         self.root[target] = new
 

@@ -44,7 +44,7 @@ class Smaller:
         self._gone: dict[str, tuple[np.ndarray, nn.BatchNorm1d]] = {}    # removed channels of a BatchNorm, and their statistics
         for name, module in model.named_modules():
             at = rest.get(f"{name}.running_mean", np.empty(0))
-            if isinstance(module, nn.BatchNorm2d) and at.size:
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) and at.size:
                 gone = nn.BatchNorm1d(at.size, momentum=module.momentum, affine=False, device=like.device, dtype=like.dtype)
                 self._gone[name] = at, gone
 
