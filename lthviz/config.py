@@ -141,10 +141,14 @@ class RunConfig:
             raise ConfigError(f"in_loop = {self.in_loop!r} cannot be pruned further: its mask or its weights are not the trunk's; leave it a branch")
 
     @property
+    def place(self) -> frozenset[str]:
+        """The settings that say where it runs: neither its id nor its study depends on them."""
+        return frozenset({"device", "threads", "loader_workers"} | ({"data_dir"} if self.data != "folder" else set()))
+
+    @property
     def run_id(self) -> str:
         """`model-data-` and eight hexadecimal digits of the hash of what is not default; where it runs does not count."""
-        place = {"device", "threads", "loader_workers"} | ({"data_dir"} if self.data != "folder" else set())
-        text = json.dumps({k: v for k, v in self.to_dict().items() if k not in place}, sort_keys=True)
+        text = json.dumps({k: v for k, v in self.to_dict().items() if k not in self.place}, sort_keys=True)
         return f"{self.model.replace(':', '-')}-{self.data}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
     @property

@@ -7,6 +7,7 @@ carries how many they were. Numbers are of the rows of `core.stats.row`; nothing
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -164,7 +165,8 @@ def studies(runs: Iterable[Run], times: Mapping[Key, float] | None = None) -> li
 
 
 def differing(configs: Sequence[RunConfig]) -> list[dict[str, Any]]:
-    """Of each, the settings in which they are not all alike, the seed aside."""
-    values = [{k: getattr(c, k) for k in c.__dataclass_fields__ if k != "seed"} for c in configs]
-    apart = [k for k in (values[0] if values else ()) if any(v[k] != values[0][k] for v in values)]
-    return [{k: v[k] for k in apart} for v in values]
+    """Of each, the settings in which they are not all alike; the seed and where they run aside."""
+    values = [{f.name: getattr(c, f.name) for f in dataclasses.fields(c) if f.name not in {"seed", *c.place}} for c in configs]
+    names = dict.fromkeys(k for v in values for k in v)     # the folder is a place of some and the data set of others
+    apart = [k for k in names if len({repr(v.get(k)) for v in values}) > 1]
+    return [{k: v[k] for k in apart if k in v} for v in values]

@@ -93,6 +93,9 @@ def test_what_studies_differ_in_is_told_without_the_seed():
     assert differing([CONFIG, CONFIG.replace(epochs=3, seed=9), CONFIG.replace(lr=0.2)]) == [
         {"epochs": 160, "lr": 0.1}, {"epochs": 3, "lr": 0.1}, {"epochs": 160, "lr": 0.2}]
     assert differing([CONFIG]) == [{}] and differing([]) == []
+    assert differing([CONFIG.replace(device="cpu"), CONFIG.replace(threads=3, data_dir="/elsewhere")]) == [{}, {}]
+    folders = differing([CONFIG.replace(data="folder", data_dir=x) for x in "ab"])
+    assert folders == [{"data_dir": "a"}, {"data_dir": "b"}]
 
 
 # Mean, spread, number ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,171 @@
+"""Studies in words and numbers: mean ± standard deviation (n), who wins and by what, what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lthviz.core.study import MeanTicket, Replicates, Summary
+from lthviz.figures import rows, wording
+from lthviz.figures.measured import AXES
+from lthviz.figures.replicated import Studies, known
+from lthviz.records import Run
+
+
+def mean_sd(s: Summary, form: str = ".1f", scale: float = 1.0, unit: str = "") -> str:
+    """`94.1 ± 0.4 %`; without a spread where there is one replicate, a dash where there is none."""
+    if s.mean is None:
+        return "–"
+    spread = "" if s.sd is None else f" ± {s.sd * scale:{form}}"
+    return f"{s.mean * scale:{form}}{spread}{unit}"
+
+
+def seeds(study: Replicates) -> str:
+    """`3 seeds (0, 1, 2)`, `1 seed (4)`."""
+    n = len(study.seeds)
+    return f"{n} seed{'s' * (n != 1)} ({', '.join(map(str, study.seeds[:12]))}{', …' * (n > 12)})"
+
+
+def title(study: Replicates, label: str) -> str:
+    return rows.title(study.runs[0], label)
+
+
+def short(of: Studies, study: Replicates, label: str) -> str:
+    """A method's name in a legend: with what tells its study from the others, where there are several."""
+    name = rows.short(study.runs[0], label, of.labels)
+    return f"{name} · {of.apart[study.id]}" if of.several and of.apart[study.id] else name
+
+
+def level(of: Studies, study: Replicates) -> str:
+    """What winning means in a study, and how many trainings stand behind it."""
+    bar = of.levels[study.id]
+    if bar is None:
+        return "its dense network is not trained yet, so no ticket is said to win"
+    return (f"the dense network reaches {mean_sd(study.dense.accuracy, '.2f')} % (n = {bar.n}); a ticket wins from a mean of {bar.least:.2f} % on: "
+            f"a tolerance of {wording.tolerance(bar)}")
+
+
+def extreme(of: Studies, study: Replicates, label: str) -> str:
+    """A method's extreme sparsity: its sparsest winning ticket, or that there is none."""
+    t = of.extremes[study.id, label]
+    rule = ", with all less sparse ones" if of.unbroken else ""
+    if t is None:
+        return "not known before the dense network is trained" if of.levels[study.id] is None else "no ticket wins"
+    return (f"{100 * (1 - t.density.mean):.1f} % sparse ({mean_sd(t.density, '.1f', 100)} % of the weights, round {t.round}): "
+            f"{mean_sd(t.accuracy, '.2f')} %, n = {t.accuracy.n}{rule}")
+
+
+def left_out(runs: Sequence[Run]) -> list[str]:
+    """What these runs have not trained yet, or cannot be read of them, a sentence a run."""
+    said = []
+    for run in runs:
+        who = f"run {run.id} (seed {run.config.seed})"
+        if not run.rows:
+            said.append(f"{who} has trained nothing yet and is left out")
+        elif len(run.finished) <= run.config.rounds:
+            done = wording.rounds(run.finished) if run.finished else "no round"
+            said.append(f"{who} has finished {done} of {run.config.rounds}; what it has not trained is left out")
+        said += [f"{who}: {part} cannot be read and is left out: {why}" for part, why in run.info.get("damaged", {}).items()]
+    return said
+
+
+# The twins of the figure ------------------------------------------------------------------------------------------------
+
+
+def replicate_curves_table(of: Studies) -> list[dict[str, Any]]:
+    """A row a ticket, units in the column names; sd: standard deviation over the replicates, empty of one."""
+    out = []
+    for study in of.of:
+        bar = of.levels[study.id]
+        for t in study.tickets:
+            row: dict[str, Any] = {"study": study.id, "round": t.round, "structure": t.structure, "ticket": "Dense" if t.dense else title(study, t.structure),
+                                   "test accuracy (%)": t.accuracy.mean, "sd (points)": t.accuracy.sd, "n": t.accuracy.n,
+                                   "verdict": verdict(of, study, t), "sparsest that wins": t is of.extremes.get((study.id, t.structure)) or None,
+                                   "has to reach (%)": bar.least if bar else None}
+            for name, s in (("remaining weights", t.density), ("effective remaining", t.effective_density), ("in blocks", t.coverage),
+                            ("multiply-adds", t.flops_ratio)):
+                row |= {f"{name} (%)": rows.scaled(s.mean), f"{name}, sd (%)": rows.scaled(s.sd)}
+            speed = {} if t.dense else {"measured speedup (×)": t.speedup, "time ratio": t.time_ratio.mean, "time ratio, sd": t.time_ratio.sd,
+                                        "time ratio, n": t.time_ratio.n}
+            row |= dict.fromkeys(("measured speedup (×)", "time ratio", "time ratio, sd", "time ratio, n")) | speed
+            row |= {"training (s)": t.seconds.mean, "training, sd (s)": t.seconds.sd, "seeds": " ".join(map(str, t.seeds))}
+            out.append(row)
+    return out
+
+
+def verdict(of: Studies, study: Replicates, t: MeanTicket) -> str:
+    """`wins`, `below`, or nothing where nothing can be said; the dense network is what the others are held against."""
+    if t.dense or of.levels[study.id] is None or not t.accuracy.n:
+        return ""
+    return "wins" if of.wins(study, t) else "below"
+
+
+def replicate_curves_alt(of: Studies, x: str = "kept") -> str:
+    """In spoken words: the dense networks, each method's extreme sparsity, and how many seeds there are."""
+    said = []
+    for study in of.of:
+        if study.dense and study.dense.accuracy.n:
+            said.append(f"the dense network reaches {study.dense.accuracy.mean:.1f} percent over {study.dense.accuracy.n} "
+                        f"seed{'s' * (study.dense.accuracy.n != 1)}{_apart(of, study)}")
+        for label in study.labels:
+            t = of.extremes[study.id, label]
+            name = f"{title(study, label)}{_apart(of, study)}"
+            said.append(f"{name}: sparsest winning ticket at {100 * t.density.mean:.1f} percent of the weights with {t.accuracy.mean:.1f} percent accuracy" if t
+                        else f"{name}: no ticket wins")
+    axis = AXES[x].name if x == "flops" else AXES[x].name.lower()
+    return f"Mean test accuracy over seeds against {axis}: " + ("; ".join(said) if said else "no ticket has been trained yet") + "."
+
+
+def replicate_curves_caption(of: Studies, x: str = "kept") -> str:
+    """What it shows, how many seeds stand behind it, what winning means, and how sparse each method may get."""
+    n = "; ".join(f"{of.apart[s.id] or s.title}: n = {seeds(s)}" if of.several else f"n = {seeds(s)}" for s in of.of)
+    said = f"Mean test accuracy of each ticket over the seeds of a study against {AXES[x].said}; the band is one standard deviation to either side ({n or 'no study'})."
+    fewer = [f"{short(of, study, label)}, {wording.rounds(found)} (n = {_span(study, found, label)})" for study in of.of for label in study.labels
+             if (found := [t.round for t in study.of(label) if t.accuracy.n < len(study.seeds)])]
+    said += f" Fewer seeds: {'; '.join(fewer)}." if fewer else ""
+    if x == "speed" and of.timings:
+        counts = [t.time_ratio.n for study in of.of for t in study.tickets if not t.dense and t.time_ratio.n]
+        said += f" A ticket's speed is that of its mean time ratio over {_range(counts)} measured seed{'s' * (max(counts) != 1)}."
+    said += "".join(f" {_capital(of, study)}{level(of, study)}." for study in of.of)
+    if any(of.levels.values()):
+        rule = "sparsest that wins, all less sparse ones winning too" if of.unbroken else "sparsest that wins"
+        said += f" Ringed, the {rule}: " + "; ".join(
+            f"{short(of, study, label)} {f'{100 * t.density.mean:.1f} % of the weights' if (t := of.extremes[study.id, label]) else 'none'}"
+            for study in of.of for label in study.labels) + "."
+    return said + (f" {wording.provenance(of.timings)}" if x == "speed" and of.timings else "")
+
+
+def hover(of: Studies, study: Replicates, t: MeanTicket) -> list[str]:
+    """All numbers of a ticket, a line each; the first is its name."""
+    name = "Dense" if t.dense else f"{title(study, t.structure)}, round {t.round}"
+    said = [name + (f", {of.apart[study.id]}" if of.several and of.apart[study.id] else ""),
+            f"test accuracy {mean_sd(t.accuracy, '.2f')} % (n = {t.accuracy.n}, seed{'s' * (len(t.seeds) != 1)} {', '.join(map(str, t.seeds))})"]
+    if word := verdict(of, study, t):
+        bar = of.levels[study.id]
+        said.append(f"{word}: {bar.least:.2f} % to reach" + ("; sparsest that wins" if t is of.extremes[study.id, t.structure] else ""))
+    shares = (("kept", t.density), ("effective", t.effective_density), ("in blocks", t.coverage), ("multiply-adds", t.flops_ratio))
+    said += [f"{what} {mean_sd(s, '.1f', 100, ' %')}" for what, s in shares if s.n]
+    if t.time_ratio.n and not t.dense:
+        said.append(f"measured {wording.times(t.speedup)}: {mean_sd(t.time_ratio, '.3f')} of the dense time (n = {t.time_ratio.n})")
+    return said + ([f"training {mean_sd(t.seconds, '.1f')} s"] if t.seconds.n else [])
+
+
+def drawn(of: Studies, x: str) -> list[MeanTicket]:
+    """The tickets of the figure, the dense networks aside."""
+    return [t for study in of.of for t in study.tickets if not t.dense and known(t, x)]
+
+
+def _apart(of: Studies, study: Replicates) -> str:
+    return f" ({of.apart[study.id]})" if of.several and of.apart[study.id] else ""
+
+
+def _capital(of: Studies, study: Replicates) -> str:
+    return f"{of.apart[study.id] or study.title}: " if of.several else "Here "
+
+
+def _span(study: Replicates, found: Sequence[int], label: str) -> str:
+    return _range([t.accuracy.n for t in study.of(label) if t.round in found])
+
+
+def _range(values: Sequence[int]) -> str:
+    return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
