@@ -1,16 +1,12 @@
 from __future__ import annotations
 
-import hashlib
-import pickle
-
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
-from torchvision.datasets import CIFAR10
 
 from lthviz.config import RunConfig
-from lthviz.errors import ConfigError, DataError
+from lthviz.errors import ConfigError
 from lthviz.nn import data, split
 
 DIGITS = RunConfig(model="convnet", data="digits")
@@ -73,44 +69,3 @@ def test_no_validation_is_possible():
 def test_more_training_images_than_there_are_is_said():
     with pytest.raises(ConfigError, match=r"train_images = 5000 is more than the 1081 images of 'digits'"):
         data.load(DIGITS.replace(train_images=5000), "cpu")
-
-
-# CIFAR-10: torchvision's own reader, on a folder of its format made here and on one that is not there
-
-
-@pytest.fixture
-def little_cifar(tmp_path, monkeypatch):
-    """Six files of four images in CIFAR-10's format, whose checksums torchvision is told."""
-    rng, base = np.random.default_rng(0), tmp_path / CIFAR10.base_folder
-    base.mkdir()
-    written: dict[str, list[tuple[bytes, int]]] = {"train": [], "test": []}
-
-    def dump(name: str, value: dict) -> list[str]:
-        (base / name).write_bytes(pickle.dumps(value))
-        return [name, hashlib.md5((base / name).read_bytes()).hexdigest()]
-
-    listed = {"train": [], "test": []}
-    for name in [f"data_batch_{i}" for i in range(1, 6)] + ["test_batch"]:
-        pixels, labels = rng.integers(0, 256, (4, 3072), dtype=np.uint8), rng.integers(0, 10, 4).tolist()
-        kind = "test" if name == "test_batch" else "train"
-        listed[kind].append(dump(name, {"data": pixels, "labels": labels}))
-        written[kind] += [(p.tobytes(), y) for p, y in zip(pixels, labels, strict=True)]
-    name, md5 = dump("batches.meta", {"label_names": [f"class {i}" for i in range(10)]})
-    monkeypatch.setattr(CIFAR10, "train_list", listed["train"])
-    monkeypatch.setattr(CIFAR10, "test_list", listed["test"])
-    monkeypatch.setattr(CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": md5})
-    return tmp_path, written
-
-
-def test_cifar10_is_read_from_a_folder_already_there(little_cifar):
-    root, written = little_cifar
-    images = data.load(RunConfig(data="cifar10", data_dir=str(root), validation=0), "cpu")
-    assert images.shape == (3, 32, 32) and images.classes[3] == "class 3"
-    for p in ("train", "test"):   # CIFAR's rows are red, green, blue planes: exactly (c, h, w)
-        assert [(x.numpy().tobytes(), int(y)) for x, y in zip(*part(images, p), strict=True)] == written[p]
-
-
-def test_a_failing_download_says_where_and_how(tmp_path, monkeypatch):
-    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")   # nothing listens there
-    with pytest.raises(DataError, match=r"CIFAR-10 is not in '.*there' and cannot be downloaded .*data_dir"):
-        data.load(RunConfig(data="cifar10", data_dir=str(tmp_path / "there")), "cpu")

@@ -34,12 +34,19 @@ def _state(place: Path) -> str:
     there = [name for name in FILES if (place / RAW / name).is_file()]
     for name in there:
         path = place / RAW / name
-        with open(path, "rb") as f:
-            head = np.frombuffer(f.read(16), ">i4")
-        known = len(head) == 4 and head[0] in (0x801, 0x803)
-        need = 4 * (1 + head[0] % 256) + int(np.prod(head[1:1 + head[0] % 256], dtype=np.int64)) if known else 0
-        if path.stat().st_size != need:
-            raise DataError(f"{str(path)!r} is damaged: {path.stat().st_size:,} bytes"
-                            f"{f' where its head says {need:,}' if known else ' without the head of an IDX file'}; "
+        need, size = _length(path), path.stat().st_size
+        if size != need:
+            raise DataError(f"{str(path)!r} is damaged: {size:,} bytes {f'where its head says {need:,}' if need else 'without the head of an IDX file'}; "
                             "delete it: the next start unpacks or downloads it anew")
     return "; ".join(f"{name!r} is missing" for name in FILES if there and name not in there)
+
+
+def _length(path: Path) -> int | None:
+    """Bytes of an IDX file of bytes, from its head: magic number with the count of dimensions, then each; None without such a head."""
+    with open(path, "rb") as f:
+        head = f.read(16)
+    numbers = np.frombuffer(head[:len(head) // 4 * 4], ">i4")
+    if not len(numbers) or numbers[0] not in (0x801, 0x803) or len(numbers) <= numbers[0] % 256:
+        return None
+    dimensions = int(numbers[0]) % 256
+    return 4 * (1 + dimensions) + int(np.prod(numbers[1:1 + dimensions], dtype=np.int64))
