@@ -25,7 +25,7 @@ from lthviz import measuring
 from lthviz.config import RunConfig
 from lthviz.errors import LthvizError, UsageError
 from lthviz.records import Epoch, Event, Stage, Step
-from lthviz.store import Store
+from lthviz.store import Store, queue
 
 log = logging.getLogger("lthviz")
 
@@ -61,15 +61,26 @@ def start(store: Store, config: RunConfig, *, preset: str = "", paused: bool = F
 
 def resume(store: Store, run_id: str, *, keep_request: bool = False) -> str:
     """Put a stopped run back in the queue; it goes on from its last checkpoint."""
+    if _put_back(store, run_id, keep_request):
+        wake(store)
+    return run_id
+
+
+def resume_all(store: Store, run_ids: Iterable[str]) -> None:
+    """Put runs in the queue, in this order as far as they were made in it; finished ones and those at work stay as they are."""
+    if any([_put_back(store, run_id) for run_id in run_ids]):
+        wake(store)
+
+
+def _put_back(store: Store, run_id: str, keep_request: bool = False) -> bool:
     status = store.status(run_id)
     if store.held(run_id) or status.state == "finished":
-        return run_id
+        return False
     if not keep_request:
         store.clear_request(run_id)
     if status.state != "queued":
         store.set_state(run_id, "queued")
-    wake(store)
-    return run_id
+    return True
 
 
 def request(store: Store, run_id: str, action: str) -> None:
@@ -86,17 +97,20 @@ def request(store: Store, run_id: str, action: str) -> None:
 
 
 def measure(store: Store, run_id: str, *, rounds: Iterable[int] | None = None, structures: Iterable[str] | None = None, batch: int = 64,
-            threads: int = 0, device: str = "cpu", baselines: str = "all", seconds: float = 8.0) -> int:
+            threads: int = 0, device: str = "cpu", precision: str = "float32", baselines: str | tuple[str, ...] = "all", seconds: float = 8.0,
+            patience: float = queue.PATIENCE_S) -> int:
     """Ask the worker to measure the speed of a run's trained tickets; how many of them were not asked for already.
 
     rounds, structures: of the tickets; None: all of them, without the dense round 0. The run may be an example, or still at work:
     a training that is running comes first. `store.measuring` tells how it stands, `store.timings` what came out. Weights are the
     ticket's where they were kept, else the trunk's or random ones under its masks: speed does not depend on them.
-    baselines, seconds: dense forms to compare with and about how long to time each ticket (speed.bench.measure).
-    AddressError for tickets that are not there, SpeedError for a batch, threads or device that cannot be.
+    precision, baselines, seconds: in which to compute, dense forms to compare with, about how long to time each ticket
+    (speed.bench.measure). patience: what was disturbed by other work (`Timing.disturbed`) is measured once more, when nothing else is to be
+    measured and the load has fallen, should that take no more than so many seconds; 0: it is not.
+    AddressError for tickets that are not there, SpeedError for a batch, threads, device or precision that cannot be.
     """
-    items = measuring.items(store.run(run_id), rounds, structures, batch, threads, device)
-    asked = store.ask_measuring(run_id, items, {"baselines": baselines, "seconds": seconds})
+    items = measuring.items(store.run(run_id), rounds, structures, batch, threads, device, precision)
+    asked = store.ask_measuring(run_id, items, {"baselines": baselines, "seconds": seconds}, patience=patience)
     wake(store)
     return asked
 

@@ -219,3 +219,16 @@ def test_two_drivers_never_share_a_run(store):
     run_id = store.begin(FEW)
     with store.lock(run_id), pytest.raises(launch.Busy, match=run_id):
         launch.drive(store, run_id)
+
+
+def test_many_are_put_back_at_once_and_only_what_is_not_finished_is_trained(store):
+    configs = [FEW.replace(rounds=0, epochs=1, seed=s) for s in range(3)]
+    ids = [store.begin(c) for c in configs]
+    launch.drive(store, ids[1])
+    store.set_state(ids[2], "failed", "as a test says")
+    before = stages(store, ids[1])
+    launch.resume_all(store, ids)
+    for run_id in ids:
+        wait_for(store, run_id, "finished", "failed") if store.status(run_id).state != "finished" else None
+    wait(lambda: all(store.status(x).state == "finished" for x in ids), "all three")
+    assert stages(store, ids[1]) == before and all(len(stages(store, x)) == 1 for x in ids)

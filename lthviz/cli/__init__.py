@@ -15,6 +15,8 @@ from typing import Any
 
 from lthviz import launch
 from lthviz.cli import bench as bench_command
+from lthviz.cli import compare as compare_command
+from lthviz.cli import sweep as sweep_command
 from lthviz.cli.masks import refill, regroup
 from lthviz.cli.runs import ls, pack, resume, run, show, unpack, work
 from lthviz.config import STRUCTURES, Refill, Regroup, RunConfig, limits
@@ -39,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"lthviz: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        hint = "; `lthviz resume` goes on from the last checkpoint" if args.act in (run, resume) else ""
+        goes_on = {run: "`lthviz resume` goes on", resume: "`lthviz resume` goes on", sweep_command.sweep: "the same command goes on"}.get(args.act)
+        hint = f"; {goes_on} from the last checkpoint" if goes_on else ""
         print(f"lthviz: stopped{hint}", file=sys.stderr)
         return 1
     except BrokenPipeError:
@@ -88,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--preset", nargs="?", const="", metavar="P", help=f"one of {', '.join(PRESETS)}; without a name: list them")
     p.add_argument("--config", metavar="F.toml", help="settings in a TOML file, over the preset")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, over both; may be repeated")
+    sweep_command.add_options(command(sweep_command.sweep, "train many runs from one file; a sweep that was begun goes on",
+                                      epilog=sweep_command.EPILOG, **raw))
     p = command(resume, "go on with a run that was interrupted, cancelled or failed")
     p.add_argument("run", metavar="RUN")
     command(ls, "list the runs")
@@ -101,6 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("file", metavar="F.h5")
     p = command(work, "take queued runs and measurements until none is left (the app starts this by itself)")
     p.add_argument("--measure", metavar="RUN", help=argparse.SUPPRESS)
+    compare_command.add_options(command(compare_command.compare, "several seeds as one study: mean, spread, who wins, and methods at equal density or speed",
+                                        epilog=compare_command.EPILOG, **raw))
     bench_command.add_options(command(bench_command.bench, "time a ticket against the fastest dense form of its network",
                                       epilog=bench_command.EPILOG, **raw))
     for act, kind, help in ((refill, Refill, "channel-wise masks from unstructured ones"),

@@ -21,13 +21,13 @@ from lthviz.core import stats
 from lthviz.errors import DamagedError, StoreError, UsageError, VersionError, did_you_mean
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
 from lthviz.store import files, hdf5, log, pack, queue, reading, writing
-from lthviz.store.measured import Measured
+from lthviz.store.sweeps import Sweeps
 from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
 
 ACTIONS = ("pause", "play", "step", "cancel")
 
 
-class Store(Measured):
+class Store(Sweeps):
     """The runs below a folder, and read-only example runs beside them.
 
     root: None means $LTHVIZ_RUNS, else data/runs. examples: None means `examples` beside root, when it is there.

@@ -1,0 +1,147 @@
+"""A run in a line, for lists of a thousand: its settings, its state, and its accuracies by the log, without opening its rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lthviz.config import RunConfig
+from lthviz.errors import LthvizError, StoreError
+from lthviz.records import Status
+from lthviz.store import files, log, reading
+from lthviz.store.folders import Head
+from lthviz.store.looking import Looking
+from lthviz.store.writing import ROUND
+
+_STAGE = b'{"event":"stage"'
+_SETTLED = ("finished", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Brief:
+    """What a list says of a run.
+
+    rounds: how many are finished, the dense one included. Accuracies are of test images, percent, None before there is one:
+    dense_acc of the dense network, best_acc the highest of any pruned ticket, last_acc the highest of the newest round that has
+    trained one. seconds: of work. ended: seconds since 1970 at which it took its present state.
+    """
+
+    id: str
+    config: RunConfig
+    created: float
+    preset: str
+    title: str
+    example: bool
+    status: Status
+    rounds: int = 0
+    dense_acc: float | None = None
+    best_acc: float | None = None
+    last_acc: float | None = None
+    seconds: float = 0.0
+    ended: float = 0.0
+
+
+class Briefs:
+    """The runs of a store as briefs. What has not changed on disk since the last look is not read again."""
+
+    def __init__(self, store: Looking) -> None:
+        self.store = store
+        self._known: dict[Path, tuple[tuple, Brief | str]] = {}
+
+    def all(self) -> tuple[list[Brief], dict[str, str]]:
+        """Every run, newest first, the examples behind the user's own; and what cannot be read: folder name → why."""
+        found: list[Brief] = []
+        broken: dict[str, str] = {}
+        seen: set[str] = set()   # an own run hides an example of its id
+        for root in filter(None, (self.store.root, self.store.examples)):
+            here = []
+            for path in root.iterdir() if root.is_dir() else ():
+                if path.name.startswith(".") or path.name in seen or not path.is_dir():
+                    continue
+                seen.add(path.name)
+                made = self._of(path)
+                if isinstance(made, Brief):
+                    here.append(made)
+                elif made:
+                    broken[path.name] = made
+            found += sorted(here, key=lambda b: (-b.created, b.id))
+        return found, broken
+
+    def of(self, ids: Iterable[str]) -> dict[str, Brief]:
+        """Those of these runs that are there and can be read, by id."""
+        found = {}
+        for run_id in ids:
+            path = self.store.root / run_id
+            if path.is_dir() and isinstance(made := self._of(path), Brief):
+                found[run_id] = made
+        return found
+
+    def _of(self, path: Path) -> Brief | str:
+        """A brief, or in words why there is none; '' for a folder that went away."""
+        try:
+            stamp = tuple(_stat(path / name) for name in ("config.json", "events.jsonl"))
+            before, made = self._known.get(path, (None, ""))
+            if before != stamp:
+                made = self._read(path)
+                self._known[path] = stamp, made
+            if isinstance(made, Brief) and not made.example and made.status.state not in _SETTLED:
+                made = replace(made, status=self._status(path))   # of a living run more changes than its log
+            return made
+        except FileNotFoundError:
+            return ""
+        except LthvizError as e:
+            return str(e)
+
+    def _read(self, path: Path) -> Brief | str:
+        try:
+            head = self.store.head(path)
+        except StoreError as e:
+            return str(e)
+        example = path.parent != self.store.root
+        status = Status("finished", "an example, read-only") if example else self._status(path)
+        return _told(path, head, Brief(path.name, head.config, head.created, head.preset, head.title, example, status))
+
+    def _status(self, path: Path) -> Status:
+        return log.status(path, lambda: self.store.held(path.name), lambda: "resume goes on from the last checkpoint")
+
+
+def _told(path: Path, head: Head, brief: Brief) -> Brief:
+    """The brief with what the log says; where an older log has no accuracies, with those of the rounds."""
+    lines = files.read_lines(path / "events.jsonl")[0]
+    stages = [e for e in log.parse(x for x in lines if x.startswith(_STAGE)) if isinstance(e.get("round"), int)]
+    numbers = [int(p.stem) for p in (path / "rounds").glob("*.h5") if p.stem.isdecimal()]
+    trained = {(e["round"], str(e.get("structure"))): e.get("test_acc") for e in stages if e.get("kind") == "train"}
+    whole = all((k, label) in trained for k in numbers for label in head.config.tickets(k))
+    if not whole or None in trained.values():
+        trained = {**trained, **_of_rounds(path, numbers)}
+    accuracies = {key: float(a) for key, a in trained.items() if isinstance(a, (int, float))}
+    dense = [a for (k, _), a in accuracies.items() if not k]
+    pruned = {key: a for key, a in accuracies.items() if key[0]}
+    newest = max((k for k, _ in pruned), default=0)
+    seconds = sum(e["seconds"] for e in stages if isinstance(e.get("seconds"), (int, float)))
+    return replace(brief, rounds=len(numbers), dense_acc=dense[0] if dense else None, best_acc=max(pruned.values(), default=None),
+                   last_acc=max((a for (k, _), a in pruned.items() if k == newest), default=None), seconds=seconds,
+                   ended=log.last_state(path)["time"] or brief.created)
+
+
+def _of_rounds(path: Path, numbers: Iterable[int]) -> dict[tuple[int, str], Any]:
+    found: dict[tuple[int, str], Any] = {}
+    for k in numbers:
+        try:
+            rows = reading.read_outline(path / "rounds" / f"{k:03d}.h5", ROUND).rows or []
+        except (StoreError, FileNotFoundError):   # the run's own page tells of a damaged round
+            continue
+        found |= {(r["round"], r["structure"]): r["test_acc"] for r in rows}
+    return found
+
+
+def _stat(file: Path) -> tuple[int, int]:
+    try:
+        s = file.stat()
+    except FileNotFoundError:
+        if file.name == "config.json" and not file.parent.is_dir():
+            raise
+        return 0, 0
+    return s.st_mtime_ns, s.st_size
