@@ -29,32 +29,35 @@ from lthviz.nn.masking import Masked
 from lthviz.nn.scores import channel_scores
 from lthviz.nn.smaller import Smaller
 from lthviz.nn.train import BatchDone, EpochDone, Trainer, Training, get_state, set_state
+from lthviz.nn.world import ALONE, World
 from lthviz.records import Begin, Checkpoint, Curve, Epoch, Event, Masks, Round, Stage, Step, Ticket
 from lthviz.seeds import derive
 
 State = Mapping[str, np.ndarray]
 
 
-def events(config: RunConfig, checkpoint: Checkpoint | None = None) -> Iterator[Event]:
+def events(config: RunConfig, checkpoint: Checkpoint | None = None, world: World = ALONE) -> Iterator[Event]:
     """Everything that happens in a run, from its beginning or from a checkpoint of the same run.
 
     Yields Begin, then for each training a Step a batch and an Epoch an epoch, and a Stage at the end of every stage of
-    `config.stages(round)`. Not asking for the next event pauses the run.
+    `config.stages(round)`. Not asking for the next event pauses the run. In a world of several processes each of them asks, and
+    gets the same events; only the first's are kept.
     """
-    return iter(Experiment(config, checkpoint))
+    return iter(Experiment(config, checkpoint, world))
 
 
 class Experiment:
     """A run under way: the network, the trunk and θk, and the round so far."""
 
-    def __init__(self, config: RunConfig, checkpoint: Checkpoint | None = None) -> None:
-        self.config = config
-        self.images = data.load(config, device.pick(config))
+    def __init__(self, config: RunConfig, checkpoint: Checkpoint | None = None, world: World = ALONE) -> None:
+        self.config, self.world = config, world
+        place = device.pick(config, world)
+        self.images = world.first_then_others(lambda: data.load(config, place))   # what has to be fetched is fetched once
         self.model = models.build(config, self.images.shape, len(self.images.classes))
         self.model = self.model.to(self.images.device, memory_format=device.memory_format(config))
         self.layers = topology.layers(self.model, self.images.shape)
         self._check_structures()   # before days of training, not after
-        self.trainer = Trainer(config, self.images, self.layers)
+        self.trainer = Trainer(config, self.images, self.layers, world)
         self.theta_k: State | None = None      # the weights to rewind to
         self.trunk: State | None = None        # the trunk's weights at the end of its last training
         self.before: Masks | None = None       # the trunk's masks in the previous round
@@ -83,17 +86,28 @@ class Experiment:
         if kind == "train":
             seconds = yield from self._train(label)
         else:
-            if kind == "prune":
-                self._prune()
-            elif kind == "rewind":
+            if kind == "rewind":
                 set_state(self.model, self.theta_k)
-            else:
-                self._structure(label)
+            else:   # made once and handed round: masks of several processes must never differ in a bit
+                self._put_all(self.world.by_first(lambda: self._shaped(kind, label)))
             seconds = time.perf_counter() - began
         done = self.round.stages_done + 1
         self.round = dataclasses.replace(self.round, stages_done=done, seconds=self.round.seconds + seconds,
                                          complete=done == len(self.config.stages(self.round.index)))
         yield Stage(self.round, kind, label, seconds, self.snapshot)
+
+    def _shaped(self, kind: str, label: str) -> list[Ticket]:
+        """The tickets that a stage without training makes or changes."""
+        before = self.round.tickets
+        if kind == "prune":
+            self._prune()
+        else:
+            self._structure(label)
+        return [t for label, t in self.round.tickets.items() if before.get(label) is not t]
+
+    def _put_all(self, tickets: list[Ticket]) -> None:
+        for ticket in tickets:
+            self._put(ticket)
 
     def _prune(self) -> None:
         self._put(Ticket(UNSTRUCTURED, self.round.index, magnitude.prune(self._trunk_weights(), self.before, self.config.rate)))
@@ -188,7 +202,7 @@ class Experiment:
             "train_images": len(self.images.y_train), "val_images": len(self.images.y_val), "test_images": len(self.images.y_test),
             "image_shape": list(self.images.shape), "classes": list(self.images.classes), "data_note": self.images.note,
             "steps": self.trainer.total_steps, "rewind_step": self.trainer.rewind_step, "total_batches": self._total(),
-            "device": str(self.images.device), "threads": self.trainer.threads, "machine": platform.processor() or platform.machine(),
+            "device": str(self.images.device), "threads": self.trainer.threads, "processes": self.world.size, "machine": platform.processor() or platform.machine(),
             "versions": {p: metadata.version(p) for p in ("torch", "numpy")} | {"python": platform.python_version()},
         }
 

@@ -124,6 +124,14 @@ class World:
         self.tell(0)
         return self.broadcast(value)
 
+    def first_then_others(self, work: Callable[[], Any]) -> Any:
+        """What `work` returns in this process; it runs in the first, and once that is through in all others."""
+        if self._alone:
+            return work()
+        made: list[Any] = []
+        self.by_first(lambda: made.append(work()))
+        return made[0] if made else work()
+
     # What all must agree on -------------------------------------------------------------------------------------------
 
     def gather(self, value: int) -> list[int]:

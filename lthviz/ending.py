@@ -1,0 +1,92 @@
+"""How a run ends: as a state and one line, said to the store and to the other processes, whatever it was that ended it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any
+
+from lthviz.errors import LthvizError, PeerLost, UsageError
+
+if TYPE_CHECKING:
+    from lthviz.nn.world import World
+
+log = logging.getLogger("lthviz")
+
+
+class Busy(UsageError):
+    """Somebody else is driving this run."""
+
+
+class Cancelled(Exception):
+    """The run was asked to end; its finished rounds stay."""
+
+
+@contextmanager
+def outcome(world: World | None, name: str, tell: Callable[[str, str], None]) -> Iterator[None]:
+    """Whatever ends the run goes to `tell` as a state and one line, and to the other processes, before it goes on to the caller.
+
+    name: of the run, for the log.
+    """
+    peers = world.peers if world else None
+    with _on_sigterm(_interrupt):
+        try:
+            yield
+        except BaseException as caught:
+            with deaf():
+                error = (peers.stopped() or caught) if peers and isinstance(caught, KeyboardInterrupt) else caught
+                state, word, line = ending(error, bool(peers))
+                if peers:
+                    peers.say(word, line)
+                tell(state, line)
+                if state == "failed" and not isinstance(error, LthvizError):   # one of ours says all in its line
+                    log.error("%s: %s", name, "".join(traceback.format_exception(error)).rstrip())
+            if error is caught:
+                raise
+            raise error from None
+
+
+def ending(error: BaseException, among_others: bool) -> tuple[str, str, str]:
+    """(the run's state, the word for the other processes, the line)."""
+    if isinstance(error, Cancelled):
+        return "cancelled", "stopped", str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", "stopped", f"stopped by hand{' or by torchrun' * among_others}; resume goes on from the last checkpoint"
+    if isinstance(error, PeerLost):
+        return "interrupted", "lost", str(error)
+    return "failed", "failed", reason(error)
+
+
+@contextmanager
+def _on_sigterm(handler: Any) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def deaf() -> AbstractContextManager:
+    """Inside, a (second) SIGTERM does nothing: what is being said is short."""
+    return _on_sigterm(signal.SIG_IGN)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def reason(error: BaseException) -> str:
+    """One line that names the error and what to do."""
+    if isinstance(error, LthvizError):
+        return str(error)
+    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+        return "out of memory; a smaller batch_size or model needs less"
+    first = next(iter(str(error).splitlines()), "")
+    return f"{type(error).__name__}: {first}".rstrip(": ")
