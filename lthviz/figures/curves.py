@@ -8,25 +8,18 @@ speed that its multiply-adds alone would allow. A speed that is only predicted i
 from __future__ import annotations
 
 import html
-import math
-from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from lthviz.figures import rows, theme, wording
+from lthviz.figures import rows, scales, theme, wording
 from lthviz.figures.curves_words import accuracy_curves_alt, accuracy_curves_caption
 from lthviz.figures.measured import AXES, Point, Study
 from lthviz.records import Address
 
-_SPEEDS = (1, 2, 5, 10, 3, 1.5, 20, 0.5, 50, 30, 7, 100, 1.2, 4, 15, 0.7, 200, 0.2, 0.1, 0.3, 1.1, 0.9, 0.8, 70, 1.3, 1.4)
-_SHARES = (100, 50, 20, 10, 5, 80, 30, 2, 1, 60, 40, 70, 15, 7, 3, 25, 0.5, 0.2, 0.1)
-"""Values that may stand at an axis, the more welcome first."""
 ROOM = 1.7
 """The axis has room for ideals up to this many times the highest speedup; a farther one is in the hover and in the table."""
 HOLLOW = {"square-open": "square-open-dot", "x-thin-open": "x-open"}
 """Markers of estimated speeds, where the measured one's is open already."""
-NEAR = 5.0
-"""Points below the dense network that a close look goes down to."""
 
 
 def accuracy_curves(study: Study, *, x: str = "speed", near: bool = False, current: Address | None = None, brief: bool = False, dark: bool = False,
@@ -138,26 +131,14 @@ def _dense(fig: go.Figure, study: Study, x: str, dark: bool) -> None:
     fig.add_scatter(x=[q.at(x) for q in points], y=[q.accuracy for q in points], mode="markers", name="Dense", showlegend=False,
                     marker=dict(symbol="diamond", size=8 if study.several else 11, color=p.text), customdata=[q.key for q in points],
                     hovertext=[hover(q, study.several) for q in points], hovertemplate="%{hovertext}<extra></extra>")
-    levels = [d for run in study.runs if (d := rows.dense(run)) is not None]
-    for y in levels:
-        fig.add_hline(y=y, line=dict(color=p.muted, width=1, dash=theme.STYLES["dense"].dash), layer="below")
-    if levels:   # the label stands beside the axes, where no curve can cross it
-        fig.add_annotation(x=1.01, xref="paper", y=max(levels), text=f"dense<br>{levels[0]:.1f} %" if len(levels) == 1 else "dense", showarrow=False,
-                           xanchor="left", yanchor="middle", align="left", font=dict(color=p.muted, size=13))
-        fig.update_layout(margin_r=58)
+    scales.dense(fig, [d for run in study.runs if (d := rows.dense(run)) is not None], p)
 
 
 def _winning(fig: go.Figure, study: Study, x: str, p: theme.Palette) -> None:
     """Shade where a ticket wins; at speeds, a line where nothing is gained."""
-    edge, far = (1, 10 ** fig.layout.xaxis.range[1]) if x == "speed" else (100, 10 ** fig.layout.xaxis.range[1])
-    if x == "speed":
-        fig.add_vline(x=1, line=dict(color=p.rule, width=1), layer="below")
-    if study.level is None:
-        return
-    top = fig.layout.yaxis.range[1]
-    fig.add_shape(type="rect", x0=edge, x1=far, y0=study.level.least, y1=top, fillcolor=p.accent, opacity=0.09, line_width=0, layer="below")
-    fig.add_annotation(x=1, xref="paper", y=1, yref="paper", xanchor="right", yanchor="top", showarrow=False, xshift=-6, yshift=-3,
-                       text="as accurate, and faster" if x == "speed" else "as accurate, and smaller", font=dict(color=p.accent, size=13))
+    scales.nothing_gained(fig, x, p)
+    if study.level is not None:
+        scales.winning(fig, x, study.level.least, p)
 
 
 def _ring(fig: go.Figure, drawn: list[Point], current: Address | None, x: str, p: theme.Palette) -> None:
@@ -168,34 +149,12 @@ def _ring(fig: go.Figure, drawn: list[Point], current: Address | None, x: str, p
 
 
 def _axes(fig: go.Figure, study: Study, drawn: list[Point], x: str, near: bool, p: theme.Palette) -> None:
-    at = [q.at(x) for q in drawn]
+    ends = [q.at(x) for q in drawn]
     if x == "speed":
-        ends = at + [e for t in study.timings for e in wording.quartiles(t)]
-        ideals = [v for t in study.timings if t.flops_ratio and not study.several and (v := 1 / t.flops_ratio) <= ROOM * max(ends)]
-        low, high = min(ends) / 1.06, max([1.25, *ends, *ideals]) * 1.06
-        values = _ticks(_SPEEDS, low, high)
-    else:
-        low, high = 112.0, min([50.0, *at]) / 1.12
-        values = _ticks(_SHARES, low, high)
+        ends += [e for t in study.timings for e in wording.quartiles(t)]
+        ends += [v for t in study.timings if t.flops_ratio and not study.several and (v := 1 / t.flops_ratio) <= ROOM * max(ends)]
     guessed = x == "speed" and any(q.estimated for q in drawn)
-    fig.update_xaxes(type="log", range=[math.log10(low), math.log10(high)], tickvals=values, ticktext=[f"{v:g}" for v in values],
-                     title_text="speedup (×), measured; hollow: estimated" if guessed else AXES[x].title, minor=dict(ticks=""))
-    accs = [q.accuracy for q in drawn] + ([study.level.least] if study.level else [])
+    scales.cost(fig, x, ends, "speedup (×), measured; hollow: estimated" if guessed else AXES[x].title)
+    accs = [q.accuracy for q in drawn]
     dense = [d for run in study.runs if (d := rows.dense(run)) is not None]
-    if near and dense:
-        below = sum(a < min(dense) - NEAR for a in accs)
-        accs = [a for a in accs if a >= min(dense) - NEAR]
-        if below:
-            fig.add_annotation(x=0, xref="paper", y=0, yref="paper", xanchor="left", yanchor="bottom", xshift=6, yshift=3, showarrow=False,
-                               text=f"{below} ticket{'s' * (below != 1)} below", font=dict(color=p.muted, size=13))
-    pad = max(0.5, 0.09 * (max(accs) - min(accs)))
-    fig.update_yaxes(range=[max(-1.0, min(accs) - pad), max(accs) + pad], title_text="test accuracy (%)")
-
-
-def _ticks(welcome: Sequence[float], low: float, high: float) -> list[float]:
-    """Those between the ends that stand apart on a logarithmic axis."""
-    apart, taken = 0.11 * abs(math.log(high / low)), []     # so that their numbers fit on a phone
-    for v in welcome:
-        if min(low, high) <= v <= max(low, high) and all(abs(math.log(v / w)) > apart for w in taken):
-            taken.append(v)
-    return sorted(taken)
+    scales.accuracy(fig, accs + ([study.level.least] if study.level else []), min(dense) - scales.NEAR if near and dense else None, p, count=accs)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from lthviz.core.study import MeanTicket, Replicates, Summary
+from lthviz.core.versus import Versus
 from lthviz.figures import rows, wording
 from lthviz.figures.measured import AXES
 from lthviz.figures.replicated import Studies, known
@@ -18,6 +19,14 @@ def mean_sd(s: Summary, form: str = ".1f", scale: float = 1.0, unit: str = "") -
         return "–"
     spread = "" if s.sd is None else f" ± {s.sd * scale:{form}}"
     return f"{s.mean * scale:{form}}{spread}{unit}"
+
+
+def difference(v: Versus) -> str:
+    """A ticket less another method, in points, with the number of pairs: `−5.11 ± 5.21 (3)`."""
+    if v.difference is None:
+        return "–"
+    spread = "" if v.paired.sd is None else f" ± {v.paired.sd:.2f}"
+    return f"{v.difference:+.2f}{spread}".replace("-", "−") + (f" ({v.paired.n})" if v.paired.n else " (no pairs)")
 
 
 def seeds(study: Replicates) -> str:

@@ -7,9 +7,10 @@ import pytest
 
 from lthviz.config import Random, Refill, Regroup, RunConfig
 from lthviz.figures import wording
-from lthviz.figures.curves import NEAR, accuracy_curves
+from lthviz.figures.curves import accuracy_curves
 from lthviz.figures.curves_words import accuracy_curves_alt, accuracy_curves_caption, accuracy_curves_table
 from lthviz.figures.measured import AXES, Setting, settings, study, usual
+from lthviz.figures.scales import NEAR, SPEEDS, ticks
 from lthviz.records import Address, Layer, Run, Timing
 from tests.speeds import CONDITIONS, ELSEWHERE, timings
 
@@ -209,10 +210,9 @@ def test_the_axes_hold_every_point_and_a_close_look_says_what_is_below():
 
 
 def test_ticks_never_stand_on_each_other():
-    from lthviz.figures.curves import _SPEEDS, _ticks
     for low, high in ((0.9, 1.3), (0.3, 4), (0.9, 60), (0.99, 1.26)):
-        values = _ticks(_SPEEDS, low, high)
-        assert 1 in values and len(values) >= 2 and values == _ticks(_SPEEDS, high, low)
+        values = ticks(SPEEDS, low, high)
+        assert 1 in values and len(values) >= 2 and values == ticks(SPEEDS, high, low)
         assert min(math.log(b / a) for a, b in itertools.pairwise(values)) > 0.1 * math.log(high / low)
 
 
