@@ -75,8 +75,11 @@ def show(net: str, percent: int, kind: str, t: Timing) -> None:
 
 
 def structures(args: argparse.Namespace) -> list[dict]:
-    """Group-wise and unstructured with the same number of weights in every layer: layers of 128 channels and more, at 20 %."""
-    print("\nequal kept weights, group-wise against unstructured (each in its faster form), layers of 128 channels and more")
+    """Group-wise and unstructured with the same number of weights in every layer: layers of 128 channels and more, at 20 %.
+
+    Unstructured rows run one at a time, as sparse kernels usually do, and in quads, our own faster form of them.
+    """
+    print("\nequal kept weights, unstructured ÷ group-wise time, layers of 128 channels and more, 20 % kept")
     rows = []
     for net in args.models:
         model = network.build(net, SHAPE, 10)
@@ -84,15 +87,20 @@ def structures(args: argparse.Namespace) -> list[dict]:
         wide = {layer.name for layer in layers if min(layer.shape[:2]) >= 128 and layer.shape[2] == 3}
         grouped = even_groups(layers, 0.2)
         loose = controls.shuffle(grouped, Random(), seed=0).masks
-        image = torch.randn(64, *SHAPE)
-        made = {kind: program.build(model, layers, SHAPE, m, structural=False, batch=64, threads=args.threads)
-                for kind, m in (("groups", grouped), ("unstructured", loose))}
-        times = {kind: [p.layer_times(image, 3) for _ in range(5)] for kind, p in made.items()}
-        ratios = {name: statistics.median(u[name] / g[name] for g, u in zip(times["groups"], times["unstructured"], strict=True)) for name in wide}
-        values = sorted(ratios.values())
-        rows.append({"model": net, "ratios": ratios})
-        line(f"{net}: unstructured ÷ group-wise, median layer", f"{statistics.median(values):.2f} ({values[0]:.2f}–{values[-1]:.2f}, "
-             f"{len(values)} layers)", "at least 2.5")
+        image, threads = torch.randn(64, *SHAPE), args.threads or machine.cores()
+        plans = [program.plan_of(model, layers, SHAPE, m, structural=False) for m in (grouped, loose)]
+        made = {"groups": program.Program(plans[0], 64, threads, {}), "row by row": program.Program(plans[1], 64, threads, {}),
+                "quads": program.Program(plans[1], 64, threads, {layer.name: "quads" for layer in layers})}
+        times = {kind: [] for kind in made}
+        for _ in range(5):
+            for kind, p in made.items():
+                times[kind].append(p.layer_times(image, 3))
+        for kind, asked in (("row by row", "at least 2.5"), ("quads", "")):
+            ratios = {name: statistics.median(u[name] / g[name] for g, u in zip(times["groups"], times[kind], strict=True)) for name in wide}
+            values = sorted(ratios.values())
+            rows.append({"model": net, "unstructured": kind, "ratios": ratios})
+            line(f"{net}: unstructured {kind} ÷ group-wise, median layer", f"{statistics.median(values):.2f} ({values[0]:.2f}–{values[-1]:.2f}, "
+                 f"{len(values)} layers)", asked)
     return rows
 
 
@@ -156,7 +164,7 @@ def copy_gbs(threads: int) -> float:
 def starts() -> dict[str, float]:
     """Seconds to the kernel in a fresh process, with an empty cache and then with it. What any Numba function costs (its import, its
     target, scipy.linalg) is not counted and printed beside it."""
-    code = ("import time\nt0 = time.perf_counter()\nimport numba\nnumba.njit('int64(int64)')(lambda x: x)\nimport lthviz.speed.tile\n"
+    code = ("import time\nt0 = time.perf_counter()\nimport numba\nnumba.njit('int64(int64)')(lambda x: x)\nimport lthviz.speed.registers\n"
             "t1 = time.perf_counter()\nimport lthviz.speed.kernel\nprint(time.perf_counter() - t1, t1 - t0)")
     root = str(Path(__file__).resolve().parents[1])
     with tempfile.TemporaryDirectory() as folder:
@@ -184,6 +192,7 @@ def choices(args: argparse.Namespace) -> list[dict]:
             plan = program.plan_of(model, layers, SHAPE, kept, structural=kind != "unstructured")
             n = args.threads or machine.cores()
             ways = {"auto": program.Program(plan, 64, n, auto.choose(plan, 64, n)), "blocks": program.Program(plan, 64, n, {}),
+                    "quads": program.Program(plan, 64, n, {layer.name: "quads" for layer in layers}),
                     "dense blocks": program.Program(plan, 64, n, {layer.name: "dense" for layer in layers}),
                     "dense": program.build(model, layers, SHAPE, None, structural=False, batch=64, threads=n)}
             ms = timing.medians({k: (lambda p=p, x=x: p(x)) for k, p in ways.items()}, seconds=args.seconds / 2, hopeless=10)

@@ -32,11 +32,14 @@ CHUNK = 96
 REST = 32
 """Fewer columns than this at a block's end join the chunk before: not worth a round through the scratch."""
 
+_part = numba.njit(nogil=True, inline="always")
+"""For what `run` is made of: compiled with it, once, and not also on its own."""
+
 PATIENCE = 4000
 """Looks at the counter, some tens of microseconds, before a waiting thread gives its core away."""
 
 
-@numba.njit(nogil=True)
+@_part
 def _conv(F, T, W, s, task, scratch):
     """Tasks: groups of vectors × slices of the blocks.
 
@@ -72,7 +75,7 @@ def _conv(F, T, W, s, task, scratch):
                 break
 
 
-@numba.njit(nogil=True)
+@_part
 def _quads(F, T, W, s, part, v0, v1, scratch):
     """The scattered rows of a convolution's slice, for the vectors v0 … v1 - 1.
 
@@ -83,22 +86,20 @@ def _quads(F, T, W, s, part, v0, v1, scratch):
     for group in range(T[part], T[part + 1], 4):
         count, windows, records, ends = T[group], T[group + 1], T[group + 2], T[group + 3]
         for window in range(windows):
-            spot, v = scratch, v0
-            while v < v1:
-                width = NV if v1 - v >= NV else 1
+            spot = scratch
+            for v in range(v0, v1, NV):   # the last vector stands in for those behind it, and is written more than once
                 mask = lanes + v if lanes >= 0 else -1
                 for q in range(count):
                     record, end = records + 3 * q, ends + 4 * q
-                    quad(width, F, T, W, x, xs + v, T[record], T[record + 1], T[record + 2], spot, window)
+                    quad(F, T, W, x, xs + v, T[record], T[record + 1], T[record + 2], spot, window)
                     if window == windows - 1:   # at once, so that the next quad computes while this one is written
-                        tile(T[end], width, F, T, W, x, xs + v, 0, 0, 0, spot, y, ys + v, T[end + 1], T[end + 3], z, zs + v, T[end + 2],
+                        tile(T[end], NV, F, T, W, x, xs + v, 0, 0, 0, spot, y, ys + v, T[end + 1], T[end + 3], z, zs + v, T[end + 2],
                              RESUME | relu, mask)
-                    spot += ROWS * width * VL
-                v += width
+                    spot += ROWS * NV * VL
             records += 3 * count
 
 
-@numba.njit(nogil=True)
+@_part
 def _turn(F, T, W, s, task, scratch):
     """Tasks: units × parts of the pixels; a convolution whose vectors are output rows.
 
@@ -126,7 +127,7 @@ def _turn(F, T, W, s, task, scratch):
         p += width
 
 
-@numba.njit(nogil=True)
+@_part
 def _pool(F, s, task):
     """Tasks: `per` of the output's rows × channels, a `run` of contiguous floats each.
 
@@ -161,7 +162,7 @@ def _pool(F, s, task):
                     F[out + n] *= share
 
 
-@numba.njit(nogil=True)
+@_part
 def _add(F, T, s, task):
     """Tasks: output channels. Sum of two maps whose channels stand in different places (-1: absent); ReLU where asked."""
     a, ac, ah, aw, b, bc, bh, bw, y, yc, yh, yw = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12], s[13]
@@ -180,7 +181,7 @@ def _add(F, T, s, task):
                 F[out + n] = max(value, np.float32(0.0)) if relu else value
 
 
-@numba.njit(nogil=True)
+@_part
 def _load(F, image, s, task):
     """Tasks: rows. Images (N, c, h, w) of torch into the batch-innermost layout."""
     y, yc, yh, yw, channels, height, width, n = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9]
@@ -191,7 +192,7 @@ def _load(F, image, s, task):
                 F[out + i] = image[i * channels * height * width + source]
 
 
-@numba.njit(nogil=True)
+@_part
 def _store(F, T, result, s, task):
     """Tasks: `per` channels. A map back into (N, C, h, w); channels that are not there (-1) are zero."""
     x, xc, xh, xw, channels, height, width, n, table, per = s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11]
@@ -204,7 +205,7 @@ def _store(F, T, result, s, task):
                     result[i * channels * height * width + out] = F[source + i] if c >= 0 else np.float32(0.0)
 
 
-@numba.njit(nogil=True)
+@_part
 def _split(F, s, task):
     """Tasks: `per` channels. The phases of a map with its border, one for every step of a stride down and right, so that a strided
     convolution reads contiguous pixels."""

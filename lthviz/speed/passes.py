@@ -189,12 +189,9 @@ class Pass:
         parts, quads, tallest = pack(self.tables, blocks, alone, rows, slices, quads=form == "quads")
         self._scratch = max(self._scratch, tallest * per * VL)
         add = self.tables.add
-        # Room for a whole tile's offsets behind the last: a tile of four vectors reads four.
         vectors = xs.size
-        xs, ys, zs = (add(np.append(t, [0] * NV)) for t in (xs, ys, zs))
-        self._step(made, tasks * slices if out.channels else 0,
-                   [*origins, xs, ys, zs, add(np.append(lanes, [0] * NV)) if lanes is not None else -1, vectors, slices, parts, relu, per,
-                    quads])
+        xs, ys, zs, lanes = (-1 if t is None else add(np.append(t, [t[-1]] * NV)) for t in (xs, ys, zs, lanes))   # a tile reads NV
+        self._step(made, tasks * slices if out.channels else 0, [*origins, xs, ys, zs, lanes, vectors, slices, parts, relu, per, quads])
 
     def _turned(self, made: Step, places: tuple[np.ndarray, ...], origins: list[int], packed: tuple[int, int], relu: int) -> None:
         units, count = packed
