@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import numpy as np
 from filelock import Timeout
 
 from lthviz.errors import AddressError, LthvizError, did_you_mean
-from lthviz.records import Address, Run, Ticket, Timing
+from lthviz.records import BUSY_CORES, Address, Run, Ticket, Timing
 from lthviz.speed import machine
 from lthviz.store import Store, queue
 from lthviz.store.queue import Item, Request
@@ -32,14 +32,17 @@ log = logging.getLogger("lthviz")
 POLL_S = 0.2
 LOOK_S = 1.0
 """How often it is asked whether a training wants the machine: looking at all runs disturbs what is being measured."""
+REST_S = 3.0
+"""So long the machine must be at rest before what was disturbed is measured once more."""
 ATTEMPTS = 3
 """How often a measurement is begun that ends its process (for want of memory, say) before it counts as failed."""
 
 
-def items(run: Run, rounds: Iterable[int] | None, structures: Iterable[str] | None, batch: int, threads: int, device: str) -> list[Item]:
+def items(run: Run, rounds: Iterable[int] | None, structures: Iterable[str] | None, batch: int, threads: int, device: str,
+          precision: str = "float32") -> list[Item]:
     """The trained tickets of those rounds and structures, in order. None: every structure, every round after the dense one.
 
-    AddressError names a round or structure of which nothing is trained; SpeedError a batch or thread count that cannot be.
+    AddressError names a round or structure of which nothing is trained; SpeedError a batch, threads, device or precision that cannot be.
     """
     trained = [(r["round"], r["structure"]) for r in run.rows]
     known, labels = sorted({k for k, _ in trained}), list(dict.fromkeys(s for _, s in trained))
@@ -55,8 +58,8 @@ def items(run: Run, rounds: Iterable[int] | None, structures: Iterable[str] | No
     chosen = [(k, s) for k, s in trained if k in rounds and s in structures]
     if not chosen:
         raise AddressError(f"run {run.id!r} has no trained ticket to measure there; wait for its first round after the dense one")
-    threads = machine.check_place(batch, threads, device)
-    return [Item(k, s, batch, threads, device) for k, s in chosen]
+    threads = machine.check_place(batch, threads, device, precision)
+    return [Item(k, s, batch, threads, device, precision) for k, s in chosen]
 
 
 def measure_ticket(store: Store, address: Address, **settings: Any) -> Timing:
@@ -103,14 +106,21 @@ def measure_queued(store: Store, run_id: str) -> int:
     try:
         while asked := queue.requests(folder):
             request = asked[0]
+            if request.again:
+                rest = _rest(store, run_id, request)
+                if rest is None:   # something else comes first
+                    if store.to_measure(again=False):
+                        break
+                    continue
+                if not rest:
+                    _settle(folder, request)
+                    continue
             for item in request.items:
                 if not request.file.exists():   # cancelled
                     break
                 made += _one(store, run_id, item, request, reuse)
             else:
-                said = queue.progress(folder)
-                queue.say(folder, replace(said, finished=said.finished + len(request.items), item=None, doing=""))
-                queue.drop(request)
+                _settle(folder, request, _to_repeat(store, run_id, request))
         if not queue.progress(folder).errors:
             queue.forget(folder)
     finally:
@@ -118,30 +128,66 @@ def measure_queued(store: Store, run_id: str) -> int:
     return made
 
 
+def _to_repeat(store: Store, run_id: str, request: Request) -> list[Item]:
+    """The items of a request that were measured on a busy machine and are to be measured once more."""
+    if request.again or not request.patience:
+        return []
+    disturbed = {t.key for t in store.timings(run_id) if t.disturbed and t.time >= request.time}
+    return [item for item in request.items if item.key in disturbed]
+
+
+def _settle(folder: Path, request: Request, repeat: Sequence[Item] = ()) -> None:
+    """A request is through, but for what is to be measured again: that is asked for before the request goes, so that no death loses it."""
+    if repeat:
+        queue.ask(folder, repeat, request.how, patience=request.patience, again=True)
+    said = queue.progress(folder)
+    queue.say(folder, replace(said, finished=said.finished + len(request.items) - len(repeat), item=None, doing=""))
+    queue.drop(request)
+
+
+def _rest(store: Store, run_id: str, request: Request) -> bool | None:
+    """Waits until the load has fallen: True; False once that takes longer than the request's patience; None as soon as
+    something is asked for that nobody has measured yet, or it is taken back."""
+    folder = store.measure_folder(run_id)
+    while request.file.exists() and not store.to_measure(again=False):
+        others = machine.Others()
+        time.sleep(REST_S)
+        busy = others.cores()
+        if busy is None or busy <= BUSY_CORES:
+            return True
+        if time.time() - request.time > request.patience:
+            return False
+        queue.say(folder, replace(queue.progress(folder), item=None, doing=f"waiting for the machine to come to rest, to measure once more what was "
+                                                                           f"disturbed (other processes keep {busy:.2g} cores busy)"))
+    return None
+
+
 def _one(store: Store, run_id: str, item: Item, request: Request, reuse: Any) -> bool:
     folder = store.measure_folder(run_id)
     said = queue.progress(folder)
-    if said.failed(item, request.time) or item.made(store.timings(run_id), request.time):
+    if request.done(item, store.timings(run_id), said):
         return False
     begun = said.attempts.get(item.key, 0)
     if begun >= ATTEMPTS:
-        return _failed(folder, item, f"its process ended {begun} times, perhaps for want of memory; a smaller batch needs less")
-    said = replace(said, item=item, attempts={**said.attempts, item.key: begun + 1}, doing="loading")
+        return _failed(folder, item, request, f"its process ended {begun} times, perhaps for want of memory; a smaller batch needs less")
+    once_more = "once more: " * request.again
+    said = replace(said, item=item, attempts={**said.attempts, item.key: begun + 1}, doing=f"{once_more}loading")
     queue.say(folder, said)
     try:
         measure_ticket(store, Address(run_id, item.round, item.structure), batch=item.batch, threads=item.threads, device=item.device,
-                       reuse=reuse, **request.how, progress=lambda doing: queue.say(folder, replace(said, doing=doing)))
+                       precision=item.precision, reuse=reuse, **request.how,
+                       progress=lambda doing: queue.say(folder, replace(said, doing=once_more + doing)))
     except LthvizError as e:
-        return _failed(folder, item, str(e))
+        return _failed(folder, item, request, str(e))
     except Exception as e:
         log.exception("%s, %s", run_id, item.key)
-        return _failed(folder, item, f"{type(e).__name__}: {next(iter(str(e).splitlines()), '')}".rstrip(": "))
-    queue.say(folder, said.ended(item))
+        return _failed(folder, item, request, f"{type(e).__name__}: {next(iter(str(e).splitlines()), '')}".rstrip(": "))
+    queue.say(folder, said.ended(item, request.time))
     return True
 
 
-def _failed(folder: Path, item: Item, why: str) -> bool:
-    queue.say(folder, queue.progress(folder).ended(item, why))
+def _failed(folder: Path, item: Item, request: Request, why: str) -> bool:
+    queue.say(folder, queue.progress(folder).ended(item, request.time, why))
     return False
 
 
@@ -198,7 +244,7 @@ def _have_measured(store: Store, run_id: str, stop: Callable[[], bool]) -> None:
     if died:
         _tell_of_the_death(folder, before, died)
     elif said.item and queue.requests(folder):   # it did nothing wrong, so this was no attempt
-        queue.say(folder, said.ended(said.item))
+        queue.say(folder, replace(said, item=None, doing="", attempts={k: v for k, v in said.attempts.items() if k != said.item.key}))
     elif said.item:
         queue.forget(folder)
 
@@ -208,7 +254,7 @@ def _tell_of_the_death(folder: Path, before: queue.Progress, code: int) -> None:
     said, asked = queue.progress(folder), queue.requests(folder)
     if asked and (said.attempts, said.errors, said.finished) == (before.attempts, before.errors, before.finished):
         for item in asked[0].items:
-            _failed(folder, item, f"the process that measures ended with code {code}; its words are in worker.log")
+            _failed(folder, item, asked[0], f"the process that measures ended with code {code}; its words are in worker.log")
         queue.drop(asked[0])
         said = queue.progress(folder)
         queue.say(folder, replace(said, finished=said.finished + len(asked[0].items)))

@@ -299,6 +299,14 @@ Event = Begin | Step | Epoch | Stage
 
 # How fast it runs -------------------------------------------------------------------------------------------------------
 
+BUSY_CORES = 0.25
+"""Cores that other processes may keep busy while a CPU is timed. More of it holds up one thread or another in a good part of the runs, and
+not both sides alike: a form whose threads wait for each other at every layer, as most dense ones do, loses the whole wait, the block
+kernel only its share of the work. The ratio then flatters the ticket (docs/speed.md has what was seen)."""
+STEADY = 1.25
+"""So many times may the upper quartile of the pairs' ratios be the lower one, and the dense network's median among the pairs its median
+of a moment before, or the reverse."""
+
 
 @dataclass(frozen=True)
 class LayerTiming:
@@ -354,6 +362,19 @@ class Timing:
     def speedup(self) -> float:
         """Dense time over the ticket's."""
         return 1 / self.time_ratio
+
+    @property
+    def disturbed(self) -> tuple[str, ...]:
+        """Why the figures are doubtful, a line each; empty for a measurement on a machine at rest (BUSY_CORES, STEADY)."""
+        busy, drift, (low, high) = self.conditions.get("others_cores"), self.conditions.get("drift"), self.spread
+        why = []
+        if self.device == "cpu" and isinstance(busy, int | float) and busy > BUSY_CORES:
+            why.append(f"other processes kept {busy:.2g} cores busy meanwhile")
+        if isinstance(drift, int | float) and not 1 / STEADY <= drift <= STEADY:
+            why.append(f"the dense network took {drift:.2f} times as long as a moment before")
+        if high > STEADY * low:
+            why.append(f"half of the pairs lie outside of {low:.3f} to {high:.3f}")
+        return tuple(why)
 
     @property
     def key(self) -> str:

@@ -19,7 +19,7 @@ from tests.small import SMALL
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "data" / "examples"
 FEW = SMALL.replace(rounds=1, structures=(Refill(),))
-FAST = {"batch": 2, "threads": 1, "baselines": "quick", "seconds": 0.01}
+FAST = {"batch": 2, "threads": 1, "baselines": "torch", "seconds": 0.01, "patience": 0.0}
 HALF_MINUTE = {**FAST, "seconds": 30.0}
 
 

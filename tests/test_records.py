@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from lthviz.config import Refill, RunConfig
 from lthviz.errors import AddressError, MaskError
-from lthviz.records import Masks, Round, Run
+from lthviz.records import BUSY_CORES, STEADY, Masks, Round, Run, Timing
 
 arrays = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=4, max_side=7))
 
@@ -42,6 +44,19 @@ def test_what_masks_refuse():
         masks.packed("a")[0] = 0
     masks["a"][:] = False
     assert masks.nnz("a") == 4 and masks["a"].all(), "what is handed out is a copy"
+
+
+@pytest.mark.parametrize(("change", "why"), [
+    ({}, []), ({"conditions": {"others_cores": BUSY_CORES, "drift": STEADY}}, []), ({"conditions": {"others_cores": None, "drift": None}}, []),
+    ({"conditions": {"others_cores": 0.8, "drift": 1.0}}, ["0.8 cores"]), ({"conditions": {"others_cores": 0.1, "drift": 1.4}}, ["1.40 times"]),
+    ({"conditions": {"drift": 0.7}}, ["0.70 times"]), ({"spread": (0.4, 0.4 * STEADY)}, []), ({"spread": (0.4, 0.6)}, ["0.400 to 0.600"]),
+    ({"spread": (0.4, 0.6), "conditions": {"others_cores": 1, "drift": 2}}, ["1 cores", "2.00 times", "0.400 to 0.600"]),
+    ({"device": "cuda", "conditions": {"others_cores": 1.5}}, []),
+])
+def test_what_was_measured_on_a_busy_machine_is_disturbed(change, why):
+    calm = Timing(1, "refill", "cpu", 2, 64, 20.0, 10.0, 0.5, (0.49, 0.51), 0.4, 1e-6, "torch", "blocks", 9)
+    found = dataclasses.replace(calm, **change).disturbed
+    assert len(found) == len(why) and all(part in line for part, line in zip(why, found))
 
 
 def test_a_missing_ticket_names_the_near_miss():

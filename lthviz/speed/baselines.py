@@ -83,7 +83,11 @@ def names(which: str | tuple[str, ...], device: str = "cpu") -> tuple[str, ...]:
         return known
     if which == "quick":
         return tuple(x for x in known if x in _EAGER)
-    for name in (which := (which,) if isinstance(which, str) else which):
+    which = (which,) if isinstance(which, str) else which
+    if len(which) > 1 and (group := next((x for x in which if x in ("all", "quick")), "")):
+        raise SpeedError(f"baselines {','.join(which)!r}: {group} stands for several forms and goes with no other word; give all, or quick, or names "
+                         f"with commas between ({', '.join(known)})")
+    for name in which:
         if name not in known:
             raise SpeedError(f"baseline {name!r} is not known; {did_you_mean(name, ('all', 'quick', *known))}")
     return which

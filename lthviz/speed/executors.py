@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 class Ticket(NamedTuple):
     """What is to be run. model: masked, in evaluation mode, on its device. image: a batch, float32 (N, c, h, w). reference: what the
-    model makes of it, in float32. precision: in which the forms compute. seconds: for a choice between forms."""
+    model makes of it, in float32. precision: in which the forms compute. seconds: for a choice between forms. pairs: samples to take
+    of each work, instead of what the time allows."""
 
     model: nn.Module
     layers: Sequence[Layer]
@@ -38,6 +39,12 @@ class Ticket(NamedTuple):
     threads: int
     precision: str = "float32"
     seconds: float = 2.0
+    pairs: int | None = None
+
+    @property
+    def repeats(self) -> int:
+        """Runs of a layer's step alone."""
+        return min(7, self.pairs or 7)
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -112,7 +119,7 @@ def _blocks(ticket: Ticket, dense: Mapping[str, float]) -> Made:
 
     program = programs.build(ticket.model, ticket.layers, ticket.image_shape, ticket.masks, structural=ticket.structural,
                              batch=len(ticket.image), threads=ticket.threads)
-    return Form(program, ticket.image), "", program.executors, lambda: program.layer_times(ticket.image, 7)
+    return Form(program, ticket.image), "", program.executors, lambda: program.layer_times(ticket.image, ticket.repeats)
 
 
 def _blocks_on_gpu(ticket: Ticket) -> Made:
@@ -143,7 +150,7 @@ def _compact(ticket: Ticket, dense: Mapping[str, float]) -> Made | None:
     forms = baselines.build(small, ticket.image, ticket.reference, tuple(which), threads=ticket.threads, precision=ticket.precision)
     if not forms.built:
         raise SpeedError("; ".join(f"{name}: {why}" for name, why in forms.failed.items()))
-    best = timing.fastest({name: form.run for name, form in forms.built.items()}, seconds=ticket.seconds, clock=ticket.clock)
+    best = timing.fastest({name: form.run for name, form in forms.built.items()}, seconds=ticket.seconds, n=ticket.pairs, clock=ticket.clock)
     return forms.built[best], best, {layer.name: "compact" for layer in ticket.layers}, lambda: layers_alone(small, ticket)
 
 
@@ -164,7 +171,7 @@ def layers_alone(model: nn.Module, ticket: Ticket, seconds: float = 0.2) -> dict
         for layout in (torch.contiguous_format, torch.channels_last):
             image = torch.randn(shape, device=ticket.image.device, dtype=dtype).contiguous(memory_format=layout)
             works[str(layout)] = _alone(copy.deepcopy(conv).to(dtype=dtype, memory_format=layout), image)
-        out[name] = next(iter(timing.medians(works, seconds=seconds, clock=ticket.clock).values()))
+        out[name] = next(iter(timing.medians(works, seconds=seconds, n=ticket.pairs, clock=ticket.clock).values()))
     return out
 
 

@@ -121,7 +121,11 @@ def _windows_memory() -> tuple[int | None, int | None]:
     return status.total, status.free
 
 
-def check_place(batch: int, threads: int, device: str) -> int:
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""In which a network may compute; on the CPU the first."""
+
+
+def check_place(batch: int, threads: int, device: str, precision: str = "float32") -> int:
     """The number of threads, 0 being every core; SpeedError for what cannot be measured here, as far as it shows without torch."""
     there = cores()
     if type(batch) is not int or batch < 1:
@@ -130,6 +134,10 @@ def check_place(batch: int, threads: int, device: str) -> int:
         raise SpeedError(f"threads = {threads!r} should be between 1 and the {there} cores that are there, or 0 for all of them")
     if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", device):
         raise SpeedError(f"device = {device!r} is not known; it can be cpu, cuda or cuda:N")
+    if precision not in PRECISIONS:
+        raise SpeedError(f"precision = {precision!r} is not one of {', '.join(PRECISIONS)}")
+    if device == "cpu" and precision != "float32":
+        raise SpeedError(f"precision = {precision!r} is measured on a GPU only; on the CPU it is float32")
     return threads or there
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,6 +16,7 @@ from lthviz.errors import ConfigError, MaskError, SpeedError, did_you_mean
 from lthviz.nn import models
 from lthviz.nn.masking import Masked
 from lthviz.records import Layer, Masks
+from lthviz.speed import machine
 
 Shape = tuple[int, int, int]
 
@@ -81,7 +83,8 @@ def _give_statistics(model: nn.Module, norms: Sequence[nn.BatchNorm2d], laid: Ma
         norm.momentum = None   # the statistics become those of the one batch
     laid.enforce()
     model.train()
-    model(torch.randn((16, *image_shape), generator=random))
+    images = max(2, min(16, 16 * 64 * 64 // math.prod(image_shape[1:])))   # of a large one a few are as many pixels
+    model(torch.randn((images, *image_shape), generator=random))
     # A channel that is zero everywhere has no variance; as a divisor that would be unlike anything that training leaves.
     for norm in norms:
         norm.running_var.clamp_(min=1e-3)
@@ -104,15 +107,25 @@ def inputs(model: nn.Module, image: torch.Tensor) -> dict[str, torch.Size]:
     return {name: torch.Size((len(image), *shape[1:])) for name, shape in seen.items()}
 
 
+def check_memory(model: nn.Module, image_shape: Shape, batch: int, device: str = "cpu") -> None:
+    """SpeedError instead of starting what does not fit into the memory that is free. Nothing is run for it, and nothing allocated."""
+    an_image = 8 * largest_map(model, image_shape)   # a layer's input and output, and what the forms keep for themselves
+    fixed = 10 * sum(4 * p.numel() for p in model.parameters())
+    free = machine.free_bytes() if device == "cpu" else torch.cuda.mem_get_info(device)[0]
+    if free is None or fixed + batch * an_image <= free:
+        return
+    most, gib = max(0, (free - fixed) // an_image), 2**30
+    image = "x".join(map(str, image_shape))
+    raise SpeedError(f"batch = {batch} of images {image} needs about {(fixed + batch * an_image) / gib:,.1f} GiB of memory, and {free / gib:,.1f} GiB are free; "
+                     + (f"use at most {most}" if most else "there is too little even for one image; use smaller ones"))
+
+
 @torch.no_grad()
 def largest_map(model: nn.Module, image_shape: Shape) -> int:
-    """Bytes of the largest feature map of one image."""
-    sizes = [int(np.prod(image_shape))]
-    handles = [m.register_forward_hook(lambda module, args, out: sizes.append(out[0].numel()) if isinstance(out, torch.Tensor) else None)
-               for m in model.modules()]
-    try:
-        model(torch.zeros((1, *image_shape)))
-    finally:
-        for handle in handles:
-            handle.remove()
+    """Bytes of the largest feature map of one image, by shapes alone: no map is computed."""
+    bare = copy.deepcopy(model).eval().to("meta")
+    sizes = [math.prod(image_shape)]
+    for module in bare.modules():
+        module.register_forward_hook(lambda module, args, out: sizes.append(out[0].numel()) if isinstance(out, torch.Tensor) else None)
+    bare(torch.empty((1, *image_shape), device="meta"))
     return 4 * max(sizes)

@@ -32,12 +32,16 @@ class Measured(Looking):
         """Where the requests for measurements of a run lie."""
         return self.root / queue.FOLDER / run_id
 
-    def ask_measuring(self, run_id: str, items: Sequence[Item], how: Mapping[str, Any]) -> int:
-        """Asks for measurements of a run's tickets; how many of them were not asked for before. how: settings, JSON-able."""
+    def ask_measuring(self, run_id: str, items: Sequence[Item], how: Mapping[str, Any], *, patience: float = 0.0) -> int:
+        """Asks for measurements of a run's tickets; how many of them were not asked for before in that way.
+
+        how: settings, JSON-able. patience: see `queue.Request`.
+        """
         folder = self.measure_folder(self.path(run_id).name)
-        waiting = {x for r in queue.requests(folder) for x in r.items}
+        alike = [r for r in queue.requests(folder) if not r.again and r.how == queue.plain(how)]
+        waiting = {x for r in alike for x in r.items}
         if new := [x for x in dict.fromkeys(items) if x not in waiting]:
-            queue.ask(folder, new, how)
+            queue.ask(folder, new, how, patience=patience)
         return len(new)
 
     def cancel_measuring(self, run_id: str) -> int:
@@ -47,17 +51,18 @@ class Measured(Looking):
     def measuring(self, run_id: str) -> Measuring | None:
         """How the measurements that were asked of a run stand; None when nothing waits and nothing failed."""
         folder = self.measure_folder(self.path(run_id).name)
-        asked, said = queue.requests(folder), queue.progress(folder)
+        asked, said, damaged = queue.requests(folder), queue.progress(folder), queue.damaged(folder)
         errors = {key: why for key, (_, why) in said.errors.items()}
-        error = list(errors.values())[-1] if errors else ""
+        wrong = [*damaged.values(), *errors.values()]
+        told = {"error": wrong[-1] if wrong else "", "errors": errors, "damaged": damaged}
         total = said.finished + sum(len(r.items) for r in asked)
         if not asked:
-            return Measuring("failed", error, said.finished, total, None, error, errors) if error else None
+            return Measuring("failed", told["error"], said.finished, total, **told) if wrong else None
         there = self.timings(run_id)
-        done = said.finished + sum(said.failed(x, r.time) or x.made(there, r.time) for r in asked for x in r.items)
+        done = said.finished + sum(r.done(x, there, said) for r in asked for x in r.items)
         if queue.held(folder):
-            return Measuring("measuring", said.doing, done, total, said.item, error, errors)
-        return Measuring("waiting", self._waits_for(run_id), done, total, None, error, errors)
+            return Measuring("measuring", said.doing, done, total, said.item, **told)
+        return Measuring("waiting", self._waits_for(run_id), done, total, **told)
 
     def _waits_for(self, run_id: str) -> str:
         if training := self.training():
@@ -70,10 +75,13 @@ class Measured(Looking):
         """A run that is being trained at this moment, '' when there is none. Nothing is measured meanwhile."""
         return next((r for r in self.runs() if not self.is_example(r) and self.status(r).state == "running"), "")
 
-    def to_measure(self) -> list[str]:
-        """The runs of which measurements are asked, the longest waiting first."""
+    def to_measure(self, *, again: bool = True) -> list[str]:
+        """The runs of which measurements are asked, the longest waiting first, those with nothing but repetitions last.
+
+        again: also where only what was disturbed is to be measured once more.
+        """
         asked = []
         for folder in (self.root / queue.FOLDER).glob("*"):
-            if self.exists(folder.name) and (waiting := queue.requests(folder)):
-                asked.append((waiting[0].time, folder.name))
-        return [name for _, name in sorted(asked)]
+            if self.exists(folder.name) and (waiting := queue.requests(folder)) and (again or not waiting[0].again):
+                asked.append((waiting[0].again, waiting[0].time, folder.name))
+        return [name for *_, name in sorted(asked)]

@@ -140,7 +140,7 @@ def test_batch_and_threads_are_chosen_and_written_to_the_address(measured, run_i
 def test_progress_and_failures_are_told(measured, run_id, page, words, woken):
     launch.measure(measured, run_id, rounds=[1, 2], structures=["random"])
     folder = measured.measure_folder(run_id)
-    failed = Progress().ended(Item(1, "random", 64, CORES), "batch = 64 needs about 9 GiB of memory")
+    failed = Progress().ended(Item(1, "random", 64, CORES), queue.requests(folder)[0].time, "batch = 64 needs about 9 GiB of memory")
     queue.say(folder, dataclasses.replace(failed, item=Item(2, "random", 64, CORES), doing="pair 3 of 30"))
     with queue.lock(folder):
         at = page("speed", run=run_id)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from lthviz import seeds
 from lthviz.config import Refill, Regroup
 from lthviz.core import structures
 from lthviz.core.magnitude import prune
@@ -172,6 +173,7 @@ def test_nothing_kept_anywhere(net):
     ({"threads": machine.cores() + 1}, f"{machine.cores()} cores"), ({"threads": -1}, "threads = -1"),
     ({"device": "tpu"}, "cpu, cuda or cuda:N"), ({"device": "cuda:77"}, "cuda:77"), ({"precision": "bfloat16"}, "on a GPU only"),
     ({"precision": "int8"}, "int8"), ({"baselines": "fastest"}, "fastest"), ({"batch": 10**9}, "use at most"),
+    ({"image_shape": (1, 10**5, 10**5)}, "images 1x100000x100000 needs about"),
 ])
 def test_what_cannot_be_measured_gets_one_line(net, tickets, changes, said, monkeypatch):
     monkeypatch.setattr(machine, "free_bytes", lambda: 2**30)
@@ -246,6 +248,45 @@ def test_dense_forms_are_built_once_for_the_tickets_of_a_network(net, tickets):
     assert told.count("building torch") == 1
     bench.measure(*net, tickets["refill"], **{**QUICK, "batch": 3}, estimated=False, reuse=reuse, progress=told.append)
     assert told.count("building torch") == 2, "for another batch they are others"
+
+
+@pytest.fixture
+def dense_wins(monkeypatch):
+    """The dense form is the fastest that runs the ticket, whatever the clock says."""
+    real = timing.medians
+    monkeypatch.setattr(timing, "medians", lambda works, **more: dict(sorted(real(works, **more).items(), key=lambda x: x[0] != "dense")))
+
+
+@pytest.mark.parametrize("form", ["torch", baselines.OWN])
+def test_a_reused_dense_form_is_compared_for_each_ticket(net, tickets, dense_wins, monkeypatch, form):
+    """Each ticket's error is that of its own weights: the very number that a measurement without anything reused gives."""
+    words = {**QUICK, "baselines": (form,), "estimated": False}
+    alone = {label: bench.measure(*net, tickets[label], **words) for label in ("refill", "regroup")}
+    real, compared = baselines.difference, []
+    monkeypatch.setattr(baselines, "difference", lambda out, ref: compared.append((out, ref)) or real(out, ref))
+    reuse = bench.Reuse()
+    for label, want in alone.items():
+        found = bench.measure(*net, tickets[label], **words, reuse=reuse)
+        assert (found.executor, found.baseline, found.max_abs_err) == ("dense", form, want.max_abs_err)
+        model = network.masked(*net, tickets[label], SHAPE, structural=True)
+        _, reference = compared[-1]
+        image = torch.randn((4, *SHAPE), generator=torch.Generator().manual_seed(seeds.derive(0, "speed images")))
+        torch.testing.assert_close(reference, model(image))
+
+
+def test_a_reused_dense_form_that_is_wrong_for_a_ticket_does_not_run_it(net, tickets, dense_wins, monkeypatch):
+    words, reuse = {**QUICK, "estimated": False}, bench.Reuse()
+    bench.measure(*net, tickets["refill"], **words, reuse=reuse)
+    right = baselines._BUILDERS["torch"]
+
+    def wrong(*args):
+        form = right(*args)
+        return form._replace(call=lambda x: form.call(x) * 1.01)
+
+    monkeypatch.setitem(baselines._BUILDERS, "torch", wrong)
+    found = bench.measure(*net, tickets["regroup"], **words, reuse=reuse)
+    assert found.executor == "blocks" and "dense" not in found.conditions["executors"]
+    assert "its output differs by" in found.conditions["executors_failed"]["dense"]
 
 
 # The network that is timed ---------------------------------------------------------------------------------------------
@@ -327,20 +368,23 @@ def test_other_processes_are_noticed(monkeypatch):
     assert others.cores() is None
 
 
-def test_a_busy_machine_is_a_warning(net, tickets, monkeypatch):
+def test_on_a_busy_machine_it_is_disturbed(net, tickets, monkeypatch):
+    monkeypatch.setattr(timing, "pairs", lambda a, b, **more: timing.Pairs(3.0, 1.0, 1 / 3, (0.33, 0.34), 9))
+    monkeypatch.setattr(timing, "medians", lambda works, **more: dict.fromkeys(works, 3.0))
     for busy in (0.1, 1.5, None):
         monkeypatch.setattr(machine.Others, "cores", lambda self, busy=busy: busy)
         found = bench.measure(*net, tickets["refill"], **QUICK, estimated=False)
-        assert any("busy" in x for x in found.conditions["warnings"]) == (busy == 1.5)
-        assert found.conditions["others_cores"] == busy
+        assert any("busy" in x for x in found.disturbed) == (busy == 1.5) == bool(found.disturbed)
+        assert found.conditions["others_cores"] == busy and not found.conditions["warnings"]
 
 
-@pytest.mark.parametrize(("pairs_ms", "warned"), [(3.1, False), (6.0, True), (1.5, True)])
-def test_a_machine_that_changes_its_speed_is_a_warning(net, tickets, monkeypatch, pairs_ms, warned):
+@pytest.mark.parametrize(("pairs_ms", "disturbed"), [(3.1, False), (6.0, True), (1.5, True)])
+def test_on_a_machine_that_changes_its_speed_it_is_disturbed(net, tickets, monkeypatch, pairs_ms, disturbed):
+    monkeypatch.setattr(machine.Others, "cores", lambda self: 0.0)
     monkeypatch.setattr(timing, "medians", lambda works, **more: dict.fromkeys(works, 3.0))
-    monkeypatch.setattr(timing, "pairs", lambda a, b, **more: timing.Pairs(pairs_ms, 1.0, 1 / 3, (0.3, 0.4), 9))
+    monkeypatch.setattr(timing, "pairs", lambda a, b, **more: timing.Pairs(pairs_ms, 1.0, 1 / 3, (0.33, 0.34), 9))
     found = bench.measure(*net, tickets["refill"], **QUICK, estimated=False)
-    assert any("at rest" in x for x in found.conditions["warnings"]) == warned
+    assert [f"{pairs_ms / 3:.2f} times" in x for x in found.disturbed] == [True] * disturbed
 
 
 def test_the_description_of_the_machine():

@@ -231,11 +231,11 @@ def made(item: Item, **more) -> Timing:
 def test_requests_wait_and_are_told_of(run):
     assert run.measuring(RUN) is None and run.to_measure() == []
     assert run.ask_measuring(RUN, [A, B, A], {"seconds": 1}) == 2
-    assert run.ask_measuring(RUN, [B, C], {}) == 1, "one of them waits already"
+    assert run.ask_measuring(RUN, [B, C], {"seconds": 1}) == 1, "one of them waits already"
     found = Store(run.root).measuring(RUN)
     assert (found.state, found.done, found.total, found.item, found.error) == ("waiting", 0, 3, None, "")
     first, second = queue.requests(run.measure_folder(RUN))
-    assert first.items == (A, B) and second.items == (C,) and first.how == {"seconds": 1}
+    assert first.items == (A, B) and second.items == (C,) and first.how == {"seconds": 1} and not first.again
     assert run.to_measure() == [RUN]
     run.put_timing(RUN, made(A, time=first.time - 1))
     assert run.measuring(RUN).done == 0, "taken before it was asked for"
@@ -251,7 +251,7 @@ def test_what_is_done_meanwhile_is_told(run):
     with queue.lock(folder):
         found = run.measuring(RUN)
         assert (found.state, found.message, found.item) == ("measuring", "pair 3 of 9", A)
-        queue.say(folder, queue.progress(folder).ended(A, "too large"))
+        queue.say(folder, queue.progress(folder).ended(A, queue.requests(folder)[0].time, "too large"))
         found = run.measuring(RUN)
         assert (found.done, found.total, found.error, found.errors) == (1, 2, "too large", {A.key: "too large"})
 
@@ -260,7 +260,7 @@ def test_a_failure_stays_visible_until_something_else_is_asked(run):
     folder = run.measure_folder(RUN)
     run.ask_measuring(RUN, [A], {})
     (request,) = queue.requests(folder)
-    queue.say(folder, dataclasses.replace(queue.progress(folder).ended(A, "too large"), finished=1))
+    queue.say(folder, dataclasses.replace(queue.progress(folder).ended(A, request.time, "too large"), finished=1))
     queue.drop(request)
     found = run.measuring(RUN)
     assert (found.state, found.message, found.done, found.total) == ("failed", "too large", 1, 1)
@@ -280,7 +280,7 @@ def test_taking_it_back(run):
 def test_a_failure_of_before_does_not_count_for_a_new_request(run):
     folder = run.measure_folder(RUN)
     first = queue.ask(folder, [A], {})
-    queue.say(folder, queue.Progress().ended(A, "no"))
+    queue.say(folder, queue.Progress().ended(A, first.time, "no"))
     second = queue.ask(folder, [A], {})
     said = queue.progress(folder)
     assert said.failed(A, first.time) and not said.failed(A, second.time)
@@ -303,12 +303,70 @@ def test_it_says_what_it_waits_for(run):
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"time":1,"items":[[1]],"how":{}}', b"[3]"])
-def test_a_damaged_request_or_progress_stops_nothing(run, content):
+def test_a_damaged_request_or_progress_stops_nothing_and_is_told(run, content, caplog):
     folder = run.measure_folder(RUN)
     run.ask_measuring(RUN, [A], {})
     (folder / "0-x.request").write_bytes(content)
     (folder / "progress.json").write_bytes(content)
-    found = run.measuring(RUN)
+    for _ in range(3):
+        found = run.measuring(RUN)
     assert (found.state, found.total) == ("waiting", 1)
+    ((name, why),) = found.damaged.items()
+    assert name == "0-x.request" and "is damaged" in why and str(folder / name) in why and "\n" not in why
+    assert [r.levelname for r in caplog.records] == ["WARNING"] and str(folder / name) in caplog.text, "once, not at every look"
     run.cancel_measuring(RUN)
     assert not list(folder.glob("*.request")) and run.measuring(RUN) is None
+
+
+def test_a_damaged_request_alone_is_a_failure_until_it_is_put_away(run):
+    folder = run.measure_folder(RUN)
+    run.ask_measuring(RUN, [A], {})
+    next(folder.glob("*.request")).write_bytes(b"{")
+    found = run.measuring(RUN)
+    assert found.state == "failed" and list(found.damaged.values()) == [found.error] == [found.message]
+    assert run.to_measure() == [], "no worker is started for it"
+    run.cancel_measuring(RUN)
+    assert run.measuring(RUN) is None
+
+
+def test_what_is_asked_in_another_way_is_another_request(run):
+    assert run.ask_measuring(RUN, [A], {"baselines": "all", "seconds": 8.0}) == 1
+    assert run.ask_measuring(RUN, [A], {"baselines": "all", "seconds": 8.0}) == 0
+    assert run.ask_measuring(RUN, [A], {"baselines": ("torch",), "seconds": 8.0}) == 1
+    assert run.ask_measuring(RUN, [A], {"baselines": ["torch"], "seconds": 8.0}) == 0, "as it comes back from the file"
+    assert run.ask_measuring(RUN, [A], {"baselines": "all", "seconds": 30.0}) == 1
+    tf32 = A._replace(device="cuda", precision="tf32")
+    assert run.ask_measuring(RUN, [tf32, tf32._replace(precision="bfloat16")], {"baselines": "all", "seconds": 8.0}) == 2
+    assert run.measuring(RUN).total == 5
+    first, second, third, fourth = queue.requests(run.measure_folder(RUN))
+    assert fourth.items[0] == tf32 and tf32.key == made(tf32).key != fourth.items[1].key
+
+    def taken(baselines, seconds):
+        return [made(A, time=third.time + 1, conditions={"asked": {"baselines": baselines, "seconds": seconds}})]
+
+    none = queue.Progress()
+    assert [r.done(A, taken("all", 8.0), none) for r in (first, second, third)] == [True, False, False]
+    assert [r.done(A, taken(["torch"], 8.0), none) for r in (first, second, third)] == [False, True, False]
+    assert not fourth.done(tf32, [made(A, time=fourth.time + 1)], none) and fourth.done(tf32, [made(tf32, time=fourth.time + 1)], none)
+    failed = none.ended(A, second.time, "no compiler")
+    assert [r.done(A, [], failed) for r in (first, second, third)] == [False, True, False]
+
+
+def test_a_request_of_before_precisions_is_read(run):
+    folder = run.measure_folder(RUN)
+    run.ask_measuring(RUN, [A], {})
+    file = next(folder.glob("*.request"))
+    file.write_text(json.dumps({"time": 1.0, "items": [list(A[:5])], "how": {}}))
+    (found,) = queue.requests(folder)
+    assert found.items == (A,) and (found.patience, found.again) == (0.0, False)
+
+
+def test_repetitions_come_last(run):
+    other = run.begin(RunConfig(model="convnet", data="digits", seed=1))
+    folder = run.measure_folder(RUN)
+    again = queue.ask(folder, [A], {}, patience=5.0, again=True)
+    run.ask_measuring(other, [A], {})
+    assert run.to_measure() == [other, RUN] and run.to_measure(again=False) == [other]
+    assert run.ask_measuring(RUN, [A], {}) == 1, "asked for anew it does not wait for the machine to come to rest"
+    assert [r.again for r in queue.requests(folder)] == [False, True] and queue.requests(folder)[1] == again
+    assert run.to_measure() == [other, RUN] and run.to_measure(again=False) == [other, RUN]
