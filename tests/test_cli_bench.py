@@ -158,6 +158,12 @@ def test_wrong_words_get_one_line(capsys, tmp_path, monkeypatch, words, expected
     (["--device", "cuda:99"], ["cuda:99"]),
     (["--device", "gpu"], ["gpu", "cuda"]),
     (["--baselines", "onnx"], ["onnx", "onnxruntime"]),
+    (["--baselines", "quick,torch"], ["'quick,torch'", "quick stands for several forms", "give all, or quick, or names with commas between", "torch.jit"]),
+    (["--baselines", "torch,all"], ["all stands for several forms"]),
+    (["--baselines", ","], ["names none"]),
+    (["--image", "1x99999x99999"], ["1x99999x99999", "GiB", "even for one image; use smaller ones"]),
+    (["--batch", "1000000000"], ["batch = 1000000000", "GiB", "use at most"]),
+    (["--classes", "1000000001"], ["--classes", "1,000,000"]),
     (["--precision", "tf32"], ["tf32", "GPU"]),
 ])
 def test_what_cannot_be_measured_gets_one_line(capsys, tmp_path, masks, words, expected):
@@ -181,6 +187,42 @@ def test_a_ticket_that_is_not_there(capsys, runs):
     assert "round 99" in refused(capsys, "--run", run_id, "--round", 99, "--structure", "refill", "--runs", runs)
     assert "refill" in refused(capsys, "--run", run_id, "--round", 2, "--structure", "refil", "--runs", runs)
     assert not runs.exists()
+
+
+@pytest.mark.parametrize(("content", "expected"), [
+    (b"mask = 1\n", ["it is text that begins with 'mask = 1'", "numpy.savez"]), (b"", ["it is empty", "numpy.savez"]),
+    (b"\x89HDF\r\n\x1a\n" + bytes(100), ["HDF5", "ends in .h5"]), (b"\x80\x04\x95" + bytes(100), ["pickle, which is not opened"]),
+    (b"\x10\x00\x00\x00\x00\x00\x00\x00{}", ["safetensors"]), (bytes(range(200, 255)), ["c8 c9 ca cb", "50 4b 03 04"]),
+    (b"PK\x03\x04" + bytes(100), ["cannot be read as .npz"]),
+])
+def test_an_npz_that_is_none_is_told_what_it_is(capsys, tmp_path, content, expected):
+    (tmp_path / "m.npz").write_bytes(content)
+    err = refused(capsys, *of_file(tmp_path)[1:])
+    assert "m.npz" in err and all(x in err for x in expected), err
+
+
+def test_nothing_runs_before_the_memory_is_known_to_do(capsys, tmp_path, masks, monkeypatch):
+    """An image that is too large for the memory never reaches a layer."""
+    import torch
+
+    monkeypatch.setattr(machine, "free_bytes", lambda: 2**28)
+    real = torch.nn.functional.conv2d
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda x, *a, **k: real(x, *a, **k) if x.is_meta else pytest.fail("a layer ran"))
+    monkeypatch.setattr(torch.nn.Conv2d, "_conv_forward", lambda self, x, w, b: torch.nn.functional.conv2d(x, w, b, self.stride, self.padding))
+    for words in (["--image", "1x4000x4000"], ["--batch", "1000000"]):
+        assert "GiB of memory" in refused(capsys, *of_file(tmp_path, *words)[1:])
+
+
+def test_a_disturbed_measurement_says_so(capsys, tmp_path, masks, monkeypatch):
+    for busy in (0.0, 1.3):
+        monkeypatch.setattr(machine.Others, "cores", lambda self, busy=busy: busy)
+        found = said(capsys, *of_file(tmp_path, "--pairs", "1"))
+        assert any("1.3 cores" in x for x in found["disturbed"]) == (busy == 1.3)
+        assert main([str(x) for x in of_file(tmp_path)]) == 0
+        out = " ".join(capsys.readouterr().out.split())
+        assert ("disturbed: other processes kept 1.3 cores busy" in out) == (busy == 1.3)
+        if busy:
+            assert "times as fast, disturbed" in out and "measure again on one at rest" in out
 
 
 def test_a_fault_of_ours_is_one_line_and_code_1(capsys, tmp_path, masks, monkeypatch):

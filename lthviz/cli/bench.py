@@ -16,10 +16,12 @@ from lthviz.cli.output import new_table, show_result
 from lthviz.config import MODELS, UNSTRUCTURED
 from lthviz.errors import UsageError
 from lthviz.records import Address, Timing
+from lthviz.speed import machine
 from lthviz.store import Store
 
 IMAGE, CLASSES = "3x32x32", 10
 """Of the network that a mask file is for: CIFAR's, unless something else is said."""
+MOST_CLASSES = 1_000_000
 EPILOG = """Either a trained ticket of a run (--run, --round, --structure): the timing is kept with the run.
 Or masks from a file for one of the networks (--model, --masks): keyed by parameter name as torchvision names them, each of its
 weight's shape. Layers that are not in the file stay dense. A row without weights counts as a removed channel, its BatchNorm removed
@@ -48,19 +50,21 @@ def add_options(p: argparse.ArgumentParser) -> None:
     how.add_argument("--baselines", default="all", metavar="B", help="dense forms to compare with: all, quick (eager torch and the block kernel), or "
                      "names with commas between (default all)")
     how.add_argument("--seconds", type=float, default=20.0, metavar="S", help="about how long to time (default 20)")
-    how.add_argument("--pairs", type=int, metavar="N", help="pairs of runs to take, instead of what fits the time")
+    how.add_argument("--pairs", type=int, metavar="N", help="pairs of runs to take, and samples of all else, instead of what fits the time")
     how.add_argument("--seed", type=int, default=0, help="of random weights and images")
 
 
 def bench(args: argparse.Namespace) -> int:
     settings: dict[str, Any] = {k: getattr(args, k) for k in ("batch", "threads", "device", "precision", "seconds", "pairs", "seed")}
-    settings["baselines"] = args.baselines if args.baselines in ("all", "quick") else tuple(x.strip() for x in args.baselines.split(","))
+    settings["baselines"] = args.baselines if args.baselines in ("all", "quick") else tuple(x.strip() for x in args.baselines.split(",") if x.strip())
+    if not settings["baselines"]:
+        raise UsageError(f"--baselines {args.baselines!r} names none; give all, quick, or names with commas between")
     if (args.pairs is not None and args.pairs < 1) or not 0 < args.seconds < 86_400:
         raise UsageError("--pairs should be more than 0, --seconds more than 0 and at most a day")
     measure = _of_a_run(args) if args.run is not None else _of_a_file(args)
     with _Told() as told:
         timing = measure(**settings, progress=told)
-    show_result(args, {**timing.to_dict(), "speedup": timing.speedup, "key": timing.key}, lambda: words(timing))
+    show_result(args, {**timing.to_dict(), "speedup": timing.speedup, "key": timing.key, "disturbed": list(timing.disturbed)}, lambda: words(timing))
     return 0
 
 
@@ -81,6 +85,8 @@ def _of_a_file(args: argparse.Namespace) -> Callable[..., Timing]:
     image, classes = _shape(args.image or IMAGE), CLASSES if args.classes is None else args.classes
     if classes < 1:
         raise UsageError(f"--classes {classes} should be at least 1")
+    if classes > MOST_CLASSES:
+        raise UsageError(f"--classes {classes} should be at most {MOST_CLASSES:,}")
 
     def measure(**settings: Any) -> Timing:
         from lthviz.exchange import maskfile
@@ -90,6 +96,8 @@ def _of_a_file(args: argparse.Namespace) -> Callable[..., Timing]:
         masks = maskfile.read(args.masks)
         weights = maskfile.read_weights(args.weights) if args.weights else None
         model = network.build(args.model, image, classes, weights=weights, seed=args.seed)
+        machine.check_place(args.batch, args.threads, args.device, args.precision)
+        network.check_memory(model, image, args.batch if args.device == "cpu" else 1)   # before the network runs for the first time
         return bench.measure(model, topology.layers(model, image), masks, image_shape=image, structural=not args.unstructured,
                              structure=UNSTRUCTURED if args.unstructured else "masks", **settings)
 
@@ -137,7 +145,8 @@ def words(t: Timing) -> Group:
         f"Whole network, {t.batch} image{'s' * (t.batch > 1)} at a time, {t.device}, {t.threads} thread{'s' * (t.threads > 1)}, {t.precision}:",
         f"  dense   {t.dense_ms:9.2f} ms   ({t.baseline})",
         f"  ticket  {t.ticket_ms:9.2f} ms   ({t.executor}" + (f", {c['executor_form']}" if c.get("executor_form") else "") + ")",
-        f"  {t.time_ratio:.3f} of the dense time (quartiles {low:.3f} to {high:.3f}, {t.n} pairs): {t.speedup:.2f} times as fast",
+        f"  {t.time_ratio:.3f} of the dense time (quartiles {low:.3f} to {high:.3f}, {t.n} pairs): {t.speedup:.2f} times as fast"
+        + (", disturbed" if t.disturbed else ""),
         f"  {t.flops_ratio:.3f} of the multiply-adds of the prunable layers; time over that: {t.time_ratio / t.flops_ratio:.2f}"
         if t.flops_ratio else "  no multiply-adds are left in the prunable layers",
         f"  largest difference from the masked dense network: {t.max_abs_err:.1e} of the output's scale",
@@ -152,6 +161,9 @@ def words(t: Timing) -> Group:
     if gone := c.get("removed_channels"):
         lines.append(f"  {gone} channels without weights count as removed, their BatchNorm with them (--unstructured keeps it)")
     lines += [f"  warning: {x}" for x in c.get("warnings", ())]
+    lines += [f"  disturbed: {x}" for x in t.disturbed]
+    if t.disturbed:
+        lines.append("  What was measured on a busy machine is doubtful and mostly flatters the ticket; measure again on one at rest.")
     versions = ", ".join(f"{x} {c[x]}" for x in ("python", "torch", "numpy", "numba", "onnxruntime") if x in c)
     lines.append(f"{c.get('gpu') or c.get('cpu')}, {c.get('cores')} cores, load {c.get('load')}; {versions}")
     return Group(table, *lines)

@@ -119,8 +119,31 @@ _NO_ARRAY = np.empty((), object)
 """Stands for an entry that is no array of numbers; an error only where it is asked for."""
 
 
+_SAVE = "save masks with numpy.savez(path, **{name: mask})"
+
+
+def _not_npz(head: bytes) -> str:
+    """What a file that begins so is instead of a zip archive, and what to do; '' where it may be one."""
+    if head.startswith((b"PK\x03\x04", b"PK\x05\x06", b"\x93NUMPY")):
+        return ""
+    if head.startswith(b"\x89HDF\r\n\x1a\n"):
+        return "it is an HDF5 file; give it a name that ends in .h5"
+    if len(head) > 8 and head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 32:
+        return "it is a safetensors file; give it a name that ends in .safetensors"
+    if head.startswith((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")):
+        return f"it is a Python pickle, which is not opened; {_SAVE}"
+    if not head:
+        return f"it is empty; {_SAVE}"
+    text = head.decode(errors="replace").splitlines()[0][:40]
+    return f"it is text that begins with {text!r}; {_SAVE}" if text.isprintable() and "\ufffd" not in text else \
+        f"it begins with the bytes {head[:8].hex(' ')}, a zip archive with 50 4b 03 04; {_SAVE}"
+
+
 def _read_npz(path: Path) -> Arrays:
     with open(path, "rb") as f:  # numpy leaves a file that it opened and cannot read open
+        if found := _not_npz(f.read(64)):
+            raise MaskError(f"{path} is no .npz: {found}")
+        f.seek(0)
         found = np.load(f, allow_pickle=False)
         if isinstance(found, np.ndarray):
             raise MaskError(f"{path} holds one array without a name; save it with numpy.savez(path, **{{name: mask}})")

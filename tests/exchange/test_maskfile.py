@@ -149,7 +149,7 @@ def test_other_things_than_arrays(tmp_path):
 def test_a_file_of_another_kind(tmp_path, suffix, content):
     path = tmp_path / f"m{suffix}"
     path.write_bytes(content)
-    with pytest.raises(MaskError, match=rf"m\{suffix} cannot be read as \{suffix}: \S") as e:
+    with pytest.raises(MaskError, match=rf"m\{suffix} (cannot be read as \{suffix}|is no \.npz): \S") as e:
         maskfile.read(path)
     assert "\n" not in str(e.value) and len(str(e.value)) < 300
 
