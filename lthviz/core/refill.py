@@ -68,7 +68,7 @@ def refill(masks: Masks, scores: Mapping[str, np.ndarray], *, rho: float = 0.0, 
     packed, blocks, notes = {}, {}, {}
     for name in masks:
         shape, nnz = matrix_shape(masks, name), masks.nnz(name)
-        best, part = ranking(_scores(scores, name, shape[0])), None
+        best, part = ranking(layer_scores(scores, name, shape[0])), None
         if fractional:
             total = budget(nnz, shape, rho)
             full = np.sort(best[: int(total)])
@@ -78,14 +78,15 @@ def refill(masks: Masks, scores: Mapping[str, np.ndarray], *, rho: float = 0.0, 
         else:
             full = np.sort(best[: channels(nnz, shape, rho)])
         packed[name] = pack_rows(shape, full, part)
-        blocks[name] = _blocks(shape, full, part)
+        blocks[name] = row_blocks(shape, full, part)
         back, gone = differences(masks.packed(name), packed[name])
         notes[name] = {"kept": len(full) + (part is not None), "channels": shape[0], "back": back, "gone": gone,
                        **({"partial": len(part[1])} if part else {}), **({"empty": True} if len(full) and not nnz else {})}
     return Structured(Masks(packed, {name: masks.shape(name) for name in masks}), blocks, notes)
 
 
-def _scores(scores: Mapping[str, np.ndarray], name: str, rows: int) -> np.ndarray:
+def layer_scores(scores: Mapping[str, np.ndarray], name: str, rows: int) -> np.ndarray:
+    """The scores of a layer of that many output channels, float64; MaskError where they are missing, of another length or not finite."""
     if name not in scores:
         raise MaskError(f"scores lack layer {name!r}; {did_you_mean(name, scores)}")
     values = np.asarray(scores[name], np.float64)
@@ -101,7 +102,8 @@ def _largest(values: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.argsort(-np.abs(values), kind="stable")[:count])
 
 
-def _blocks(shape: tuple[int, int], full: np.ndarray, part: tuple[int, np.ndarray] | None) -> Blocks:
+def row_blocks(shape: tuple[int, int], full: np.ndarray, part: tuple[int, np.ndarray] | None = None) -> Blocks:
+    """One block of the whole rows `full`, and one of a single row with the columns it keeps."""
     rows, cols = ([full.astype(np.int32)], [_all_columns(shape[1])]) if len(full) else ([], [])
     if part is not None:
         rows.append(np.array([part[0]], np.int32))
