@@ -45,12 +45,13 @@ def nothing_gained(fig: go.Figure, x: str, p: theme.Palette) -> None:
         fig.add_vline(x=1, line=dict(color=p.rule, width=1), layer="below")
 
 
-def winning(fig: go.Figure, x: str, least: float, p: theme.Palette) -> None:
+def winning(fig: go.Figure, x: str, least: float, p: theme.Palette, *, said: bool = True) -> None:
     """Shade where a ticket is as accurate as the dense network and cheaper; after the axes."""
     edge, far = (1 if x == "speed" else 100), 10 ** fig.layout.xaxis.range[1]
     fig.add_shape(type="rect", x0=edge, x1=far, y0=least, y1=fig.layout.yaxis.range[1], fillcolor=p.accent, opacity=0.09, line_width=0, layer="below")
-    fig.add_annotation(x=1, xref="paper", y=1, yref="paper", xanchor="right", yanchor="top", showarrow=False, xshift=-6, yshift=-3,
-                       text="as accurate, and faster" if x == "speed" else "as accurate, and smaller", font=dict(color=p.accent, size=13))
+    if said:
+        fig.add_annotation(x=1, xref="paper", y=1, yref="paper", xanchor="right", yanchor="top", showarrow=False, xshift=-6, yshift=-3,
+                           text="as accurate, and faster" if x == "speed" else "as accurate, and smaller", font=dict(color=p.accent, size=13))
 
 
 def dense(fig: go.Figure, levels: Sequence[float], p: theme.Palette) -> None:
