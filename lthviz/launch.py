@@ -10,37 +10,23 @@ system when that process dies, so a dead worker shows as *interrupted* and `resu
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import subprocess
 import threading
-import time
-import traceback
-from collections.abc import Callable, Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable
 
 from filelock import FileLock, Timeout
 
 from lthviz import measuring
 from lthviz.config import RunConfig
+from lthviz.driving import drive, follow, rank, world
+from lthviz.ending import Busy, Cancelled, reason
 from lthviz.errors import LthvizError, UsageError
-from lthviz.records import Epoch, Event, Stage, Step
 from lthviz.store import Store, queue
 
+__all__ = ["Busy", "Cancelled", "cancel_measuring", "drive", "follow", "measure", "rank", "reason", "request", "resume", "resume_all",
+           "start", "wake", "work", "world"]   # how a run is driven and ends stands in driving.py and ending.py
+
 log = logging.getLogger("lthviz")
-
-POLL_S = 0.05
-BEAT_S = 1.0
-CHECKPOINT_S = 10.0
-"""Mid-training checkpoints are at least this far apart, and no more than a twentieth of the time goes into them."""
-
-
-class Busy(UsageError):
-    """Somebody else is driving this run."""
-
-
-class Cancelled(Exception):
-    """The run was asked to end; its finished rounds stay."""
 
 
 # Asking ----------------------------------------------------------------------------------------------------------------
@@ -166,169 +152,6 @@ def work(store: Store) -> int:
             lock.release()
         # And once more after the lock is free: whoever enqueued while it was held did not wake anybody.
     return driven
-
-
-def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = None, *, only_queued: bool = False) -> None:
-    """Run it in this process, from its last checkpoint if it has one, and store what happens.
-
-    only_queued: do nothing unless it is in the queue, and obey a request that waits; without, an old request is dropped.
-
-    Raises Busy when somebody else drives it, Cancelled when asked to end, and whatever went wrong after storing it as the
-    run's state in one line (the traceback goes to the log).
-    """
-    lock = store.lock(run_id)
-    try:
-        lock.acquire(timeout=2)
-    except Timeout:
-        raise Busy(f"run {run_id} is being trained by another process") from None
-    try:
-        with _stored_outcome(store, run_id):
-            store.recover(run_id)
-            state = store.status(run_id).state
-            if not only_queued:
-                store.clear_request(run_id)
-            if state == "queued" or not (only_queued or state == "finished"):
-                with _Pulse(store, run_id) as pulse:
-                    _drive(store, run_id, pulse, on_event, worker=only_queued)
-    finally:
-        lock.release()
-
-
-def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event], None] | None, worker: bool) -> None:
-    store.set_state(run_id, "running", "loading")
-    gate = _Gate(store, run_id, pulse, measures=worker)
-    # Two busy-waiting threads on two cores lose tenfold as soon as a browser wants one: measured 360 against 25 ms a step.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from lthviz import engine  # costs seconds: torch
-
-    saved, cost = time.monotonic(), 0.0
-    for event in engine.events(store.run(run_id).config, store.checkpoint(run_id)):
-        store.append(run_id, event)
-        if isinstance(event, Step):
-            pulse.step(event)
-        now = time.monotonic()
-        if isinstance(event, Epoch) and now - saved > max(CHECKPOINT_S, 20 * cost):
-            store.save_checkpoint(run_id, event.snapshot())
-            saved, cost = time.monotonic(), time.monotonic() - now
-        if isinstance(event, Stage):
-            saved = now
-        if on_event:
-            on_event(event)
-        gate(event)
-    store.set_state(run_id, "finished")
-
-
-class _Gate:
-    """Obeys the request file: called after every event, returns when the run may go on.
-
-    measures: while the run is paused, what is asked to be measured is.
-    """
-
-    def __init__(self, store: Store, run_id: str, pulse: _Pulse, *, measures: bool = False) -> None:
-        self.store, self.run_id, self.pulse, self.measures, self.stepping = store, run_id, pulse, measures, False
-        self.unmeasured: set[str] = set()
-        self(None)
-
-    def __call__(self, event: Event | None) -> None:
-        if self.stepping and isinstance(event, Stage):
-            self.stepping = False
-            if not self.store.requested(self.run_id):   # what was asked during the stage counts more
-                self.store.request(self.run_id, "pause")
-        paused = False
-        while action := self.store.requested(self.run_id):
-            if action == "pause":   # its file stays until something else is asked for
-                if not paused:
-                    self.store.set_state(self.run_id, "paused")
-                    paused = True
-                since = time.monotonic()
-                if self.measures:
-                    measuring.work(self.store, lambda: self.store.requested(self.run_id) != "pause", self.unmeasured)
-                time.sleep(POLL_S)
-                self.pulse.paused += time.monotonic() - since
-                continue
-            if (action := self.store.take_request(self.run_id)) == "cancel":
-                raise Cancelled("cancelled; the finished rounds are kept")
-            if action == "pause":   # asked in the moment between looking and taking
-                self.store.request(self.run_id, action)
-            self.stepping = action == "step"
-        if paused:
-            self.store.set_state(self.run_id, "running")
-
-
-class _Pulse:
-    """Writes the heartbeat from a thread, so that a long stage is not taken for a dead worker."""
-
-    def __init__(self, store: Store, run_id: str) -> None:
-        self.store, self.run_id = store, run_id
-        self.last: Step | None = None
-        self.paused = 0.0
-        self.first: tuple[float, int] | None = None
-        self.stop = threading.Event()
-        self.thread = threading.Thread(target=self._beat, daemon=True)
-
-    def __enter__(self) -> _Pulse:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop.set()
-        self.thread.join()
-
-    def step(self, event: Step) -> None:
-        self.first = self.first or (time.monotonic() - self.paused, event.done - 1)
-        self.last = event
-
-    def _beat(self) -> None:
-        while not self.stop.wait(BEAT_S):
-            last = self.last
-            try:
-                if last is None:
-                    self.store.beat(self.run_id, done=0, total=0, eta_s=None)
-                    continue
-                since, begun = self.first
-                left = (time.monotonic() - self.paused - since) / max(1, last.done - begun) * (last.total - last.done)
-                self.store.beat(self.run_id, done=last.done, total=last.total, eta_s=left, loss=last.loss())
-            except Exception as e:   # a full disk, say: the training itself may yet be saved, and the next beat may come
-                log.warning("%s: no heartbeat: %s", self.run_id, reason(e))
-
-
-@contextmanager
-def _stored_outcome(store: Store, run_id: str):
-    """Whatever ends the run becomes its state, in one line, before it goes on to the caller."""
-    previous = None
-    if threading.current_thread() is threading.main_thread():
-        previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        yield
-    except Cancelled as e:
-        store.clear_request(run_id)
-        store.set_state(run_id, "cancelled", str(e))
-        raise
-    except KeyboardInterrupt:
-        store.set_state(run_id, "interrupted", "stopped by hand; resume goes on from the last checkpoint")
-        raise
-    except BaseException as e:
-        store.set_state(run_id, "failed", reason(e))
-        if not isinstance(e, LthvizError):   # one of ours says all in its line
-            log.error("%s: %s", run_id, "".join(traceback.format_exception(e)).rstrip())
-        raise
-    finally:
-        if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
-
-
-def _interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
-
-
-def reason(error: BaseException) -> str:
-    """One line that names the error and what to do."""
-    if isinstance(error, LthvizError):
-        return str(error)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
-        return "out of memory; a smaller batch_size or model needs less"
-    first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first}".rstrip(": ")
 
 
 # Locks and queue -------------------------------------------------------------------------------------------------------

@@ -10,14 +10,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LEVELS = [  # a module may import its own level and those before it
     {"errors", "seeds"}, {"knobs"}, {"methods"}, {"config"}, {"records", "presets"}, {"core"}, {"nn"}, {"engine", "speed"}, {"store", "exchange"},
-    {"measuring"}, {"launch"}, {"figures"}, {"progress"}, {"ui"}, {"cli", "__main__", "__init__"},
+    {"measuring"}, {"ending"}, {"driving"}, {"launch"}, {"sweep"}, {"figures"}, {"progress"}, {"ui"}, {"cli", "__main__", "__init__"},
 ]
 LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names}
 FORBIDDEN = {  # packages a part never imports, at module level or inside a function
     "core": {"torch", "torchvision", "streamlit", "h5py", "plotly"}, "figures": {"torch", "torchvision", "streamlit", "h5py"},
     "nn": {"streamlit", "h5py", "plotly"}, "engine": {"streamlit", "h5py", "plotly"}, "speed": {"streamlit", "h5py", "plotly"}, "config": {"torch", "streamlit", "h5py"}, "knobs": {"numpy", "torch"}, "methods": {"numpy", "torch"},
-    "records": {"torch", "streamlit", "h5py"}, "launch": {"streamlit", "h5py", "torch"}, "measuring": {"streamlit", "h5py", "torch"}, "ui": {"torch", "torchvision", "h5py"},
-    "store": {"torch", "streamlit", "plotly"}, "cli": {"streamlit", "torch"},
+    "records": {"torch", "streamlit", "h5py"}, "launch": {"streamlit", "h5py", "torch"}, "driving": {"streamlit", "h5py", "torch"}, "ending": {"streamlit", "h5py", "torch"}, "measuring": {"streamlit", "h5py", "torch"}, "sweep": {"streamlit", "h5py", "torch", "plotly"}, "ui": {"torch", "torchvision", "h5py", "ray"},
+    "store": {"torch", "streamlit", "plotly"}, "cli": {"streamlit", "torch", "ray"},
 }
 
 
@@ -44,8 +44,8 @@ def test_imports_go_one_way(path):
 
 
 def test_looking_at_a_run_needs_no_torch():
-    code = ("import sys, lthviz.store, lthviz.launch, lthviz.figures.accuracy, lthviz.ui.frame, lthviz.ui.maskview\n"
-            "heavy = {'torch', 'sklearn', 'torchvision'} & set(sys.modules)\nassert not heavy, heavy")
+    code = ("import sys, lthviz.store, lthviz.launch, lthviz.figures.accuracy, lthviz.ui.frame, lthviz.ui.maskview, lthviz.ui.runs\n"
+            "heavy = {'torch', 'sklearn', 'torchvision', 'ray'} & set(sys.modules)\nassert not heavy, heavy")
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
 
 

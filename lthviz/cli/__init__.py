@@ -20,7 +20,7 @@ from lthviz.cli import sweep as sweep_command
 from lthviz.cli.masks import refill, regroup
 from lthviz.cli.runs import ls, pack, resume, run, show, unpack, work
 from lthviz.config import STRUCTURES, Refill, Regroup, RunConfig, limits
-from lthviz.errors import LthvizError
+from lthviz.errors import LthvizError, WorldError
 from lthviz.presets import PRESETS
 
 
@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return args.act(args) or 0
     except LthvizError as e:
-        print(f"lthviz: {e}", file=sys.stderr)
+        if not launch.rank() or isinstance(e, WorldError):   # of torchrun's processes the first says what all have met
+            print(f"lthviz: {e}", file=sys.stderr)
         return e.exit_code
     except launch.Cancelled as e:
         print(f"lthviz: {e}", file=sys.stderr)

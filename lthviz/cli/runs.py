@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -17,6 +17,9 @@ from lthviz.config import RunConfig, assignments, read_toml
 from lthviz.errors import LthvizError, UsageError
 from lthviz.presets import PRESETS, preset
 from lthviz.store import Store
+
+if TYPE_CHECKING:
+    from lthviz.nn.world import World
 
 
 def configured(args: argparse.Namespace) -> tuple[RunConfig, str]:
@@ -32,18 +35,23 @@ def run(args: argparse.Namespace) -> int:
     if not (args.preset or args.config or args.set) or args.preset == "":
         raise UsageError(f"nothing to run: give --preset one of {', '.join(PRESETS)}; or settings alone with --config FILE or --set KEY=VALUE")
     config, name = configured(args)
-    store = Store(args.runs)
-    run_id = store.begin(config, preset=name)
-    return _train(store, run_id, args)
+    return _together(args, lambda store: store.begin(config, preset=name))
 
 
 def resume(args: argparse.Namespace) -> int:
-    store = Store(args.runs)
-    store.run(args.run)
-    return _train(store, args.run, args)
+    return _together(args, lambda store: store.run(args.run).id)
 
 
-def _train(store: Store, run_id: str, args: argparse.Namespace) -> int:
+def _together(args: argparse.Namespace, which: Callable[[Store], str]) -> int:
+    """Train in this process, or with torchrun's others: the first has the store and the terminal."""
+    with launch.world() as world:
+        if world and not world.first:
+            return launch.follow(world, lambda line: print(f"lthviz: {line}", file=sys.stderr))
+        store = Store(args.runs)
+        return _train(store, which(store), args, world)
+
+
+def _train(store: Store, run_id: str, args: argparse.Namespace, world: World | None) -> int:
     from lthviz.progress import Terminal
 
     begun = time.monotonic()
@@ -53,9 +61,11 @@ def _train(store: Store, run_id: str, args: argparse.Namespace) -> int:
         print(f"run {run_id}", file=sys.stderr)
         try:
             with Terminal(run_id, known.config, known.layers, dense) as terminal:
-                launch.drive(store, run_id, terminal)
+                launch.drive(store, run_id, terminal, world=world)
         except launch.Busy:
             _attach(store, run_id)
+    elif world:
+        world.broadcast(None)   # nothing to do for the others either
     payload = {**_payload(store, run_id), "wall_seconds": round(time.monotonic() - begun, 3)}
     show_result(args, payload, lambda: _results(payload))
     return 0
