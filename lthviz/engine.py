@@ -55,7 +55,7 @@ class Experiment:
         self.images = world.first_then_others(lambda: data.load(config, place))   # what has to be fetched is fetched once
         self.model = models.build(config, self.images.shape, len(self.images.classes))
         self.model = self.model.to(self.images.device, memory_format=device.memory_format(config))
-        self.layers = topology.layers(self.model, self.images.shape)
+        self.layers = topology.layers(self.model, self.images.shape, linear=config.linear)
         self._check_structures()   # before days of training, not after
         self.trainer = Trainer(config, self.images, self.layers, world)
         self.theta_k: State | None = None      # the weights to rewind to

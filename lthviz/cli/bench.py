@@ -36,7 +36,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     ticket.add_argument("--round", type=int, metavar="K")
     ticket.add_argument("--structure", metavar="S", help="its label, e.g. refill or regroup-groups=4")
     file = p.add_argument_group("masks from a file")
-    file.add_argument("--model", metavar="M", help=f"one of {', '.join(MODELS)}")
+    file.add_argument("--model", metavar="M", help=f"one of {', '.join(MODELS)}, or torchvision:NAME or timm:NAME")
     file.add_argument("--masks", metavar="F", help=".npz, .safetensors, .pt or .h5; non-zero = kept")
     file.add_argument("--weights", metavar="F", help="trained weights in one of the same formats")
     file.add_argument("--image", metavar="CxHxW", help=f"shape of an image (default {IMAGE})")
@@ -98,7 +98,8 @@ def _of_a_file(args: argparse.Namespace) -> Callable[..., Timing]:
         model = network.build(args.model, image, classes, weights=weights, seed=args.seed)
         machine.check_place(args.batch, args.threads, args.device, args.precision)
         network.check_memory(model, image, args.batch if args.device == "cpu" else 1)   # before the network runs for the first time
-        return bench.measure(model, topology.layers(model, image), masks, image_shape=image, structural=not args.unstructured,
+        linear = "all" if any(len(masks.shape(name)) == 2 for name in masks) else "none"
+        return bench.measure(model, topology.layers(model, image, linear=linear), masks, image_shape=image, structural=not args.unstructured,
                              structure=UNSTRUCTURED if args.unstructured else "masks", **settings)
 
     return measure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -17,13 +17,23 @@ from lthviz.records import Masks, Structured
 
 
 def apply(structure: Structure, masks: Masks, *, scores: Mapping[str, np.ndarray] | None = None,
-          weights: Mapping[str, np.ndarray] | None = None, base: Structured | None = None, seed: int = 0) -> Structured:
+          weights: Mapping[str, np.ndarray] | None = None, base: Structured | None = None, seed: int = 0,
+          classifier: Collection[str] = ()) -> Structured:
     """Apply a structure to a round's unstructured masks, which give it its density.
+
+    classifier: the layers whose rows are the classes. What keeps or moves whole channels leaves their masks as they are, and their
+    notes say so: `spared`.
 
     scores: what a network is needed for, by layer: (C,) for Refill's l1, l2 and saliency, where they stand in for any score, and for
     slimming; of the weights' shapes for OMP, SNIP, GraSP and SynFlow. weights: the trained weights, for Refill by `magnitude` or
     `fractional`, Filters and NM. base: the ticket that a Random or Reinit with `of` is a control of. MaskError: one that is missing.
     """
+    spared = [name for name in masks if name in classifier] if _by_channel(structure) else []
+    if spared:
+        made = apply(structure, _without(masks, spared), scores=scores, weights=weights, base=base, seed=seed)
+        same = {name: masks if name in spared else made.masks for name in masks}
+        notes = {name: {"back": 0, "gone": 0, "spared": True} if name in spared else made.notes[name] for name in masks}
+        return Structured(Masks({n: m.packed(n) for n, m in same.items()}, {n: m.shape(n) for n, m in same.items()}), made.blocks, notes)
     if isinstance(structure, Regroup):
         return regroup(masks, structure, seed=seed)
     if isinstance(structure, Random | Reinit):
@@ -48,6 +58,15 @@ def apply(structure: Structure, masks: Masks, *, scores: Mapping[str, np.ndarray
             raise MaskError(f"{structure.title} needs scores that masks alone do not give; pass them")
         return filters.overall(masks, scores) if isinstance(structure, Slimming) else ranking.keep(scores, masks)
     raise ConfigError(f"structure {structure!r} has no rule for masks")
+
+
+def _by_channel(structure: Structure) -> bool:
+    return isinstance(structure, Refill | Filters | Slimming) or (isinstance(structure, Random) and structure.shuffle == "channels")
+
+
+def _without(masks: Masks, names: Collection[str]) -> Masks:
+    rest = [name for name in masks if name not in names]
+    return Masks({name: masks.packed(name) for name in rest}, {name: masks.shape(name) for name in rest})
 
 
 def _scores(structure: Refill, masks: Masks, weights: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray]:

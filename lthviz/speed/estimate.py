@@ -83,7 +83,7 @@ def _layer_ms(calibration: Calibration, layer: Layer, pixels: int, blocks: Block
     live = np.ones(layer.matrix[1], bool)
     if layer.groups == 1 and layer.sources and all(s in gone for s in layer.sources):
         dead = np.logical_and.reduce([gone[s] for s in layer.sources])
-        live = np.repeat(~dead, layer.shape[2] * layer.shape[3])
+        live = np.repeat(~dead, layer.matrix[1] // dead.size)   # a kernel's positions, or the pixels before a map was made flat
     rows = np.array([r.size for r in blocks.rows])
     kept = [c[live[c]] for c in blocks.cols]
     cols = np.array([c.size for c in kept])

@@ -155,7 +155,7 @@ def _compact(ticket: Ticket, dense: Mapping[str, float]) -> Made | None:
 
 
 def layers_alone(model: nn.Module, ticket: Ticket, seconds: float = 0.2) -> dict[str, float]:
-    """Milliseconds of each prunable convolution of a folded network with a ReLU behind it, run alone in eager torch at the shape
+    """Milliseconds of each prunable layer of a folded network with a ReLU behind it, run alone in eager torch at the shape
     that it has there, in the faster of both layouts. seconds: for each layer; a layer without channels takes none."""
     wanted, out = {layer.name for layer in ticket.layers}, {}
     dtype = torch.bfloat16 if ticket.precision == "bfloat16" else torch.float32
@@ -168,7 +168,7 @@ def layers_alone(model: nn.Module, ticket: Ticket, seconds: float = 0.2) -> dict
             out[name] = 0.0
             continue
         works = {}
-        for layout in (torch.contiguous_format, torch.channels_last):
+        for layout in (torch.contiguous_format, torch.channels_last)[:1 if conv.weight.dim() == 2 else 2]:
             image = torch.randn(shape, device=ticket.image.device, dtype=dtype).contiguous(memory_format=layout)
             works[str(layout)] = _alone(copy.deepcopy(conv).to(dtype=dtype, memory_format=layout), image)
         out[name] = next(iter(timing.medians(works, seconds=seconds, n=ticket.pairs, clock=ticket.clock).values()))

@@ -92,13 +92,13 @@ def _give_statistics(model: nn.Module, norms: Sequence[nn.BatchNorm2d], laid: Ma
 
 @torch.no_grad()
 def inputs(model: nn.Module, image: torch.Tensor) -> dict[str, torch.Size]:
-    """Shape of what each convolution reads, by parameter name, for that batch of images."""
+    """Shape of what each convolution and linear layer reads, by parameter name, for that batch of images."""
     seen: dict[str, torch.Size] = {}
 
     def hook(name: str):
         return lambda module, args: seen.setdefault(f"{name}.weight", args[0].shape) and None
 
-    handles = [m.register_forward_pre_hook(hook(name)) for name, m in model.named_modules() if isinstance(m, nn.Conv2d)]
+    handles = [m.register_forward_pre_hook(hook(name)) for name, m in model.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     try:
         model(image[:1])
     finally:

@@ -16,13 +16,13 @@ from lthviz.errors import ConfigError
 from lthviz.ui import frame
 
 GROUPS: dict[str, tuple[str, ...]] = {
-    "Network and data": ("model", "data", "data_dir", "train_images", "validation", "augment", "seed"),
-    "Pruning": ("rounds", "rate", "rewind", "after_rewind"),
+    "Network and data": ("model", "form", "data", "data_dir", "train_images", "validation", "augment", "seed"),
+    "Pruning": ("rounds", "rate", "linear", "rewind", "after_rewind"),
     "Training": ("epochs", "batch_size", "lr", "schedule", "milestones", "gamma", "warmup", "momentum", "weight_decay",
                  "bn_l1"),
     "Machine": ("device", "threads", "loader_workers", "precision", "memory_format", "keep_weights", "calibration_images"),
 }
-TITLES = {"data_dir": "Data folder", "lr": "Learning rate", "bn_l1": "L1 on BatchNorm scales", "rate": "Pruning rate", "in_loop": "Feed back into the trunk",
+TITLES = {"linear": "Linear layers", "data_dir": "Data folder", "lr": "Learning rate", "bn_l1": "L1 on BatchNorm scales", "rate": "Pruning rate", "in_loop": "Feed back into the trunk",
           "rewind": "Rewind to", "rho": "ρ", "t1": "t1", "min_rows": "Fewest rows", "tile_rows": "Rows of a tile",
           "min_nnz": "Fewest non-zeros a column", "min_cols": "Fewest columns", "seed": "Seed", "milestones": "Milestones",
           "validation": "Held out for validation", "gamma": "Factor at a milestone"}
@@ -146,7 +146,7 @@ def _field(field: dataclasses.Field, key: str, owner: type) -> Any:
     label, help = title(field.name), tooltip(field, owner is RunConfig)
     keep = {"key": key, "help": help, "persist_state": "session"}
     if meta["choices"] is not None:
-        value = st.selectbox(label, list(meta["choices"]), **keep)
+        value = st.selectbox(label, list(meta["choices"]), accept_new_options=bool(meta["pattern"]), **keep)
     elif isinstance(default, bool):
         value = st.toggle(label, **keep)
     elif isinstance(default, float):

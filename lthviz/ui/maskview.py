@@ -114,7 +114,7 @@ def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer
     digest = hashlib.blake2b(b"".join(body) + repr(sections).encode() + repr(after.shape).encode(), digest_size=12).hexdigest()
     head = json.dumps(dict(
         rows=after.shape[0], cols=after.shape[1], paired=before is not None, layer=layer.name if layer else "", title=title, mode=mode,
-        order=order, height=height, kernel=layer.shape[1:] if layer else None, groups=layer.groups if layer else 1,
+        order=order, height=height, kernel=(*layer.shape[1:], 1, 1)[:3] if layer else None, groups=layer.groups if layer else 1,
         blocks=[0] * (len(few) if few else 0), bands=[(b.start, b.stop) for b in arranged.bands] if arranged else [],
         spoken=mask_text(after, before, layer) + " Arrow keys move from weight to weight, plus and minus zoom, D shows the difference.",
         picked=picked and {k: v for k, v in picked._asdict().items() if k != "layer"},

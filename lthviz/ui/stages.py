@@ -119,6 +119,8 @@ def _rewound(run: Run, position: Position) -> str:
 
 def _refilled(title: str, what: Change, layer: Layer) -> str:
     note = what.ticket.notes.get(layer.name, {})
+    if note.get("spared"):
+        return f"The rows of `{layer.short}` are the classes: {title} leaves its mask as it was."
     return f"{title} kept {note['kept']:,} of {note['channels']:,} channels in `{layer.short}`; {_moves(note)}."
 
 
