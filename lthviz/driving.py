@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import Timeout
 
 from lthviz import measuring
-from lthviz.ending import Busy, Cancelled, deaf, ending, outcome, reason
+from lthviz.ending import Busy, Cancelled, ending, outcome, reason
 from lthviz.records import Epoch, Event, Stage, Step
 from lthviz.store import Store
 
@@ -132,9 +132,8 @@ def follow(world: World, say: Callable[[str], None]) -> int:
                 _obey(world)
         return 0
     except (Exception, KeyboardInterrupt) as e:
-        with deaf():   # torchrun ends us as soon as it has seen that another has ended
-            if not world.peers.heard_first():
-                say(reason(e))
+        if not world.peers.heard_first():
+            say(reason(e))
         return 1
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from lthviz.errors import LthvizError, PeerLost, UsageError
@@ -37,14 +37,15 @@ def outcome(world: World | None, name: str, tell: Callable[[str, str], None]) ->
         try:
             yield
         except BaseException as caught:
-            with deaf():
-                error = (peers.stopped() or caught) if peers and isinstance(caught, KeyboardInterrupt) else caught
-                state, word, line = ending(error, bool(peers))
-                if peers:
-                    peers.say(word, line)
-                tell(state, line)
-                if state == "failed" and not isinstance(error, LthvizError):   # one of ours says all in its line
-                    log.error("%s: %s", name, "".join(traceback.format_exception(error)).rstrip())
+            if peers:   # for good: torchrun ends us as soon as it has seen that another has ended, but first this must be said
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            error = (peers.stopped() or caught) if peers and isinstance(caught, KeyboardInterrupt) else caught
+            state, word, line = ending(error, bool(peers))
+            if peers:
+                peers.say(word, line)
+            tell(state, line)
+            if state == "failed" and not isinstance(error, LthvizError):   # one of ours says all in its line
+                log.error("%s: %s", name, "".join(traceback.format_exception(error)).rstrip())
             if error is caught:
                 raise
             raise error from None
@@ -63,6 +64,7 @@ def ending(error: BaseException, among_others: bool) -> tuple[str, str, str]:
 
 @contextmanager
 def _on_sigterm(handler: Any) -> Iterator[None]:
+    """Inside, SIGTERM is answered like that, until something else sets the answer."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -70,12 +72,8 @@ def _on_sigterm(handler: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def deaf() -> AbstractContextManager:
-    """Inside, a (second) SIGTERM does nothing: what is being said is short."""
-    return _on_sigterm(signal.SIG_IGN)
+        if signal.getsignal(signal.SIGTERM) is handler:
+            signal.signal(signal.SIGTERM, previous)
 
 
 def _interrupt(*_: object) -> None:

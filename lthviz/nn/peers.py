@@ -86,11 +86,10 @@ class Peers:
         return None
 
     def lost(self, gone: list[int], timeout_s: float) -> TrainingError:
-        if not gone and self.size == 2:
-            gone = [1 - self.rank]
-        who = f"rank {', '.join(map(str, gone))}" if gone else f"one of the other {self.size - 1} processes"
-        return PeerLost(f"{who} of {self.size} has ended without a word, or does not answer" + (f" within {timeout_s:g} s" if timeout_s else "")
-                        + f" (killed, or its machine is gone); {RESUME}")
+        if gone:
+            return PeerLost(f"rank {', '.join(map(str, gone))} of {self.size} has ended without a word (killed, it seems); {RESUME}")
+        who = f"rank {1 - self.rank} of 2" if self.size == 2 else f"one of the other {self.size - 1} processes"
+        return PeerLost(f"{who} cannot be reached any more, or has not answered within {timeout_s:g} s (LTHVIZ_TIMEOUT); {RESUME}")
 
 
 def _of_word(word: dict[str, Any]) -> BaseException:
