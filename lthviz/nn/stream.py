@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Stream(Source):
         self.classes, self.note = classes, note
         together = [path for part in paths for path in part]
         decode.check(together)
-        self._starts = np.cumsum([0, *map(len, paths)])
+        self._starts = np.cumsum([0, *map(len, paths)]).tolist()
         self._files, self._workers = Decoded(together, config.augment), workers(config)
 
     @property
@@ -50,46 +50,47 @@ class Stream(Source):
         return 3, SIZE, SIZE
 
     def train_batches(self, config: RunConfig, epoch: int, index: torch.Tensor, places: Sequence[range]) -> Iterator[Batch]:
-        wanted = [index[place.start:place.stop:place.step] for place in places]
         seed = seeds.derive(config.seed, "augment", epoch)
-        keys = [[(int(i), seeds.derive(seed, int(i))) for i in some] for some in wanted]
-        for x, some in zip(self._read(keys), wanted, strict=True):
-            yield self.normalise(x).contiguous(memory_format=device.memory_format(config)), self.y_train[some.to(self.device)]
+        numbers = [index[place.start:place.stop:place.step].tolist() for place in places]
+        keys = ([(i, seeds.derive(seed, i)) for i in some] for some in numbers)
+        for x, y in self._batches(keys, self.y_train, numbers):
+            yield x.contiguous(memory_format=device.memory_format(config)), y
 
     def validation_batches(self, size: int, part: Part = whole) -> Iterator[Batch]:
-        return self._as_they_are(self._starts[1], self.y_val, size, part)
+        return self._as_they_are(1, _parts(len(self.y_val), size, part))
 
     def test_batches(self, size: int, part: Part = whole) -> Iterator[Batch]:
-        return self._as_they_are(self._starts[2], self.y_test, size, part)
+        return self._as_they_are(2, _parts(len(self.y_test), size, part))
 
     def training_images(self, index: torch.Tensor) -> Batch:
-        x = torch.cat([self.normalise(x) for x in self._read([[(int(i), None) for i in some] for some in index.split(32)])])
-        return x, self.y_train[index.to(self.device)]
+        x, y = zip(*self._as_they_are(0, [some.tolist() for some in index.split(32)]), strict=True)
+        return torch.cat(x), torch.cat(y)
 
-    def _as_they_are(self, start: int, y: torch.Tensor, size: int, part: Part) -> Iterator[Batch]:
-        batches = [range(i, min(i + size, len(y))) for i in range(0, len(y), size)]
-        places = [batch[part(len(batch))] for batch in batches]
-        keys = [[(int(start) + i, None) for i in place] for place in places]
-        for x, place in zip(self._read(keys), places, strict=True):
-            yield self.normalise(x), y[place.start:place.stop:place.step]
+    def _as_they_are(self, part: int, numbers: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        keys = ([(self._starts[part] + i, None) for i in some] for some in numbers)
+        return self._batches(keys, (self.y_train, self.y_val, self.y_test)[part], numbers)
 
-    def _read(self, keys: list[list[Key]]) -> Iterator[torch.Tensor]:
-        """Batches uint8 (B, 3, SIZE, SIZE) on the device, one a list of keys."""
-        if not keys:
-            return
-        count, on_gpu = min(self._workers, len(keys)), self.device.type == "cuda"
+    def _batches(self, keys: Iterable[list[Key]], y: torch.Tensor, numbers: Sequence[Sequence[int]]) -> Iterator[Batch]:
+        """Normalised images of those keys, with their labels y[numbers]."""
+        labels = (y[torch.tensor(some, dtype=torch.int64, device=y.device)] for some in numbers)
+        for x, some in device.ahead(zip(self._read(keys, len(numbers)), labels, strict=True), self.device):
+            yield self.normalise(x), some
+
+    def _read(self, keys: Iterable[list[Key]], n: int) -> Iterator[torch.Tensor]:
+        """Batches uint8 (B, 3, SIZE, SIZE) on the host, one for each of the n lists of keys."""
+        count, on_gpu = min(self._workers, n), self.device.type == "cuda"
         loader = DataLoader(self._files, batch_sampler=keys, collate_fn=_as_is, num_workers=count, pin_memory=on_gpu,
                             multiprocessing_context=_context() if count else None, generator=torch.Generator())
         try:
             for x in loader:
                 if isinstance(x, str):
                     raise DataError(x)
-                yield x.to(self.device, non_blocking=True)
-        except RuntimeError as e:   # torch's word for a worker that is gone
-            if "DataLoader worker" not in str(e):
+                yield x
+        except (RuntimeError, EOFError, OSError) as e:   # what is wrong with an image comes as text; this is a worker that is gone
+            if isinstance(e, RuntimeError) and "DataLoader worker" not in str(e):
                 raise
-            raise TrainingError(f"a process that reads images ended unasked ({str(e).splitlines()[0]}); with fewer of them (loader_workers) "
-                                "there is more memory for each") from e
+            raise TrainingError(f"a process that reads images ended unasked ({next(iter(str(e).splitlines()), type(e).__name__)}); with fewer "
+                                "of them (loader_workers) there is more memory for each") from e
 
 
 class Decoded(Dataset):
@@ -127,6 +128,12 @@ def workers(config: RunConfig) -> int:
         return config.loader_workers
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+
+
+def _parts(n: int, size: int, part: Part) -> list[range]:
+    """Which of n images, `size` a batch, are this process's part of each batch."""
+    batches = [range(i, min(i + size, n)) for i in range(0, n, size)]
+    return [batch[part(len(batch))] for batch in batches]
 
 
 def _context() -> multiprocessing.context.BaseContext:

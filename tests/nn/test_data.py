@@ -5,9 +5,9 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from lthviz.config import RunConfig
-from lthviz.errors import ConfigError
-from lthviz.nn import data, split
+from lthviz.config import DATASETS, RunConfig
+from lthviz.errors import ConfigError, DataError
+from lthviz.nn import data, datasets, split
 
 DIGITS = RunConfig(model="convnet", data="digits")
 PARTS = ("train", "val", "test")
@@ -69,3 +69,29 @@ def test_no_validation_is_possible():
 def test_more_training_images_than_there_are_is_said():
     with pytest.raises(ConfigError, match=r"train_images = 5000 is more than the 1081 images of 'digits'"):
         data.load(DIGITS.replace(train_images=5000), "cpu")
+
+
+def test_many_images_arrive_whole_and_their_statistics_are_numpys(monkeypatch):
+    """More than are handled together."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 200, (9001, 2, 5, 3), dtype=np.uint8), rng.integers(0, 7, 9001)
+    monkeypatch.setitem(datasets.READERS, "digits", lambda config: datasets.Pixels(x[:9000], y[:9000], x[9000:], y[9000:], tuple("0123456")))
+    config = DIGITS.replace(validation=0.4)
+    train, held = split.train_validation(y[:9000], config)
+    images = data.load(config, "cpu")
+    for got, expected in ((images.x_train, x[train]), (images.x_val, x[held]), (images.x_test, x[9000:])):
+        np.testing.assert_array_equal(got.numpy().transpose(0, 2, 3, 1), expected)
+    np.testing.assert_allclose(images.mean.flatten(), x[train].mean((0, 1, 2), dtype=np.float64), rtol=1e-6)
+    np.testing.assert_allclose(images.std.flatten(), x[train].std((0, 1, 2), dtype=np.float64), rtol=1e-6)
+
+
+def test_more_than_a_gpu_holds_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda place: (1000, 8000))
+    x, y = np.zeros((10, 8, 8, 3), np.uint8), np.zeros(10, np.int64)
+    with pytest.raises(DataError, match=r"GPU's memory .* are free; free some, use device = 'cpu', or data = 'imagenet'"):
+        data._fits(datasets.Pixels(x, y, x, y, ("0",)), torch.device("cuda"))
+    data._fits(datasets.Pixels(x[:2], y[:2], x[:2], y[:2], ("0",)), torch.device("cuda"))
+
+
+def test_every_data_set_of_the_settings_has_a_reader():
+    assert set(datasets.READERS) == set(DATASETS)

@@ -124,5 +124,5 @@ def test_an_empty_class_a_missing_part_and_a_missing_set_are_named(place, tmp_pa
     refused(place, "train' is not there; .*unpack http")
     refused(tmp_path / "nowhere", r"Tiny-ImageNet is not in '.*nowhere' or '.*nowhere/tiny-imagenet-200'; unpack http")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match="not in '.*data/downloads/tiny-imagenet-200'"):
+    with pytest.raises(DataError, match=r"not in '.*data/downloads/tiny-imagenet-200'"):
         data.load(RunConfig(data="tiny-imagenet"), "cpu")
