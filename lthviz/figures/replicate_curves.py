@@ -6,6 +6,7 @@ smaller; single seeds stand thin behind, where they are asked for. A number of o
 
 from __future__ import annotations
 
+import functools
 import html
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,8 @@ from lthviz.figures.measured import AXES
 from lthviz.figures.replicated import Studies, known, place
 from lthviz.figures.replicated_words import hover, replicate_curves_alt, replicate_curves_caption, short
 
+Trace = dict[str, Any]
+"""A plotly scatter trace."""
 _FIELDS = {"speed": MEASURED["speed"], "kept": "density", "effective": "effective_density", "flops": "flops_ratio"}
 
 
@@ -28,25 +31,31 @@ def replicate_curves(of: Studies, *, x: str = "kept", near: bool = False, seeds:
     near: the accuracies within scales.NEAR points of the dense network alone. A point's `customdata` is (run id, round, structure label) of
     a ticket behind it: of its first seed, or of its own.
     """
-    fig, p = go.Figure(), theme.palette(dark)
-    theme.apply(fig, dark, height=height)
+    p = theme.palette(dark)
     lines = [(study, label, [t for t in study.of(label) if known(t, x)]) for study in of.of for label in study.labels]
     lines = [line for line in lines if line[2]]
     styles = _styles([label for _, label, _ in lines])
-    behind: list[go.Scatter] = []
-    before: list[go.Scatter] = []
+    behind: list[Trace] = []
+    before: list[Trace] = []
     for (study, label, tickets), s in zip(lines, styles):
         way = _way(study, tickets)
         behind += ([_seeds(study, label, x, s.line(dark))] if seeds else []) + _band(way, x, s.line(dark))
         before += _mean(of, study, label, way, x, s, dark)
     before += [_dense(of, study, x, p) for study in of.of if study.dense and study.dense.accuracy.n]
+    still = {"type": "scatter", "unselected": {"marker": {"opacity": 1}}}     # a click leads on; nothing fades
+    fig = go.Figure(data=[still | t for t in behind + before] if lines else [], layout=_blank(dark, height))
     if lines:
-        fig.add_traces(behind + before)
         _furnish(fig, of, [t for _, _, tickets in lines for t in tickets], x, near, p)
     else:
         theme.note(fig, "No ticket is measured yet" if of.labels and x == "speed" else "No ticket has been trained yet", dark)
     return theme.meta(fig, caption=replicate_curves_caption(of, x), alt=replicate_curves_alt(of, x), n=max((len(s.seeds) for s in of.of), default=0),
                       runs=[run.id for run in of.runs])
+
+
+@functools.cache
+def _blank(dark: bool, height: int) -> dict[str, Any]:
+    """The layout of an empty figure: dressing one costs plotly as much as all its curves."""
+    return theme.apply(go.Figure(), dark, height=height).to_plotly_json()["layout"]
 
 
 def _styles(labels: Sequence[str]) -> list[theme.Style]:
@@ -70,7 +79,7 @@ def _way(study: Replicates, tickets: Sequence[MeanTicket]) -> list[MeanTicket | 
     return way
 
 
-def _band(way: Sequence[MeanTicket | None], x: str, colour: str) -> list[go.Scatter]:
+def _band(way: Sequence[MeanTicket | None], x: str, colour: str) -> list[Trace]:
     """Mean ± one standard deviation, around every stretch of points that have one."""
     stretches: list[list[MeanTicket]] = [[]]
     for t in way:
@@ -86,11 +95,11 @@ def _band(way: Sequence[MeanTicket | None], x: str, colour: str) -> list[go.Scat
         ys += [*(t.accuracy.mean + t.accuracy.sd for t in stretch), *(t.accuracy.mean - t.accuracy.sd for t in reversed(stretch)), None]
     if not xs:
         return []
-    return [go.Scatter(x=xs[:-1], y=ys[:-1], mode="lines", fill="toself", line=dict(width=0, color=colour), fillcolor=_faint(colour, 0.13),
+    return [dict(x=xs[:-1], y=ys[:-1], mode="lines", fill="toself", line=dict(width=0, color=colour), fillcolor=_faint(colour, 0.13),
                        hoverinfo="skip", showlegend=False, name="band")]
 
 
-def _seeds(study: Replicates, label: str, x: str, colour: str) -> go.Scatter:
+def _seeds(study: Replicates, label: str, x: str, colour: str) -> Trace:
     """The single seeds of a method as one trace, thin."""
     xs: list[float | None] = []
     ys: list[float | None] = []
@@ -105,36 +114,36 @@ def _seeds(study: Replicates, label: str, x: str, colour: str) -> go.Scatter:
                 keys.append((run.id, k, of))
                 said.append(f"<b>{html.escape(rows.name(run, row, several=False))}, seed {run.config.seed}</b><br>test accuracy {accuracy:.2f} %")
         xs, ys, keys, said = ([*v, end] for v, end in ((xs, None), (ys, None), (keys, None), (said, "")))
-    return go.Scatter(x=xs, y=ys, mode="lines+markers", line=dict(color=colour, width=0.8), marker=dict(size=3, color=colour), opacity=0.5, name="single seed",
+    return dict(x=xs, y=ys, mode="lines+markers", line=dict(color=colour, width=0.8), marker=dict(size=3, color=colour), opacity=0.5, name="single seed",
                       showlegend=False, hovertext=said, hovertemplate="%{hovertext}<extra></extra>", customdata=keys, connectgaps=False)
 
 
-def _mean(of: Studies, study: Replicates, label: str, way: Sequence[MeanTicket | None], x: str, s: theme.Style, dark: bool) -> list[go.Scatter]:
+def _mean(of: Studies, study: Replicates, label: str, way: Sequence[MeanTicket | None], x: str, s: theme.Style, dark: bool) -> list[Trace]:
     """The line of means, the way to it from the dense network, and the ring around the sparsest winning ticket."""
     colour, group, first = s.line(dark), f"{study.id} {label}", 1 if way and way[0] and way[0].dense else 0
     look = dict(color=colour, width=2, dash=s.dash)
     out = []
     if first and len(way) > 1 and way[1]:       # a line of its own, so that the legend keeps the marker
-        out.append(go.Scatter(x=[place(t, x) for t in way[:2]], y=[t.accuracy.mean for t in way[:2]], mode="lines", line=look, name="from dense",
+        out.append(dict(x=[place(t, x) for t in way[:2]], y=[t.accuracy.mean for t in way[:2]], mode="lines", line=look, name="from dense",
                               legendgroup=group, showlegend=False, hoverinfo="skip"))
     points = way[first:]
     sizes = [(8 if t is None or t.accuracy.n == len(study.seeds) else 5) + (s.symbol == "triangle-up") for t in points]
-    out.append(go.Scatter(
+    out.append(dict(
         x=[t and place(t, x) for t in points], y=[t and t.accuracy.mean for t in points], mode="lines+markers", connectgaps=False, name=short(of, study, label),
         legendgroup=group, line=look, marker=dict(symbol=s.symbol, size=sizes, color=colour, line=dict(width=2 if "open" in s.symbol else 0, color=colour)),
         hovertext=[_hover(of, study, t) if t else "" for t in points], hovertemplate="%{hovertext}<extra></extra>",
         customdata=[t and _key(study, t) for t in points]))
     best = of.extremes[study.id, label]
     if best and known(best, x):
-        out.append(go.Scatter(x=[place(best, x)], y=[best.accuracy.mean], mode="markers", name="sparsest that wins", legendgroup=group, showlegend=False,
+        out.append(dict(x=[place(best, x)], y=[best.accuracy.mean], mode="markers", name="sparsest that wins", legendgroup=group, showlegend=False,
                               hoverinfo="skip", marker=dict(symbol="circle-open", size=19, color=colour, line=dict(width=2, color=colour))))
     return out
 
 
-def _dense(of: Studies, study: Replicates, x: str, p: theme.Palette) -> go.Scatter:
+def _dense(of: Studies, study: Replicates, x: str, p: theme.Palette) -> Trace:
     t = study.dense
     spread = dict(type="data", array=[t.accuracy.sd], thickness=1.2, width=4, color=p.text) if t.accuracy.sd is not None else None
-    return go.Scatter(x=[place(t, x)], y=[t.accuracy.mean], error_y=spread, mode="markers", name="Dense", showlegend=False,
+    return dict(x=[place(t, x)], y=[t.accuracy.mean], error_y=spread, mode="markers", name="Dense", showlegend=False,
                       marker=dict(symbol="diamond", size=11, color=p.text), customdata=[_key(study, t)], hovertext=[_hover(of, study, t)],
                       hovertemplate="%{hovertext}<extra></extra>")
 

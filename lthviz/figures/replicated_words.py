@@ -74,7 +74,7 @@ def left_out(runs: Sequence[Run]) -> list[str]:
         elif len(run.finished) <= run.config.rounds:
             done = wording.rounds(run.finished) if run.finished else "no round"
             said.append(f"{who} has finished {done} of {run.config.rounds}; what it has not trained is left out")
-        said += [f"{who}: {part} cannot be read and is left out: {why}" for part, why in run.info.get("damaged", {}).items()]
+        said += [f"{who}: {f'round {part}' if part.isdecimal() else part} cannot be read and is left out: {why}" for part, why in run.info.get("damaged", {}).items()]
     return said
 
 
@@ -89,7 +89,7 @@ def replicate_curves_table(of: Studies) -> list[dict[str, Any]]:
         for t in study.tickets:
             row: dict[str, Any] = {"study": study.id, "round": t.round, "structure": t.structure, "ticket": "Dense" if t.dense else title(study, t.structure),
                                    "test accuracy (%)": t.accuracy.mean, "sd (points)": t.accuracy.sd, "n": t.accuracy.n,
-                                   "verdict": verdict(of, study, t), "sparsest that wins": t is of.extremes.get((study.id, t.structure)) or None,
+                                   "verdict": verdict(of, study, t) + (", sparsest" if t is of.extremes.get((study.id, t.structure)) else ""),
                                    "has to reach (%)": bar.least if bar else None}
             for name, s in (("remaining weights", t.density), ("effective remaining", t.effective_density), ("in blocks", t.coverage),
                             ("multiply-adds", t.flops_ratio)):
@@ -99,6 +99,19 @@ def replicate_curves_table(of: Studies) -> list[dict[str, Any]]:
             row |= dict.fromkeys(("measured speedup (×)", "time ratio", "time ratio, sd", "time ratio, n")) | speed
             row |= {"training (s)": t.seconds.mean, "training, sd (s)": t.seconds.sd, "seeds": " ".join(map(str, t.seeds))}
             out.append(row)
+    return out
+
+
+def versus_table(of: Studies, against: str = "density", reference: str = "") -> list[dict[str, Any]]:
+    """A row a ticket of every method but the reference one, held against that at equal density or measured time."""
+    out = []
+    for study, label, found in of.versus(against, reference):
+        for v in found:
+            low, high = (v.there.high.round, v.there.low.round) if v.there else (None, None)
+            out.append({"ticket": short(of, study, label), "round": v.ticket.round,
+                        **({"remaining weights (%)": 100 * v.at} if against == "density" else {"measured speedup (×)": 1 / v.at}),
+                        "test accuracy (%)": v.ticket.accuracy.mean, "there (%)": v.there and v.there.accuracy, "between rounds": v.there and f"{low}, {high}",
+                        "difference (points)": v.difference, "sd (points)": v.paired.sd, "pairs": v.paired.n})
     return out
 
 
@@ -141,7 +154,7 @@ def replicate_curves_caption(of: Studies, x: str = "kept") -> str:
         said += f" Ringed, the {rule}: " + "; ".join(
             f"{short(of, study, label)} {f'{100 * t.density.mean:.1f} % of the weights' if (t := of.extremes[study.id, label]) else 'none'}"
             for study in of.of for label in study.labels) + "."
-    return said + (f" {wording.provenance(of.timings)}" if x == "speed" and of.timings else "")
+    return said + (f" {wording.provenance(of.timings)}{_doubtful(of)}" if x == "speed" and of.timings else "")
 
 
 def hover(of: Studies, study: Replicates, t: MeanTicket) -> list[str]:
@@ -162,6 +175,11 @@ def hover(of: Studies, study: Replicates, t: MeanTicket) -> list[str]:
 def drawn(of: Studies, x: str) -> list[MeanTicket]:
     """The tickets of the figure, the dense networks aside."""
     return [t for study in of.of for t in study.tickets if not t.dense and known(t, x)]
+
+
+def _doubtful(of: Studies) -> str:
+    n = sum(bool(t.disturbed) for t in of.timings)
+    return f" {n} of these {len(of.timings)} measurements {'were' if n != 1 else 'was'} made on a busy machine and {'are' if n != 1 else 'is'} doubtful." if n else ""
 
 
 def _apart(of: Studies, study: Replicates) -> str:
