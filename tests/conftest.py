@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+os.environ["LTHVIZ_EXAMPLES"] = ""   # a test sees the examples that it puts beside its runs, and no other
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
@@ -35,6 +36,15 @@ def browser() -> Iterator:
         chrome = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield chrome
         chrome.close()
+
+
+@pytest.fixture(scope="session")
+def three_seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """(folder of runs, ids of three small finished runs of one study in it, by seed), trained once a session; not to be changed."""
+    from tests import replicates
+
+    folder = tmp_path_factory.mktemp("three-seeds") / "runs"
+    return folder, replicates.train(folder)
 
 
 @pytest.fixture(scope="module")
