@@ -150,7 +150,7 @@ def _point(values: dict[str, Any], varies: Mapping[str, Any]) -> Point:
 def plain(value: Any) -> str:
     """A value of a sweep's file in a few words."""
     if isinstance(value, list):
-        return "+".join(map(_plain, value)) or "none"
+        return "+".join(map(plain, value)) or "none"
     if isinstance(value, dict):
         return " ".join(plain(v) for v in value.values())
     return str(value).lower() if isinstance(value, bool) else str(value)

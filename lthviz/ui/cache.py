@@ -22,6 +22,8 @@ from lthviz.records import Address, Masks, Round, Run, Status, Ticket, Timing
 from lthviz.speed import estimate
 from lthviz.speed.estimate import Calibration
 from lthviz.store import Store
+from lthviz.store.brief import Brief, Briefs
+from lthviz.store.folders import Head
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -33,10 +35,14 @@ def store() -> Store:
 
 def run(run_id: str) -> Run:
     """A run without its masks; AddressError, StoreError."""
+    return _run(str(store().path(run_id)), stamp(run_id))
+
+
+def stamp(run_id: str) -> Stamp:
+    """Of every file that `run` and `timings` read: changes whenever they do; AddressError."""
     path = store().path(run_id)
     files = [path / "config.json", path / "layers.json", path / "checkpoint.h5", *sorted((path / "rounds").glob("*.h5"))]
-    files += _timing_files(run_id)      # a damaged one is told in `info`
-    return _run(str(path), _stamp(*files))
+    return _stamp(*files, *_timing_files(run_id))      # a damaged timing is told in the run's `info`
 
 
 def round(run_id: str, index: int) -> Round:
@@ -89,6 +95,24 @@ def thumbnail(address: Address, *, width: int, height: int, dark: bool) -> bytes
     ticket = now.ticket(address.structure)
     was = now.ticket(UNSTRUCTURED).masks if UNSTRUCTURED in now.tickets else ticket.masks
     return _thumbnail(ticket.masks.digest, was.digest, address.layer, width, height, dark, ticket, was)
+
+
+def briefs() -> tuple[list[Brief], dict[str, str]]:
+    """All runs in a line each, newest first, the examples last, and what cannot be read; quick for a thousand, as no round is opened."""
+    there = store()
+    return known_briefs(str(there.root), str(there.examples)).all()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def known_briefs(root: str, examples: str) -> Briefs:
+    """What was last read of the runs of a store; it looks itself what has changed."""
+    return Briefs(store())
+
+
+def heads() -> dict[str, Head]:
+    """Settings and titles of all runs that can be read, by id, newest first; their rounds are not read."""
+    there = store()
+    return {run_id: there.head(there.path(run_id)) for run_id in there.runs()}
 
 
 def listed() -> tuple[list[tuple[Run, Status]], dict[str, str]]:

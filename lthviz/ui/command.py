@@ -38,7 +38,14 @@ def bench_command(run_id: str, round: int, structure: str, setting: Setting) -> 
     """`python -m lthviz bench …` that measures a run's ticket at that setting and keeps it with the run."""
     words = ["python", "-m", "lthviz", "bench", "--run", run_id, "--round", str(round), "--structure", structure, "--batch", str(setting.batch)]
     words += ["--threads", str(setting.threads)] if setting.device == "cpu" else ["--device", setting.device]
+    words += ["--precision", setting.precision] if setting.precision != "float32" else []
     return shlex.join(words)
+
+
+def sweep_command(name: str, backend: str = "serial", workers: int = 0) -> str:
+    """`python -m lthviz sweep …` of the file NAME.toml."""
+    words = ["python", "-m", "lthviz", "sweep", f"{name}.toml", "--backend", backend]
+    return shlex.join(words + (["--workers", str(workers)] if workers else []))
 
 
 def _word(value: Any) -> str:

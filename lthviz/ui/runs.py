@@ -1,0 +1,183 @@
+"""All runs of the store: what is at work, the table, and what can be done with the runs that are chosen in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from lthviz import launch
+from lthviz.errors import LthvizError
+from lthviz.ui import cache, frame, pickers, runs_rows, sweeps
+from lthviz.ui.runs_rows import FILTERS, Row
+
+_CHOSEN, _SAID, _ASKING = "runs-chosen", "runs-said", "runs-asking"
+SHOWN = 8
+"""So many ids are spelt out where runs are named."""
+
+
+def show() -> None:
+    """The whole page below the menu."""
+    found, broken = everything()
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="runs-head"):
+        st.title("Runs", anchor=False, width="content")
+        with st.container(horizontal=True, width="content", gap="small"):
+            st.page_link("pages/lab.py", label="New run", icon=":material/add:", query_params={"new": "digits"})
+    if found:
+        frame.said(runs_rows.sentence(found))
+    elif not broken:
+        frame.empty("No run is in this folder. Start one, or a whole sweep of them below; every run of this folder is then listed here, "
+                    "whoever trains it.")
+    for line in st.session_state.pop(_SAID, ()):
+        frame.told("warning", line, "info")
+    sweeps.live(found)
+    if found:
+        _table(found)
+    for name, why in broken.items():
+        frame.told("error", f"{name!r} cannot be read, and is left as it is: {why}", "broken_image")
+    sweeps.new()
+
+
+def everything() -> tuple[list[Row], dict[str, str]]:
+    """All runs as rows, and what cannot be read."""
+    found, broken = cache.briefs()
+    return runs_rows.rows(found, cache.store().sweeps()), broken
+
+
+def _table(found: Sequence[Row]) -> None:
+    shown = _narrow(found)
+    actions = st.container(key="runs-actions")
+    if not shown:
+        st.caption("No run is like that; take a filter away.")
+        return
+    chosen = _chosen(shown)
+    with actions:
+        _asking(found)
+        _act(chosen, len(shown), len(found))
+
+
+def _narrow(found: Sequence[Row]) -> list[Row]:
+    """The filters, by the address, and the rows that they leave."""
+    wanted, names = {}, {s.name: s.shown for r in found for s in r.sweeps}
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="runs-filters"):
+        for name, label in FILTERS.items():
+            options = runs_rows.choices(found, name)
+            asked = st.query_params.get_all(name)
+            wanted[name] = asked
+            if len(options) > 1 or asked:
+                key = pickers.showing(f"filter-{name}", asked)
+                st.multiselect(label, list(dict.fromkeys([*options, *asked])), key=key, placeholder="any", width=215 if name != "sweep" else 260,
+                               format_func=lambda v, name=name: names.get(v, v) if name == "sweep" else v,
+                               on_change=lambda name=name, key=key: _filter(name, st.session_state[key]))
+        if len(found) > 1:
+            key = pickers.showing("filter-find", st.query_params.get("find", ""))
+            st.text_input("Find", key=key, placeholder="id, preset, structure, message", width=240, icon=":material/search:",
+                          on_change=lambda: _filter("find", st.session_state[key]))
+    return runs_rows.narrowed(found, wanted, st.query_params.get("find", ""))
+
+
+def _filter(name: str, value: Any) -> None:
+    if value:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
+
+
+def _chosen(shown: Sequence[Row]) -> list[Row]:
+    """Draw the table; the rows chosen in it. What is chosen is remembered by id: rows move when runs come and go."""
+    ids = [r.brief.id for r in shown]
+    key = f"runs-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:12]}"
+    if st.session_state.get("runs-key") != key:     # other rows: the browser's numbers of rows mean others now
+        st.session_state["runs-key"] = key
+        known = set(st.session_state.get(_CHOSEN, ()))
+        st.session_state["runs-default"] = [i for i, x in enumerate(ids) if x in known]
+    number = st.column_config.NumberColumn
+    event = st.dataframe(
+        [runs_rows.cells(r) for r in shown], hide_index=True, key=key, on_select="rerun", selection_mode="multi-row", placeholder="–",
+        selection_default={"selection": {"rows": st.session_state["runs-default"], "columns": [], "cells": []}},
+        height="content" if len(shown) < 14 else 560, alt=f"Table of {len(shown)} runs",
+        column_config={
+            "state": st.column_config.TextColumn(width=92), "run": st.column_config.TextColumn(width=205), "model": st.column_config.TextColumn(width=90),
+            "data": st.column_config.TextColumn(width=76), "seed": number(width=52), "structures": st.column_config.TextColumn(width=230),
+            "rounds": number(width=62, help="Finished, the dense one included"), "of": number(width=40, help="All rounds, the dense one included"),
+            "dense": number("dense %", width=72, format="%.1f", help="Test accuracy of the dense network"),
+            "best": number("best %", width=66, format="%.1f", help="Highest test accuracy of any pruned ticket"),
+            "last": number("last %", width=66, format="%.1f", help="Highest test accuracy in the newest round"),
+            "minutes": number("min", width=60, format="%.1f", help="Minutes of work, pauses not counted"),
+            "sweep": st.column_config.TextColumn(width=130),
+            "changed": st.column_config.DatetimeColumn(width=130, format="YYYY-MM-DD HH:mm", help="When it took its present state"),
+            "message": st.column_config.TextColumn(width=320)})
+    rows = [i for i in event["selection"]["rows"] if i < len(shown)]
+    chosen = [shown[i] for i in sorted(rows)]
+    st.session_state[_CHOSEN] = [r.brief.id for r in chosen]
+    return chosen
+
+
+def _act(chosen: Sequence[Row], shown: int, total: int) -> None:
+    """What can be done with the chosen runs."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="runs-act"):
+        if not chosen:
+            count = f"{shown:,} of {total:,} runs shown. " if shown != total else ""
+            frame.quiet(f"{count}Choose rows at their left edge to open, resume, cancel or delete runs; click a column's head to sort.")
+            return
+        frame.quiet(f"{len(chosen)} chosen", width="content")
+        _button("Resume", runs_rows.resumable(chosen), "play_arrow", lambda ids: launch.resume_all(cache.store(), ids),
+                "Put back into the queue of the worker on this machine; each goes on from its last checkpoint")
+        _button("Cancel", runs_rows.cancellable(chosen), "stop", lambda ids: each(ids, lambda x: launch.request(cache.store(), x, "cancel")),
+                "End them; their finished rounds are kept")
+        _button("Delete", runs_rows.deletable(chosen), "delete", _ask, "Remove them from the disk, after a question")
+        _open(chosen)
+
+
+def _button(label: str, ids: list[str], icon: str, act: Callable[[list[str]], None], help: str) -> None:
+    st.button(f"{label} {len(ids)}" if len(ids) > 1 else label, key=f"runs-{label.lower()}", icon=f":material/{icon}:", help=help, disabled=not ids,
+              on_click=guarded, args=(act, ids))
+
+
+def guarded(act: Callable[..., None], *args: Any) -> None:
+    """A callback whose error of ours is said on the page."""
+    try:
+        act(*args)
+    except LthvizError as e:
+        st.session_state.setdefault(_SAID, []).append(str(e))
+
+
+def each(ids: Sequence[str], act: Callable[[str], None]) -> None:
+    """Do it to every one of them; one that refuses does not keep it from the others."""
+    for run_id in ids:
+        guarded(act, run_id)
+
+
+def _open(chosen: Sequence[Row]) -> None:
+    run_id = chosen[0].brief.id
+    if len(chosen) == 1:
+        for page, label, icon in (("lab", "Lab", "science"), ("masks", "Masks", "grid_on"), ("speed", "Speed", "speed"), ("curves", "Curves", "show_chart")):
+            st.page_link(f"pages/{page}.py", label=label, icon=f":material/{icon}:", query_params={"run": run_id})
+    else:
+        st.page_link("pages/curves.py", label="Compare curves", icon=":material/show_chart:",
+                     query_params=[("run", run_id), *(("with", r.brief.id) for r in chosen[1:])])
+
+
+def _ask(ids: list[str]) -> None:
+    st.session_state[_ASKING] = ids
+
+
+def _asking(found: Sequence[Row]) -> None:
+    """The question before runs are deleted; it names them."""
+    there = {r.brief.id for r in found}
+    if not (ids := [x for x in st.session_state.get(_ASKING, ()) if x in there]):
+        return
+    n = len(ids)
+    with st.container(border=True, key="runs-question"):
+        named = ", ".join(ids[:SHOWN]) + (f" and {n - SHOWN} more" if n > SHOWN else "")
+        st.markdown(f"**Delete {n} run{'s' * (n != 1)} for good?** Masks, weights, curves and measurements of {frame.plain(named)} are removed from the disk.")
+        with st.container(horizontal=True, gap="small"):
+            st.button(f"Delete {n} run{'s' * (n != 1)}", key="runs-delete-now", type="primary", icon=":material/delete:", on_click=_delete, args=(ids,))
+            st.button("Keep " + ("it" if n == 1 else "them"), key="runs-keep", on_click=lambda: st.session_state.pop(_ASKING, None))
+
+
+def _delete(ids: list[str]) -> None:
+    st.session_state.pop(_ASKING, None)
+    each(ids, cache.store().delete)

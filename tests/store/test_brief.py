@@ -1,0 +1,97 @@
+"""Briefs against the whole run: the same numbers, without opening a round, and always of now."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import store_writer as writer
+
+from lthviz.store import Store, reading
+from lthviz.store.brief import Briefs
+
+RUN = writer.CONFIG.run_id
+EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "examples"
+
+
+@pytest.fixture
+def never_opened(monkeypatch):
+    def opened(*_):
+        raise AssertionError("a round was opened")
+    monkeypatch.setattr(reading, "read_outline", opened)
+
+
+def numbers(store, run_id):
+    """(rounds, dense, best, last) from the whole run."""
+    run = store.run(run_id)
+    pruned = {(r["round"], r["structure"]): r["test_acc"] for r in run.rows if r["round"]}
+    last = max((k for k, _ in pruned), default=0)
+    published = len(list((store.path(run_id) / "rounds").glob("*.h5")))
+    return (published, next((r["test_acc"] for r in run.rows if not r["round"]), None), max(pruned.values(), default=None),
+            max((a for (k, _), a in pruned.items() if k == last), default=None))
+
+
+def told(brief):
+    return brief.rounds, brief.dense_acc, brief.best_acc, brief.last_acc
+
+
+@pytest.mark.parametrize("stages", [0, 1, 4, 9, 10**9])
+def test_it_says_what_the_whole_run_says(store, stages, request):
+    if stages:
+        writer.write(store, stop_after=stages)
+    else:
+        store.begin(writer.CONFIG, preset="digits", title="a test")
+    expected = numbers(store, RUN)
+    request.getfixturevalue("never_opened")
+    (brief,), broken = Briefs(store).all()
+    assert told(brief) == expected and broken == {}
+    assert (brief.id, brief.config, brief.preset, brief.title, brief.example) == (RUN, writer.CONFIG, "digits", "a test", False)
+    assert brief.status.state == ("queued" if not stages else "finished" if stages > 100 else "interrupted")
+    assert brief.seconds == 0.5 * sum(e["event"] == "stage" for e in store.events(RUN)[0])
+
+
+def test_an_older_log_without_accuracies_is_helped_by_the_rounds(tmp_path):
+    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    store = Store(tmp_path / "runs")
+    (example,), _ = Briefs(store).all()
+    assert example.example and told(example) == numbers(store, example.id) and example.rounds == 13
+    log = store.path(example.id) / "events.jsonl"
+    lines = [json.loads(x) for x in log.read_bytes().splitlines()]
+    log.write_text("".join(json.dumps({k: v for k, v in x.items() if k != "test_acc"}, separators=(",", ":")) + "\n" for x in lines))
+    assert told(Briefs(store).all()[0][0]) == told(example)
+
+
+def test_it_is_read_again_when_something_happened_and_only_then(store, monkeypatch):
+    briefs = Briefs(store)
+    writer.write(store, stop_after=3)
+    read = []
+    head = type(store).head
+    monkeypatch.setattr(type(store), "head", lambda self, path: read.append(path) or head(self, path))
+    first = briefs.all()[0][0]
+    assert len(read) == 1 and briefs.all()[0][0].status.state == "interrupted" and len(read) == 1
+    writer.write(store)
+    read.clear()
+    after = briefs.all()[0][0]
+    assert after.rounds == 5 > first.rounds and after.status.state == "finished" and len(read) == 1
+    store.delete(RUN)
+    assert briefs.all() == ([], {}) and briefs.of([RUN]) == {}
+
+
+def test_a_living_run_tells_its_heartbeat(store):
+    briefs = Briefs(store)
+    writer.write(store, stop_after=3)
+    with store.lock(RUN):
+        for done in (1, 2):
+            store.beat(RUN, done=done, total=9, eta_s=5.0)
+            status = briefs.of([RUN])[RUN].status
+            assert (status.state, status.done, status.total, status.eta_s) == ("running", done, 9, 5.0)
+    assert briefs.of([RUN])[RUN].status.state == "interrupted"
+
+
+def test_what_cannot_be_read_is_named_and_the_rest_is_listed(store):
+    writer.write(store)
+    (store.root / "spoilt").mkdir()
+    (store.root / "spoilt" / "config.json").write_text("{")
+    (store.root / "empty").mkdir()
+    found, broken = Briefs(store).all()
+    assert [b.id for b in found] == [RUN] and broken == store.broken() and set(broken) == {"spoilt", "empty"}
