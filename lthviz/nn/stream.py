@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -80,7 +81,7 @@ class Stream(Source):
         """Batches uint8 (B, 3, SIZE, SIZE) on the host, one for each of the n lists of keys."""
         count, on_gpu = min(self._workers, n), self.device.type == "cuda"
         loader = DataLoader(self._files, batch_sampler=keys, collate_fn=_as_is, num_workers=count, pin_memory=on_gpu,
-                            multiprocessing_context=_context() if count else None, generator=torch.Generator())
+                            multiprocessing_context=_context() if count else None, worker_init_fn=_end_with_parent, generator=torch.Generator())
         try:
             for x in loader:
                 if isinstance(x, str):
@@ -140,6 +141,15 @@ def _context() -> multiprocessing.context.BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     return context
+
+
+def _end_with_parent(worker: int) -> None:
+    """In a worker. torch's own watch is over the server process, and that one waits for its last worker: both would stay."""
+    def wait() -> None:
+        multiprocessing.parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def _as_is(x: torch.Tensor | str) -> torch.Tensor | str:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,7 @@ from torch.utils.data import _utils
 from torchvision import transforms as T
 from torchvision.datasets import ImageFolder
 
+import lthviz
 from lthviz import seeds
 from lthviz.config import RunConfig
 from lthviz.errors import DataError, TrainingError
@@ -216,3 +220,36 @@ def test_a_worker_that_is_killed_is_said_in_a_line(mine, monkeypatch):
     os.kill(running[0]._workers[0].pid, signal.SIGKILL)
     with pytest.raises(TrainingError, match=r"a process that reads images ended unasked \(.*loader_workers"):
         list(batches)
+
+
+PROGRAM = """
+import multiprocessing.forkserver
+import time
+from lthviz.config import RunConfig
+from lthviz.nn import data
+images = data.load(RunConfig.from_dict({settings!r}), "cpu")
+batches = images.test_batches(1)
+next(batches)
+print(multiprocessing.forkserver._forkserver._forkserver_pid, flush=True)
+time.sleep(600)
+"""
+
+
+def runs(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_no_process_outlives_a_training_that_is_killed(mine):
+    program = PROGRAM.format(settings=config(mine, loader_workers=2, validation=0).to_dict())
+    env = os.environ | {"PYTHONPATH": str(Path(lthviz.__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", program], env=env, stdout=subprocess.PIPE, text=True) as process:
+        server = int(process.stdout.readline())   # it ends with its last worker
+        assert runs(server)
+        process.kill()
+    until = time.monotonic() + 60
+    while runs(server) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not runs(server)
