@@ -128,6 +128,15 @@ def test_a_ticket_of_a_run_keeps_its_timing(capsys, runs):
     assert kept.flops_ratio == pytest.approx(row["flops_ratio"])
 
 
+def test_an_example_that_lthviz_came_with_is_measured_from_anywhere(capsys, tmp_path, monkeypatch):
+    monkeypatch.delenv("LTHVIZ_EXAMPLES")
+    (run_id,) = (p.name for p in (ROOT / "data" / "examples").iterdir())
+    before = {p: p.read_bytes() for p in (ROOT / "data" / "examples").rglob("*") if p.is_file()}
+    found = said(capsys, "bench", "--run", run_id, "--round", 5, "--structure", "refill", *QUICK, "--runs", tmp_path / "mine")
+    assert [t.key for t in Store(tmp_path / "mine").timings(run_id) if t.time == found["time"]] == [found["key"]]
+    assert {p: p.read_bytes() for p in (ROOT / "data" / "examples").rglob("*") if p.is_file()} == before
+
+
 @pytest.mark.parametrize(("words", "expected"), [
     ([], ["--run", "--masks"]),
     (["--model", "convnet"], ["--masks"]),

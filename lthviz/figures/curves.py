@@ -2,7 +2,8 @@
 
 The dense network is the origin, and a line a structure leads from it through the rounds: up and to the right is better. The
 region where a ticket is as accurate as the dense network and cheaper is shaded. A tick beside a measured point stands at the
-speed that its multiply-adds alone would allow. A speed that is only predicted is hollow, labelled, and on no line.
+speed that its multiply-adds alone would allow. A speed that is only predicted is hollow, labelled, and on no line; one that was
+measured on a busy machine stays on its line, open and with a dot.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def hover(q: Point, several: bool = False) -> str:
     if t:
         low, high = wording.quartiles(t)
         said += [f"measured {wording.times(t.speedup)} (quartiles {wording.times(low)} to {wording.times(high)}, n = {t.n})",
+                 *([wording.disturbed(t)] if q.disturbed else []),
                  f"{wording.ms(t.ticket_ms)} as {safe(t.executor)}; dense {wording.ms(t.dense_ms)} as {safe(t.baseline)}"]
         said += [f"its multiply-adds would allow {wording.times(1 / t.flops_ratio)}"] if t.flops_ratio else []
         said += [f"estimated {wording.times(1 / q.predicted)}: its time came out {wording.signed(q.off)}"] if q.off is not None else []
@@ -91,12 +93,14 @@ def _line(fig: go.Figure, study: Study, start: list[Point], known: list[Point], 
     ends = [wording.quartiles(q.timing) if q and q.timing else None for q in points]
     bars = dict(type="data", symmetric=False, thickness=1.2, width=0, color=colour,
                 array=[e[1] - q.at(x) if e else 0 for q, e in zip(points, ends)], arrayminus=[q.at(x) - e[0] if e else 0 for q, e in zip(points, ends)])
+    symbols = [theme.doubtful(s.symbol) if x == "speed" and q and q.disturbed else s.symbol for q in points]
+    marker = dict(symbol=symbols, line=dict(width=[2 if "open" in v else 0 for v in symbols], color=colour)) if set(symbols) != {s.symbol} else \
+        dict(symbol=s.symbol, line=dict(width=2 if "open" in s.symbol else 0, color=colour))
     fig.add_scatter(
         x=[q and q.at(x) for q in points], y=[q and q.accuracy for q in points], mode="lines+markers+text", connectgaps=False,
         name=rows.short(known[0].run, label, study.labels),
         legendgroup=label, showlegend=legend, error_x=bars if x == "speed" and not several else None,
-        line=look, marker=dict(symbol=s.symbol, color=colour, line=dict(width=2 if "open" in s.symbol else 0, color=colour),
-                               size=(6 if several else 8) + (s.symbol == "triangle-up")),
+        line=look, marker=dict(color=colour, size=(6 if several else 8) + (s.symbol == "triangle-up"), **marker),
         text=[wording.mark(machines.index(wording.identity(q.timing))) if x == "speed" and q and q.timing else "" for q in points],
         textposition="top right", textfont=dict(color=colour, size=16), hovertext=[hover(q, several) if q else "" for q in points],
         hovertemplate="%{hovertext}<extra></extra>", customdata=[q and q.key for q in points])

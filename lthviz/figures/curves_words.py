@@ -23,7 +23,7 @@ def accuracy_curves_table(study: Study) -> list[dict[str, Any]]:
             "effective remaining (%)": rows.scaled(q.row.get("effective_density")), "multiply-adds (%)": rows.scaled(q.flops),
             "runs as": t.executor if t else None, "dense form": t.baseline if t else None, "batch": t.batch if t else None,
             "threads": t.threads if t else None, "pairs": t.n if t else None, "largest difference": t.max_abs_err if t else None,
-            "machine": wording.machine(t) if t else None, "training (s)": q.row.get("seconds")})
+            "machine": wording.machine(t) if t else None, "disturbed": "; ".join(q.disturbed) or None, "training (s)": q.row.get("seconds")})
     return out
 
 
@@ -46,6 +46,8 @@ def accuracy_curves_alt(study: Study, x: str = "speed") -> str:
     if study.level:
         n = sum(q.wins(x, study.level) for q in known)
         said.append(f"{n or 'none'} of {len(known)} tickets {'wins' if n == 1 else 'win'}")
+    if n := len(study.disturbed) if x == "speed" else 0:
+        said.append(f"{n} of them {'were' if n != 1 else 'was'} measured on a busy machine, so {'their' if n != 1 else 'its'} speed is doubtful")
     return head + "; ".join(said + ([predicted] if guessed else [])) + "."
 
 
@@ -55,7 +57,7 @@ def accuracy_curves_caption(study: Study, x: str = "speed", *, brief: bool = Fal
     if brief:
         at = f"; {', '.join(wording.machines(study.timings).values())}, {wording.setting(study.setting)}" if x == "speed" and study.timings else ""
         return f"Test accuracy against {AXES[x].said} (n = {n} tickets{at})." + (
-            f" Shaded: as accurate as the dense network, less {study.level.tolerance:.2g} points." if study.level else "")
+            f" Shaded: as accurate as the dense network, less {study.level.tolerance:.2g} points." if study.level else "") + _doubtful(study, x)
     runs = study.runs
     which = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs, a thin line each" if runs else "no run"
     said = f"Test accuracy of each ticket against {AXES[x].said}, one training a point (n = {n}; {which})."
@@ -67,6 +69,11 @@ def accuracy_curves_caption(study: Study, x: str = "speed", *, brief: bool = Fal
         return said
     if not study.several:
         said += " A tick beside a point marks the speed that its multiply-adds alone would allow."
-    said += f" {wording.provenance(study.timings)}"
+    said += f"{_doubtful(study, x)} {wording.provenance(study.timings)}"
     elsewhere = [name for k, name in wording.machines(study.timings).items() if study.here and k != study.here]
     return said + (f" Not this machine: {'; '.join(elsewhere)}." if elsewhere else "")
+
+
+def _doubtful(study: Study, x: str) -> str:
+    n = len(study.disturbed) if x == "speed" else 0
+    return f" Open with a dot: measured on a busy machine, so doubtful (n = {n})." if n else ""

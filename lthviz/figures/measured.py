@@ -82,6 +82,11 @@ class Point(NamedTuple):
         return kept or self.estimate
 
     @property
+    def disturbed(self) -> tuple[str, ...]:
+        """Why its measured speed is doubtful, a line each."""
+        return self.timing.disturbed if self.timing and not self.dense else ()
+
+    @property
     def off(self) -> float | None:
         """By how much the measured time is longer than the estimated one, as a share; None where one of them is missing."""
         return self.timing.time_ratio / self.predicted - 1 if self.timing and self.predicted and not self.dense else None
@@ -133,6 +138,11 @@ class Study:
     def missing(self) -> list[Point]:
         """Tickets whose speed is not measured."""
         return [q for q in self.points if not q.dense and q.timing is None]
+
+    @cached_property
+    def disturbed(self) -> list[Point]:
+        """Tickets whose speed was measured on a busy machine."""
+        return [q for q in self.points if q.disturbed]
 
     @cached_property
     def level(self) -> Level | None:

@@ -93,6 +93,12 @@ def styles(labels: list[str]) -> dict[str, Style]:
     return out
 
 
+def doubtful(symbol: str) -> str:
+    """The marker of a measurement that was disturbed: open, with a dot; another one where the usual marker is open already."""
+    own = {"square-open": "square-cross-open", "circle-open": "circle-cross-open", "x-thin-open": "x-open-dot"}
+    return own.get(symbol) or (f"{symbol}-open" if symbol in ("bowtie", "hourglass") else f"{symbol.removesuffix('-open')}-open-dot")
+
+
 def axis(p: Palette, **more: Any) -> dict[str, Any]:
     """A thin axis without grid: a line, outside ticks, quiet numbers."""
     return dict(showgrid=False, zeroline=False, showline=True, linecolor=p.rule, linewidth=1, ticks="outside", ticklen=4,

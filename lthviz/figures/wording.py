@@ -94,6 +94,11 @@ def provenance(timings: Sequence[Timing]) -> str:
     return f"Measured on {'; '.join(filter(None, said))}."
 
 
+def disturbed(t: Timing) -> str:
+    """Why a measurement is doubtful, in a line; '' where nothing disturbed it."""
+    return f"measured on a busy machine, so doubtful: {'; '.join(t.disturbed)}" if t.disturbed else ""
+
+
 def remarks(t: Timing) -> list[str]:
     """What a measurement says of itself: layers that stayed dense, forms that would not run."""
     c = t.conditions
@@ -106,8 +111,8 @@ def remarks(t: Timing) -> list[str]:
 
 
 def errors(points: Iterable[Point]) -> str:
-    """How far off the estimates of these tickets are; '' where none is both estimated and measured."""
-    found = [abs(q.off) for q in points if q.off is not None]
+    """How far off the estimates of these tickets are; '' where none is both estimated and measured at rest."""
+    found = [abs(q.off) for q in points if q.off is not None and not q.disturbed]
     if not found:
         return ""
     if len(found) == 1:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import lthviz
 from lthviz.config import RunConfig
 from lthviz.errors import AddressError, ConfigError, DamagedError, StoreError, did_you_mean
 from lthviz.store import files, hdf5, log, timings
@@ -53,13 +54,20 @@ class Head(NamedTuple):
         return Head(config, value["created"], str(value.get("preset", "")), str(value.get("title", "")))
 
 
+def _examples(root: Path) -> Path | None:
+    """`examples` beside the runs, else what $LTHVIZ_EXAMPLES names ('': none), else the runs that this checkout of lthviz came with."""
+    named = os.environ.get("LTHVIZ_EXAMPLES")
+    shipped = Path(lthviz.__file__).resolve().parent.parent / "data" / "examples"
+    places = (root.parent / "examples", *([Path(named).absolute()] if named else []), *([shipped] if named is None else []))
+    return next((place for place in places if place.is_dir()), None)
+
+
 class Folders:
     """The folders of the user's own runs and of the read-only examples, by id; an own run hides an example of its id."""
 
     def __init__(self, root: Path | str | None = None, examples: Path | str | None = None) -> None:
         self.root = Path(root or os.environ.get("LTHVIZ_RUNS") or Path("data") / "runs").absolute()
-        beside = self.root.parent / "examples"
-        self.examples = Path(examples).absolute() if examples is not None else beside if beside.is_dir() else None
+        self.examples = Path(examples).absolute() if examples is not None else _examples(self.root)
 
     def begin(self, config: RunConfig, *, preset: str = "", title: str = "") -> str:
         """Makes the run's folder, queued; its id. A run of the same id is left as it is."""

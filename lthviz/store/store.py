@@ -30,7 +30,8 @@ ACTIONS = ("pause", "play", "step", "cancel")
 class Store(Sweeps):
     """The runs below a folder, and read-only example runs beside them.
 
-    root: None means $LTHVIZ_RUNS, else data/runs. examples: None means `examples` beside root, when it is there.
+    root: None means $LTHVIZ_RUNS, else data/runs. examples: None means `examples` beside root, when it is there,
+    else $LTHVIZ_EXAMPLES, else those that lthviz came with.
     """
 
     def __init__(self, root: Path | str | None = None, examples: Path | None = None) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from lthviz.core.study import study_id, title
 from lthviz.errors import AddressError
 from lthviz.figures import wording
 from lthviz.figures.curves import accuracy_curves
@@ -13,6 +14,7 @@ from lthviz.figures.curves_words import accuracy_curves_table
 from lthviz.figures.measured import AXES, Setting, Study, study
 from lthviz.records import Run
 from lthviz.speed import machine
+from lthviz.store.folders import Head
 from lthviz.ui import cache, figure, frame, measure, pickers, where
 from lthviz.ui.command import bench_command
 
@@ -25,9 +27,10 @@ def show(run: Run) -> None:
     runs, said = _runs(run)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="curves-head"):
         st.title("Curves", anchor=False, width="content")
-        _pick_runs([r.id for r in runs])
+        pick([r.id for r in runs])
     frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}" if len(runs) == 1 else " · ".join(r.id for r in runs))
     frame.notes(said)
+    _seeds(run, runs)
     frame.fragment(_figure)(tuple(runs))
 
 
@@ -43,19 +46,43 @@ def _runs(run: Run) -> tuple[list[Run], list[str]]:
     return runs, said
 
 
-def _pick_runs(current: list[str]) -> None:
-    found, _ = cache.listed()
-    names = {r.id: f"{pickers.run_title(r)} · {r.id.rsplit('-', 1)[-1]}" for r, _ in found}
-    key = pickers.showing("pick-runs", current)
-    st.multiselect("Runs", list(names), key=key, format_func=lambda i: names.get(i, i), label_visibility="collapsed", placeholder="Choose runs",
-                   on_change=lambda: _go_runs(st.session_state[key]), width=420)
+def by_study() -> dict[str, dict[str, Head]]:
+    """Every run by the study it is of, newest first: study id → run id → settings."""
+    by: dict[str, dict[str, Head]] = {}
+    for run_id, head in cache.heads().items():
+        by.setdefault(study_id(head.config), {})[run_id] = head
+    return by
 
 
-def _go_runs(chosen: Sequence[str]) -> None:
+def pick(current: Sequence[str]) -> None:
+    """Studies of several seeds, and runs, newest first: what the page shows."""
+    there = by_study()
+    names = {i: f"{title([*of.values()])} · {len(of)} seed{'s' * (len(of) != 1)} · study {i.rsplit('-', 1)[-1]}"
+             for i, of in there.items() if len(of) > 1 or i in current}
+    names |= {i: f"{pickers.run_title(head)} · {i.rsplit('-', 1)[-1]}" for of in there.values() for i, head in of.items()}
+    key = pickers.showing("pick-runs", list(current))
+    st.multiselect("Studies and runs", list(names), key=key, format_func=lambda i: names.get(i, i), label_visibility="collapsed",
+                   placeholder="Choose studies or runs", on_change=lambda: go(st.session_state[key], there), width=420)
+
+
+def go(chosen: Sequence[str], there: Mapping[str, Mapping[str, Head]]) -> None:
+    """Show these studies and runs; a study comes first. there: the runs by study."""
     st.query_params.pop("with", None)
-    where.go(run=chosen[0] if chosen else None)
+    chosen = sorted(chosen, key=lambda i: i not in there)
+    first = chosen[0] if chosen else ""
+    where.go(run=min(there[first], key=lambda i: there[first][i].config.seed) if first in there else first, study=first if first in there else None)
     if len(chosen) > 1:
         st.query_params["with"] = list(chosen[1:])
+
+
+def _seeds(run: Run, runs: Sequence[Run]) -> None:
+    """The way to all seeds of the study that these runs are of."""
+    there = by_study()
+    of = study_id(run.config)
+    n = len(there.get(of, ()))
+    if n > 1 and {study_id(r.config) for r in runs} == {of}:
+        st.button(f"All {n} seeds as one study", key="as-study", icon=":material/stacked_line_chart:", type="tertiary",
+                  help="Runs that differ in nothing but the seed: their mean, spread and verdict", on_click=go, args=([of], there))
 
 
 def axis(names: Sequence[str] = tuple(AXES)) -> tuple[str, list[str]]:
@@ -95,11 +122,13 @@ def _figure(runs: tuple[Run, ...]) -> None:
         figure.picture(accuracy_curves(of, x=x, near=near, dark=frame.dark(), height=560), key="curves", on_point=lambda point: _open(*point))
         if x == "speed" and of.missing:
             _missing(of)
+        if x == "speed" and of.disturbed:
+            _disturbed(of)
     measure.live(runs)
     st.subheader("Every ticket", anchor=False)
     table = accuracy_curves_table(of)
     first = [*(["run"] if of.several else []), "ticket", "round", "test accuracy (%)", "measured speedup (×)", "FLOPs would allow (×)",
-             "remaining weights (%)", "multiply-adds (%)", "ticket (ms)", "dense (ms)", "runs as"]
+             "remaining weights (%)", "multiply-adds (%)", "ticket (ms)", "dense (ms)", "runs as", *(["disturbed"] if of.disturbed else [])]
     figure.numbers(table, key="curves", on_row=lambda row: _open(row["run"], row["round"], row["structure"]),
                    columns=[*first, *(c for c in (table[0] if table else ()) if c not in (*first, "run", "structure"))])
     if trained:
@@ -123,6 +152,13 @@ def _missing(of: Study) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="missing"):
         st.markdown(frame.plain(f"Not measured with {wording.setting(of.setting)}: {wording.tickets(of.missing)}."), width="content")
         measure.button(f"Measure {'these' if n != 1 else 'this'} {n}", of.missing, of.setting, key="measure", main=not of.timings)
+
+
+def _disturbed(of: Study) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="disturbed"):
+        st.markdown(frame.plain(f"Measured on a busy machine, so doubtful: {wording.tickets(of.disturbed)}."), width="content")
+        measure.button("Measure again", of.disturbed, of.setting, key="measure-disturbed", main=False,
+                       help="The newer measurement takes the place of this one")
 
 
 def _commands(of: Study, setting: Setting) -> None:

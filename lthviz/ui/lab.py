@@ -127,6 +127,9 @@ def _accuracy(run: Run, address: Address) -> None:
     curves.pick_axis(x, ("speed", "kept"))
     figure.show(accuracy_curves(of, x=x, current=address, brief=True, dark=frame.dark(), height=400), accuracy_curves_table(of), key="accuracy", on_point=_open)
     here = next((q for q in of.points if q.key == (run.id, address.round, address.structure)), None)
+    if x == "speed" and here and here.disturbed:
+        frame.quiet(f"{stages.name(run.config, address.round, address.structure)} of round {address.round} was {wording.disturbed(here.timing)}; "
+                    "Speed measures it again.")
     if x == "speed" and here and not here.dense and not here.timing:
         frame.quiet(f"{stages.name(run.config, address.round, address.structure)} of round {address.round} is not measured with "
                     f"{wording.setting(of.setting)}; Speed measures it.")

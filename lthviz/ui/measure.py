@@ -13,7 +13,7 @@ from lthviz.figures.measured import Point, Setting
 from lthviz.records import Run, Timing
 from lthviz.speed import machine
 from lthviz.store import queue
-from lthviz.store.queue import Measuring
+from lthviz.store.queue import Item, Measuring
 from lthviz.ui import cache, frame, pickers, stages, where
 
 BATCHES = (1, 16, 64, 256)
@@ -75,7 +75,7 @@ def button(label: str, tickets: Sequence[Point], setting: Setting, *, key: str, 
     try:
         for (run_id, k), structures in _by_round(new).items():
             launch.measure(cache.store(), run_id, rounds=[k], structures=structures, batch=setting.batch, threads=setting.threads,
-                           device=setting.device)
+                           device=setting.device, precision=setting.precision)
     except LthvizError as e:
         st.session_state[_SAID] = str(e)
     st.rerun()
@@ -83,10 +83,9 @@ def button(label: str, tickets: Sequence[Point], setting: Setting, *, key: str, 
 
 def asked_for(q: Point, setting: Setting) -> bool:
     """Whether a ticket's measurement at that setting waits or is under way."""
-    asked = queue.requests(cache.store().measure_folder(q.run.id))
-    mine = (q.row["round"], q.row["structure"], setting.batch, setting.threads, setting.device)
-    return any(mine == (x.round, x.structure, x.batch, x.threads, x.device) and not x.made(cache.timings(q.run.id), r.time)
-               for r in asked for x in r.items)
+    mine = Item(q.row["round"], q.row["structure"], *setting)
+    there, asked = cache.timings(q.run.id), queue.requests(cache.store().measure_folder(q.run.id))
+    return any(mine in r.items and not mine.made(there, r.time, r.how) for r in asked)
 
 
 def _by_round(tickets: Iterable[Point]) -> dict[tuple[str, int], list[str]]:
@@ -138,6 +137,8 @@ def _one(run: Run, m: Measuring, several: bool) -> None:
             st.progress(m.done / m.total if m.total else 0.0, text=frame.plain(name + progress_sentence(run, m)))
             st.button("Cancel", key=f"cancel-measuring-{run.id}", icon=":material/stop:", width="content",
                       help="What is measured already is kept", on_click=_cancel, args=(run.id,))
+    for why in m.damaged.values():
+        frame.told("error", f"{name}What was asked to be measured cannot be read, and is not measured: {why}. Ask again.", "broken_image")
     for key, why in m.errors.items():
         frame.told("error", f"{name}{_item(run, key)} could not be measured: {why}", "error")
     if m.state == "failed":
@@ -151,18 +152,18 @@ def progress_sentence(run: Run, m: Measuring) -> str:
     said = "Measuring"
     if m.item:
         said += f" {stages.name(run.config, m.item.round, m.item.structure)} of round {m.item.round}, "
-        said += wording.setting(Setting(m.item.batch, m.item.threads, m.item.device))
+        said += wording.setting(Setting(m.item.batch, m.item.threads, m.item.device, m.item.precision))
     said += f": {m.message}" if m.message else ""
     return f"{said}. {m.done} of {m.total} done."
 
 
 def _item(run: Run, key: str) -> str:
-    """An item's key (`006-refill-cpu-t2-b64`) as words, where it is one of the run's tickets."""
+    """An item's key (`006-refill-cpu-float32-t2-b64`) as words, where it is one of the run's tickets."""
     for row in run.rows:
         head = f"{row['round']:03d}-{row['structure']}-"
-        if key.startswith(head) and key.removeprefix(head).count("-") == 2:
-            device, threads, batch = key.removeprefix(head).split("-")
-            setting = Setting(int(batch[1:]), int(threads[1:]), device)
+        if key.startswith(head) and key.removeprefix(head).count("-") == 3:
+            device, precision, threads, batch = key.removeprefix(head).split("-")
+            setting = Setting(int(batch[1:]), int(threads[1:]), device, precision)
             return f"{stages.name(run.config, row['round'], row['structure'])} of round {row['round']} at {wording.setting(setting)}"
     return key
 

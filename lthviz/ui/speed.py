@@ -97,7 +97,8 @@ def sentence(name: str, q: Point) -> str:
     t = q.timing
     said = f"{name} at {100 * q.row['density']:.0f} % of the weights runs in {t.time_ratio:.2f} of the dense network's time"
     gain = f", {wording.times(t.speedup)} as fast" if t.speedup >= 1.03 else ": nothing is gained" if t.speedup >= 0.97 else ": it is slower"
-    return f"{said}{gain}; its multiply-adds would allow {t.flops_ratio:.2f}."
+    doubt = " It was measured on a busy machine, so this is doubtful." if t.disturbed else ""
+    return f"{said}{gain}; its multiply-adds would allow {t.flops_ratio:.2f}.{doubt}"
 
 
 def _measured(run: Run, q: Point, name: str, study: Study) -> None:
@@ -106,6 +107,8 @@ def _measured(run: Run, q: Point, name: str, study: Study) -> None:
     frame.quiet(f"{wording.ms(t.ticket_ms)} against {wording.ms(t.dense_ms)} for {t.batch} image{'s' * (t.batch != 1)} · ratio {t.time_ratio:.3f} "
                 f"(quartiles {low:.3f} to {high:.3f}, n = {t.n}) · outputs within {t.max_abs_err:.0e} of the masked dense network's"
                 + (f" · test accuracy {q.accuracy:.1f} %" if q.accuracy is not None else ""))
+    if t.disturbed:
+        frame.told("warning", f"Disturbed: {'; '.join(t.disturbed)}. A busy machine mostly flatters the ticket; measure again when it is at rest.", "speed")
     if study.here and wording.identity(t) != study.here:
         frame.told("info", f"This was measured on another machine ({wording.machine(t)}), not on this one.", "devices")
     left, right = st.columns([7, 5], gap="large")

@@ -116,6 +116,21 @@ def test_runs_are_listed_newest_first_and_examples_behind(tmp_path):
     assert not both.is_example(shown[1]), "starting an example's settings makes a run of one's own"
 
 
+def test_examples_are_found_wherever_the_runs_are(tmp_path, monkeypatch):
+    shipped = Path(__file__).resolve().parents[2] / "data" / "examples"
+    assert Store(tmp_path / "runs").examples is None, "tests want none but their own"
+    monkeypatch.delenv("LTHVIZ_EXAMPLES")
+    store = Store(tmp_path / "elsewhere")
+    assert store.examples == shipped == Store(shipped.parent / "runs").examples and store.runs() == [p.name for p in shipped.iterdir()]
+    assert store.is_example(store.runs()[0]) and not store.root.exists()
+    (tmp_path / "own").mkdir()
+    monkeypatch.setenv("LTHVIZ_EXAMPLES", str(tmp_path / "own"))
+    assert Store(tmp_path / "elsewhere").examples == tmp_path / "own"
+    (tmp_path / "examples").mkdir()
+    assert Store(tmp_path / "elsewhere").examples == tmp_path / "examples", "those beside the runs come first"
+    assert Store(tmp_path / "elsewhere", examples=shipped).examples == shipped
+
+
 def test_an_example_is_only_looked_at(tmp_path):
     writer.write(Store(tmp_path / "examples"))
     store = Store(tmp_path / "runs")
