@@ -1,7 +1,7 @@
 """The experiment: a generator of what happens, stage by stage. No files, no screen; who drives it decides what is kept.
 
 Round 0 trains the dense network and remembers θk. Round i prunes the trunk's trained weights, derives one mask a
-structure, rewinds, and trains each ticket from θk (ICML 2022, section 3). The trunk is the unstructured ticket unless
+structure, rewinds, and trains each ticket from θk (ICML 2022, section 3), or from where its method begins. The trunk is the unstructured ticket unless
 `config.in_loop` feeds a structure back; the other structures branch off and are not fed back. Every random choice is
 derived from (seed, purpose), so going on from a checkpoint gives the bits of an uninterrupted run on the CPU.
 
@@ -21,17 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from lthviz.config import UNSTRUCTURED, Refill, Regroup, RunConfig
-from lthviz.core import magnitude, partitioners, stats, structures
-from lthviz.errors import ConfigError, DamagedError
+from lthviz.config import UNSTRUCTURED, RunConfig
+from lthviz.core import magnitude, stats
+from lthviz.errors import DamagedError
 from lthviz.nn import data, device, models, topology
 from lthviz.nn.masking import Masked
-from lthviz.nn.scores import channel_scores
+from lthviz.nn.shaping import Shaping
 from lthviz.nn.smaller import Smaller
 from lthviz.nn.train import BatchDone, EpochDone, Trainer, Training, get_state, set_state
 from lthviz.nn.world import ALONE, World
 from lthviz.records import Begin, Checkpoint, Curve, Epoch, Event, Masks, Round, Stage, Step, Ticket
-from lthviz.seeds import derive
 
 State = Mapping[str, np.ndarray]
 
@@ -56,10 +55,11 @@ class Experiment:
         self.model = models.build(config, self.images.shape, len(self.images.classes))
         self.model = self.model.to(self.images.device, memory_format=device.memory_format(config))
         self.layers = topology.layers(self.model, self.images.shape, linear=config.linear)
-        self._check_structures()   # before days of training, not after
         self.trainer = Trainer(config, self.images, self.layers, world)
+        self.shaping = Shaping(config, self.model, self.layers, self.trainer)   # checks the structures: before days of training, not after
         self.theta_k: State | None = None      # the weights to rewind to
         self.trunk: State | None = None        # the trunk's weights at the end of its last training
+        self.dense: State = {}                 # the trained dense network's prunable weights, where a structure wants them
         self.before: Masks | None = None       # the trunk's masks in the previous round
         self.round = Round(0, {}, 0, False)
         self.done = 0
@@ -113,37 +113,25 @@ class Experiment:
         self._put(Ticket(UNSTRUCTURED, self.round.index, magnitude.prune(self._trunk_weights(), self.before, self.config.rate)))
 
     def _structure(self, label: str) -> None:
-        structure, index = self.config.structure(label), self.round.index
-        masks = self.round.tickets[UNSTRUCTURED].masks
-        scores = None
-        if isinstance(structure, Refill) and structure.score not in ("magnitude", "remain"):
-            scores = self._feature_scores(structure.score, masks)
-        # The seed names the kind, not the label: two Regroups that differ only in a threshold share their partition.
-        made = structures.apply(structure, masks, scores=scores, weights=self._trunk_weights(),
-                                seed=derive(self.config.seed, structure.kind, index))
-        self._put(Ticket(label, index, made.masks, made.blocks, made.notes))
-
-    def _feature_scores(self, score: str, masks: Masks) -> dict[str, np.ndarray]:
-        """Scores of the pruned, not yet rewound network."""
-        set_state(self.model, self.trunk)
-        Masked(self.model, self.layers, masks, structural=False).enforce()
-        return channel_scores(self.model, self.layers, score, *self.trainer.calibration(), batch=self.config.batch_size)
+        made = self.shaping.make(self.config.structure(label), self.round.index, self.round.tickets, self.trunk, self.dense)
+        self._put(Ticket(label, self.round.index, made.masks, made.blocks, made.notes))
 
     def _train(self, label: str) -> Iterator[Event]:
-        """Train the ticket of that label from θk, or the dense network from its initial weights; returns its seconds."""
+        """Train the ticket of that label from where its method begins, or the dense network from its initial weights; returns its seconds."""
         dense = self.round.index == 0
         ticket = Ticket(label, 0, self._all_ones()) if dense else self.round.tickets[label]
         if stats.trains_smaller(ticket, self.layers):
             masked = Smaller(self.model, self.layers, ticket.masks)
         else:
             masked = Masked(self.model, self.layers, ticket.masks, structural=ticket.structural)
-        start, momentum, epochs = 0 if dense else self.trainer.resume_step, {}, []
+        start, momentum, epochs = 0, {}, []
         if self.unfinished:
             state, momentum, epochs = self.unfinished
             set_state(self.model, state)
             start, self.unfinished = epochs[-1].step, None
         elif not dense:
-            set_state(self.model, self.theta_k)
+            state, start = self.shaping.start(self.config.structure(label), self.round.index, self.theta_k)
+            set_state(self.model, state)
         self.training = self.trainer.train(
             self.model, masked, start_step=start, optimizer_state=momentum, epochs_so_far=epochs,
             remember_at=self.trainer.rewind_step if dense and self.theta_k is None else None)
@@ -162,6 +150,8 @@ class Experiment:
         is_trunk = label == (UNSTRUCTURED if dense else self.config.trunk)
         if is_trunk:
             self.trunk = state
+        if dense and self.shaping.needs_dense:
+            self.dense = {layer.name: state[layer.name] for layer in self.layers}
         keep = self.config.keep_weights == "all" or (self.config.keep_weights == "trunk" and is_trunk)
         self._put(dataclasses.replace(ticket, curve=Curve.of(epochs), test_acc=test_acc, val_acc=epochs[-1].val_acc,
                                       train_seconds=seconds, weights=state if keep else None))
@@ -171,16 +161,6 @@ class Experiment:
         return Epoch(self.round.index, label, e.epoch, e.epochs, e.train_loss, e.train_acc, e.val_acc, e.lr, e.seconds, self.snapshot)
 
     # Small things
-
-    def _check_structures(self) -> None:
-        """ConfigError for groups that no layer has rows for, PartitionerMissing when nothing can divide them."""
-        widest = max(layer.matrix[0] for layer in self.layers)
-        for structure in self.config.structures:
-            if isinstance(structure, Regroup):
-                if structure.groups > widest:
-                    raise ConfigError(f"groups = {structure.groups} is more than the {widest} rows of the widest layer of "
-                                      f"{self.config.model}; use fewer groups")
-                partitioners.choose(structure.partitioner)
 
     def _put(self, ticket: Ticket) -> None:
         self.round = dataclasses.replace(self.round, tickets={**self.round.tickets, ticket.structure: ticket})
@@ -193,8 +173,8 @@ class Experiment:
 
     def _total(self) -> int:
         """Batches of the whole run."""
-        tickets = sum(len(self.config.tickets(i)) for i in range(1, self.config.rounds + 1))
-        return self.trainer.total_steps + tickets * (self.trainer.total_steps - self.trainer.resume_step)
+        of_round = (self.config.structure(label) for i in range(1, self.config.rounds + 1) for label in self.config.tickets(i))
+        return self.trainer.total_steps + sum(self.trainer.total_steps - self.shaping.first_step(s) for s in of_round)
 
     def _info(self) -> dict[str, Any]:
         return {
@@ -211,6 +191,7 @@ class Experiment:
     def snapshot(self) -> Checkpoint:
         """All that is needed to go on from the event just yielded; valid until the next one is asked for."""
         arrays = {f"theta_k/{k}": v for k, v in (self.theta_k or {}).items()} | {f"trunk/{k}": v for k, v in (self.trunk or {}).items()}
+        arrays |= {f"dense/{k}": v for k, v in self.dense.items()}
         meta: dict[str, Any] = {"done": self.done}
         if self.training is not None:
             arrays |= {f"model/{k}": v for k, v in get_state(self.model).items()}
@@ -223,7 +204,7 @@ class Experiment:
             return {k.removeprefix(prefix): v for k, v in checkpoint.arrays.items() if k.startswith(prefix)}
 
         self.round, self.done = checkpoint.round, checkpoint.meta["done"]
-        self.theta_k, self.trunk = part("theta_k/") or None, part("trunk/") or None
+        self.theta_k, self.trunk, self.dense = part("theta_k/") or None, part("trunk/") or None, part("dense/")
         epochs = [EpochDone(*e) for e in checkpoint.meta.get("epochs", ())]
         if epochs:
             self.unfinished = part("model/"), part("momentum/"), epochs

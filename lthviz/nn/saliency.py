@@ -85,18 +85,17 @@ def synflow(model: nn.Module, layers: Sequence[Layer], image_shape: tuple[int, i
         weights.append(weight.requires_grad_())
         start += layer.size
     ones, scores = torch.ones((1, *image_shape), dtype=torch.float64, device=like.device), torch.empty_like(flat)
-    gone = torch.zeros(size, dtype=torch.bool, device=like.device)
+    kept = torch.ones_like(flat)
     for k in range(1, iterations + 1):
         flow = network(ones).sum()
         if not torch.isfinite(flow):
             raise TrainingError("SynFlow's product over the layers is not finite; this network is too deep or its initial weights too large for it")
         for where, w, g in zip(slices, weights, torch.autograd.grad(flow, weights), strict=True):
             torch.mul(w.detach(), g, out=scores[where].view(w.shape))
-        scores.masked_fill_(gone, -1)
+        scores += kept - 1      # −1 for what is gone; arithmetic with 0 and 1 takes a tenth of the time that masking takes
         if k < iterations:
-            stay = highest(scores.cpu().numpy(), round(size * (count / size) ** (k / iterations)))
-            gone = ~torch.from_numpy(stay).to(gone.device)
-            flat.masked_fill_(gone, 0)
+            kept.copy_(torch.from_numpy(highest(scores.cpu().numpy(), round(size * (count / size) ** (k / iterations)))))
+            flat *= kept
     return {layer.name: to_numpy(scores[where]).reshape(layer.shape) for layer, where in zip(layers, slices, strict=True)}
 
 
