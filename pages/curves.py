@@ -1,15 +1,17 @@
-"""Curves: test accuracy against measured speed, kept weights or multiply-adds, of one run or several."""
+"""Curves: test accuracy against measured speed, kept weights or multiply-adds, of one run, of several, or of all seeds of a study."""
 
 import streamlit as st
 
-from lthviz.ui import cache, curves, frame, masks, where
+from lthviz.ui import cache, curves, frame, masks, studies, where
 
 frame.frame("Curves")
 where.follow()
 where.arrive(where.CURVES)
 with frame.answering():
     run_id = where.text("run") or masks.newest()
-    if run_id:
+    if where.text("study"):
+        studies.show(where.text("study"))
+    elif run_id:
         curves.show(cache.run(run_id))
     else:
         st.title("Curves", anchor=False)

@@ -82,12 +82,7 @@ class Replicates:
 
     @property
     def title(self) -> str:
-        """Name for people: the runs' own where they agree on one, else their preset's, else network and data."""
-        own, presets = ({getattr(run, part) for run in self.runs} for part in ("title", "preset"))
-        if len(own) == 1 and (name := own.pop()):
-            return name
-        known = presets.pop() if len(presets) == 1 else ""
-        return PRESETS[known].title if known in PRESETS else f"{self.config.model} on {self.config.data}"
+        return title(self.runs)
 
     @cached_property
     def rows(self) -> dict[int, dict[tuple[int, str], Mapping[str, Any]]]:
@@ -151,6 +146,16 @@ def study_id(config: RunConfig) -> str:
     """The id that all replicates share: `model-data-study-` and eight hexadecimal digits; never that of a run."""
     head, _, digits = config.replace(seed=0).run_id.rpartition("-")
     return f"{head}-study-{digits}"
+
+
+def title(replicates: Sequence[Any]) -> str:
+    """A study's name for people: its runs' own where they agree on one, else their preset's, else network and data. replicates:
+    whatever has a `config`, a `preset` and a `title`."""
+    own, presets = ({getattr(x, part) for x in replicates} for part in ("title", "preset"))
+    if len(own) == 1 and (name := own.pop()):
+        return name
+    known, config = presets.pop() if len(presets) == 1 else "", replicates[0].config
+    return PRESETS[known].title if known in PRESETS else f"{config.model} on {config.data}"
 
 
 def studies(runs: Iterable[Run], times: Mapping[Key, float] | None = None) -> list[Replicates]:

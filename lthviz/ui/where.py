@@ -17,7 +17,7 @@ from lthviz.records import Layer
 
 LAB, MASKS = ("run", "round", "stage", "layer", "x"), ("run", "round", "ticket", "layer")
 SPEED = ("run", "round", "ticket", "layer", "batch", "threads", "device")
-CURVES = ("run", "x", "near", "batch", "threads", "device")
+CURVES = ("run", "study", "x", "near", "seeds", "unbroken", "tolerance", "batch", "threads", "device")
 """What each page has in its address to say where it stands, and under what is measured."""
 _PLACE = {"round", "stage", "ticket", "layer"}
 _MEMORY, _PAGE, _LEAD = "where", "where-page", "where-lead"
@@ -70,7 +70,7 @@ def remember() -> None:
 def arrive(names: Iterable[str]) -> None:
     """On a page opened from the menu, go on where the last page was left. names: LAB, MASKS, SPEED or CURVES."""
     st.session_state[_PAGE] = tuple(names)
-    if "run" not in st.query_params and "new" not in st.query_params:
+    if not {"run", "study", "new"} & set(st.query_params):
         memory = st.session_state.get(_MEMORY, {})
         for name in names:
             if name in memory:
