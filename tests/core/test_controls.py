@@ -2,9 +2,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lthviz.config import Random
+from lthviz.config import Random, Refill, Regroup
+from lthviz.core.blocks import from_mask, to_mask
 from lthviz.core.controls import shuffle
 from lthviz.core.refill import refill, remain_scores
+from lthviz.core.structures import apply
+from lthviz.methods import Reinit
 from lthviz.records import Masks
 from tests.core.oracles import networks
 
@@ -45,3 +48,54 @@ def test_the_seed_and_the_name_decide():
         one, again, other = (shuffle(masks, settings, seed=s).masks for s in (0, 0, 1))
         assert one == again and one != other and (one["a"] != one["b"]).any()
         assert (shuffle(Masks.of({"b": mask}), settings, seed=0).masks["b"] == one["b"]).all()
+
+
+MASK = np.random.default_rng(1).random((48, 12, 3, 3)) < 0.3
+MASKS = Masks.of({"a": MASK, "b": MASK.reshape(48, -1)[:, :40]})
+WEIGHTS = {name: np.random.default_rng(2).standard_normal(MASKS.shape(name)) for name in MASKS}
+OTHERS = (Refill(), Refill(fractional=True), Regroup(groups=3, min_rows=4))
+
+
+def test_a_control_of_another_ticket_has_its_density_in_every_layer():
+    for other in OTHERS:
+        base = apply(other, MASKS, weights=WEIGHTS)
+        made = apply(Random(of=other.label), MASKS, base=base, seed=3)
+        assert made.masks != base.masks and made.blocks == {}
+        for name in MASKS:
+            assert made.masks.nnz(name) == base.masks.nnz(name)
+            assert made.notes[name] == {"back": int((made.masks[name] & ~MASKS[name]).sum()), "gone": int((MASKS[name] & ~made.masks[name]).sum())}
+
+
+def test_shuffled_channels_keep_the_structure():
+    """Sorted row sums, sorted sums of input channels and the shapes of the blocks stay; the blocks lie where the weights do."""
+    for other in OTHERS:
+        base = apply(other, MASKS, weights=WEIGHTS)
+        made = apply(Random(shuffle="channels", of=other.label), MASKS, base=base, seed=3)
+        assert made.masks != base.masks and made.blocks.keys() == base.blocks.keys()
+        for name in MASKS:
+            was, now = (m[name].reshape(48, MASKS.shape(name)[1], -1) for m in (base.masks, made.masks))
+            for axes in ((1, 2), (0, 2)):
+                assert sorted(was.sum(axes)) == sorted(now.sum(axes))
+            assert (was.sum((0, 1)) == now.sum((0, 1))).all(), "places of the kernel stay"
+            found, expected = made.blocks[name], base.blocks[name]
+            assert [(r.size, c.size) for r, c in zip(found.rows, found.cols)] == [(r.size, c.size) for r, c in zip(expected.rows, expected.cols)]
+            assert all((np.diff(x) > 0).all() and x.dtype == np.int32 for x in (*found.rows, *found.cols))
+            assert not (to_mask(found) & ~made.masks.matrix(name)).any() and found.area == expected.area
+            assert len(from_mask(made.masks.matrix(name))) == len(from_mask(base.masks.matrix(name)))
+
+
+def test_shuffled_channels_go_anywhere():
+    """A block of 12 rows by 3 input channels in 48 by 12: every cell is in it in 1/16 of 1,600 draws; 5 standard deviations either way."""
+    mask = np.zeros((48, 12, 1, 1), bool)
+    mask[:12, :3] = True
+    masks = Masks.of({"w": mask})
+    base = apply(Reinit(), masks)
+    share = np.mean([shuffle(masks, Random(shuffle="channels", of="regroup"), seed=s, base=base).masks["w"] for s in range(1600)], axis=0)
+    assert np.abs(share - 1 / 16).max() < 5 * 0.00605
+
+
+def test_a_reinitialised_ticket_is_the_same_mask():
+    for other in OTHERS:
+        base = apply(other, MASKS, weights=WEIGHTS)
+        assert apply(Reinit(of=other.label), MASKS, base=base) is base
+    assert apply(Reinit(), MASKS).masks == MASKS

@@ -4,10 +4,12 @@ import pytest
 from lthviz.config import Random, Refill, Regroup, Structure
 from lthviz.core.blocks import to_mask
 from lthviz.core.controls import shuffle
+from lthviz.core.ranking import keep
 from lthviz.core.refill import magnitude_scores, refill, remain_scores
 from lthviz.core.regroup import regroup
 from lthviz.core.structures import apply
 from lthviz.errors import ConfigError, MaskError
+from lthviz.methods import NM, Filters, Grasp, Omp, Reinit, Slimming, Snip, SynFlow
 from lthviz.records import Masks
 
 RNG = np.random.default_rng(0)
@@ -37,6 +39,19 @@ def test_blocks_cover_no_pruned_weight():
         made = apply(structure, MASKS, weights=WEIGHTS)
         for name, blocks in made.blocks.items():
             assert not (to_mask(blocks) & ~made.masks.matrix(name)).any()
+
+
+@pytest.mark.parametrize("structure", [Filters(), Filters("global"), NM(), Omp(), Snip(), Grasp(), SynFlow(), Slimming(), Reinit("refill"), Random(of="refill")],
+                         ids=lambda s: s.label)
+def test_what_a_method_needs_is_asked_for(structure):
+    with pytest.raises(MaskError, match="needs"):
+        apply(structure, MASKS)
+
+
+def test_scores_of_single_weights_are_ranked_over_the_network():
+    given = {name: RNG.random(MASKS.shape(name)) for name in MASKS}
+    for structure in (Omp(), Snip(), Grasp(), SynFlow()):
+        same(apply(structure, MASKS, scores=given), keep(given, MASKS))
 
 
 @pytest.mark.parametrize("score", ["magnitude", "l1", "l2", "saliency"])
