@@ -7,6 +7,8 @@ behind a token of its own.
 from __future__ import annotations
 
 import contextlib
+import io
+import logging
 import os
 import secrets
 import shutil
@@ -20,6 +22,8 @@ from typing import Any
 
 from lthviz.config import RunConfig
 from lthviz.errors import EnvironmentFault, UsageError
+
+log = logging.getLogger("lthviz")
 
 CONNECT_S, ANSWER_S = 5.0, 45.0
 """How long a machine may take to take a connection, and the cluster there to answer."""
@@ -65,12 +69,21 @@ class Cluster:
         return self.workers or max(16, 2 * self.cpus)
 
 
+class _Chatter(io.TextIOBase):
+    """Takes to the log what Ray prints on standard output, whatever it is told, of workers that died: results are printed there."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            log.info("ray: %s", text.strip())
+        return len(text)
+
+
 @contextlib.contextmanager
 def opened(address: str, workers: int, threads: int) -> Iterator[Cluster]:
     """The cluster at an address, or for '' one of this machine, as long as the block lasts.
 
     workers: runs at once, 0: as many as the cores allow. threads: the most that a run asks for. EnvironmentFault without Ray,
-    UsageError where nothing answers at the address.
+    UsageError where nothing answers at the address. What is printed to standard output meanwhile goes to the log.
     """
     for name, value in {**QUIET, **({} if address else {**LOOPBACK, "RAY_AUTH_TOKEN": secrets.token_hex(32)})}.items():
         os.environ.setdefault(name, value)
@@ -84,7 +97,8 @@ def opened(address: str, workers: int, threads: int) -> Iterator[Cluster]:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
             folder = tempfile.mkdtemp(prefix="lthviz-ray-")
             ray.init(address="local", num_cpus=max(cores, workers * max(1, threads)), object_store_memory=STORE_BYTES, _temp_dir=folder, **HUSH)
-        yield _measured(ray, workers)
+        with contextlib.redirect_stdout(_Chatter()):
+            yield _measured(ray, workers)
     finally:
         ray.shutdown()
         if folder:

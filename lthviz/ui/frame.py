@@ -55,9 +55,9 @@ STYLE = """<style>
   .lead, .said { font-size: 1.08rem; }
   .st-key-menu .place, .st-key-menu a > span:has([data-testid="stIconMaterial"]) { display: none; }
   .st-key-menu { gap: 0; padding-right: 1.6rem; flex-wrap: nowrap; }
-  .st-key-menu .wordmark { font-size: 1.05rem; margin-right: .2rem; }
-  .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .38rem; gap: 0; }
-  .st-key-menu a[data-testid="stPageLink-NavLink"] p { font-size: .92rem; }
+  .st-key-menu .wordmark { font-size: 1rem; margin-right: .1rem; }
+  .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .26rem; gap: 0; }
+  .st-key-menu a[data-testid="stPageLink-NavLink"] p { font-size: .86rem; }
 }
 </style>"""
 

@@ -73,24 +73,32 @@ def _tally(sweep: Sweep) -> Tally:
 def _one(sweep: Sweep, now: Tally) -> None:
     queued, held = now.having(["queued"]), cache.store().sweep_held(sweep.name)
     busy = held or bool(now.at_work) or (sweep.backend == "worker" and bool(queued))
-    with st.container(border=True, key=f"sweep-{sweep.name}"):
+    with st.container(border=now.done < now.total, key=f"sweep-{sweep.name}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.markdown(f"**{frame.plain(sweep.shown)}**", width="content")
-            if now.done < now.total:
-                st.badge("at work" if busy else "stopped", icon=f":material/{'play_arrow' if busy else 'pause'}:", color="primary" if busy else "orange")
-            else:
+            if now.done == now.total:
                 st.badge("finished", icon=":material/check:", color="gray")
+                frame.quiet(f"{now.total:,} run{'s' * (now.total != 1)}", width="content")
+            else:
+                st.badge("at work" if busy else "stopped", icon=f":material/{'play_arrow' if busy else 'pause'}:", color="primary" if busy else "orange")
             st.space("stretch")
             _buttons(sweep, now, busy)
-        eta = f", about {transport.duration(now.eta_s)} left" if busy and now.eta_s is not None else ""
         if now.done < now.total:
+            eta = f", about {transport.duration(now.eta_s)} left" if busy and now.eta_s is not None else ""
             st.progress(now.share, text=frame.plain(f"{now.sentence()}{eta}."))
-        else:
-            frame.quiet(f"{now.sentence()}.")
-        for run_id in now.having(["failed"])[:FAILED]:
-            frame.told("error", f"{run_id}: {now.briefs[run_id].status.message}", "error")
-        if now.failed > FAILED:
-            frame.quiet(f"… and {now.failed - FAILED} more failed.")
+            _failures(now)
+
+
+def _failures(now: Tally) -> None:
+    """Why runs failed, each reason once."""
+    why: dict[str, list[str]] = {}
+    for run_id in now.having(["failed"]):
+        why.setdefault(now.briefs[run_id].status.message, []).append(run_id)
+    for message, ids in sorted(why.items(), key=lambda x: -len(x[1]))[:FAILED]:
+        who = ids[0] if len(ids) == 1 else f"{len(ids)} runs ({ids[0]} …)"
+        frame.refused(f"{who}: {message}")
+    if len(why) > FAILED:
+        frame.quiet(f"… and {len(why) - FAILED} other reasons; choose the state “failed” below.")
 
 
 def _buttons(sweep: Sweep, now: Tally, busy: bool) -> None:

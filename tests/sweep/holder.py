@@ -27,5 +27,5 @@ if __name__ == "__main__":
                 said.append(str(e))
         rays.look(made, here, mine)
         address = made.ray.get_runtime_context().gcs_address
-        print(json.dumps({"address": address, "said": said, "cpus": made.cpus, "node_cpus": made.node_cpus}), flush=True)
+        print(json.dumps({"address": address, "said": said, "cpus": made.cpus, "node_cpus": made.node_cpus}), file=sys.__stdout__, flush=True)
         sys.stdin.read()
