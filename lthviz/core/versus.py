@@ -35,7 +35,8 @@ class Between(NamedTuple):
 
 class Versus(NamedTuple):
     """A ticket against another method at equal `at`. there: the other method's mean curve at that place, None beyond its ends.
-    paired: ticket less the other method, seed by seed at each seed's own place, in points; n = 0 without a common seed."""
+    paired: ticket less the other method, seed by seed at each seed's own place, in points; n = 0 without a common seed, and beyond the ends,
+    where the few seeds that still overlap would be a choice of their own."""
 
     ticket: MeanTicket
     at: float
@@ -88,7 +89,8 @@ def versus(study: Replicates, label: str, other: Replicates, other_label: str, a
         at = getattr(t, AXES[against]).mean
         if at is None or t.accuracy.mean is None:
             continue
-        pairs = [(p, b) for s in seeds if (p := mine[s].get(t.round)) and (b := read(of_seed[s], p.at))]
-        found.append(Versus(t, at, read(theirs, at), summary(p.accuracy - b.accuracy for p, b in pairs)))
+        there = read(theirs, at)
+        pairs = [(p, b) for s in seeds if there and (p := mine[s].get(t.round)) and (b := read(of_seed[s], p.at))]
+        found.append(Versus(t, at, there, summary(p.accuracy - b.accuracy for p, b in pairs)))
     return found
 

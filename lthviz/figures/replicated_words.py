@@ -142,9 +142,8 @@ def replicate_curves_caption(of: Studies, x: str = "kept") -> str:
     """What it shows, how many seeds stand behind it, what winning means, and how sparse each method may get."""
     n = "; ".join(f"{of.apart[s.id] or s.title}: n = {seeds(s)}" if of.several else f"n = {seeds(s)}" for s in of.of)
     said = f"Mean test accuracy of each ticket over the seeds of a study against {AXES[x].said}; the band is one standard deviation to either side ({n or 'no study'})."
-    fewer = [f"{short(of, study, label)}, {wording.rounds(found)} (n = {_span(study, found, label)})" for study in of.of for label in study.labels
-             if (found := [t.round for t in study.of(label) if t.accuracy.n < len(study.seeds)])]
-    said += f" Fewer seeds: {'; '.join(fewer)}." if fewer else ""
+    if fewer := _fewer(of):
+        said += f" Fewer seeds: {fewer}."
     if x == "speed" and of.timings:
         counts = [t.time_ratio.n for study in of.of for t in study.tickets if not t.dense and t.time_ratio.n]
         said += f" A ticket's speed is that of its mean time ratio over {_range(counts)} measured seed{'s' * (max(counts) != 1)}."
@@ -177,6 +176,18 @@ def drawn(of: Studies, x: str) -> list[MeanTicket]:
     return [t for study in of.of for t in study.tickets if not t.dense and known(t, x)]
 
 
+def _fewer(of: Studies) -> str:
+    """Which tickets have fewer seeds than their study, and how many."""
+    by: dict[tuple[str, str], list[str]] = {}
+    for study in of.of:
+        for label in study.labels:
+            if found := [t for t in study.of(label) if t.accuracy.n < len(study.seeds)]:
+                alike = wording.rounds([t.round for t in found]), _range([t.accuracy.n for t in found])
+                by.setdefault(alike, []).append(short(of, study, label))
+    methods = sum(len(study.labels) for study in of.of)
+    return "; ".join(f"{'' if len(names) == methods else ' and '.join(names) + ', '}{where} (n = {n})" for (where, n), names in by.items())
+
+
 def _doubtful(of: Studies) -> str:
     n = sum(bool(t.disturbed) for t in of.timings)
     return f" {n} of these {len(of.timings)} measurements {'were' if n != 1 else 'was'} made on a busy machine and {'are' if n != 1 else 'is'} doubtful." if n else ""
@@ -188,10 +199,6 @@ def _apart(of: Studies, study: Replicates) -> str:
 
 def _capital(of: Studies, study: Replicates) -> str:
     return f"{of.apart[study.id] or study.title}: " if of.several else "Here "
-
-
-def _span(study: Replicates, found: Sequence[int], label: str) -> str:
-    return _range([t.accuracy.n for t in study.of(label) if t.round in found])
 
 
 def _range(values: Sequence[int]) -> str:

@@ -36,7 +36,7 @@ def accuracy(fig: go.Figure, accs: Sequence[float], below: float | None, p: them
                                text=f"{lower} ticket{'s' * (lower != 1)} below", font=dict(color=p.muted, size=13))
         accs = [a for a in accs if a >= below]
     pad = max(0.5, 0.09 * (max(accs) - min(accs)))
-    fig.update_yaxes(range=[max(-1.0, min(accs) - pad), max(accs) + pad], title_text="test accuracy (%)")
+    fig.update_yaxes(range=[max(-1.0, min(accs) - pad), min(101.0, max(accs) + pad)], title_text="test accuracy (%)")
 
 
 def nothing_gained(fig: go.Figure, x: str, p: theme.Palette) -> None:

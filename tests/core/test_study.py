@@ -308,6 +308,8 @@ def test_a_sparser_ticket_than_any_of_the_other_method_is_not_compared():
     study = one([run(0, {k: 90.0 for k in KEYS}, densities={(3, "refill"): 0.1})])
     last = versus(study, "refill", study, "unstructured")[-1]
     assert (last.there, last.paired, last.difference) == (None, NOTHING, None)
+    lucky = one([run(s, {k: 90.0 for k in KEYS}, densities={(3, "refill"): 0.52 if s else 0.1}) for s in range(3)])      # two seeds overlap, the mean does not
+    assert versus(lucky, "refill", lucky, "unstructured")[-1].paired == NOTHING
 
 
 def test_at_equal_speed_only_what_is_measured_stands_on_the_curve():

@@ -107,7 +107,9 @@ def test_rounds_with_fewer_seeds_are_smaller_told_and_without_band_where_one_is_
     assert t.marker.size[0] > t.marker.size[1] == t.marker.size[2]
     assert [h.partition("(n = ")[2][0] for h in t.hovertext] == ["3", "2", "1"]
     assert len(named(fig, "band")[1].x) == 2 * 3                  # dense and two rounds; the third has no spread
-    assert "Fewer seeds: Unstructured, rounds 2 to 3 (n = 1 to 2); Refill, rounds 2 to 3 (n = 1 to 2)" in replicate_curves_caption(of(runs))
+    assert "Fewer seeds: rounds 2 to 3 (n = 1 to 2)." in replicate_curves_caption(of(runs))
+    lacks = [Run(r.id, r.config, LAYERS, {}, tuple(x for x in r.rows if i or (x["round"], x["structure"]) != (3, "refill")), r.rounds, 0.0) for i, r in enumerate(SEEDS)]
+    assert "Fewer seeds: Refill, round 3 (n = 2)." in replicate_curves_caption(of(lacks))
     assert "Fewer seeds" not in replicate_curves_caption(of())
     assert left_out(runs) == [f"run {runs[1].id} (seed 1) has finished rounds 0 to 2 of 3; what it has not trained is left out",
                               f"run {runs[2].id} (seed 2) has finished rounds 0 to 1 of 3; what it has not trained is left out"]

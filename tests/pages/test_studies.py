@@ -120,7 +120,7 @@ def test_a_rounds_missing_seeds_and_unfinished_runs_are_told(seeds, page, words)
     (store.path(ids[2]) / "rounds" / "002.h5").unlink()
     (store.path(ids[2]) / "checkpoint.h5").unlink()
     said = words(page("curves", study=study, x="kept"))
-    assert f"Run {ids[2]} (seed 2) has finished rounds 0 to 1 of 2; what it has not trained is left out." in said and "Fewer seeds: Unstructured, round 2 (n = 2)" in said
+    assert f"Run {ids[2]} (seed 2) has finished rounds 0 to 1 of 2; what it has not trained is left out." in said and "Fewer seeds: round 2 (n = 2)." in said
 
 
 def test_speed_is_that_of_the_measured_seeds_and_the_others_can_be_measured(seeds, page, words):
