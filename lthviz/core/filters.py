@@ -34,16 +34,15 @@ def per_layer(masks: Masks, scores: Mapping[str, np.ndarray]) -> Structured:
 
 
 def overall(masks: Masks, scores: Mapping[str, np.ndarray]) -> Structured:
-    """The best channels of the whole network, the fewest that hold as many weights as `masks` keeps.
+    """The best channels of the whole network, the fewest that hold as many weights as `masks` keeps in those layers.
 
-    scores: (C,) by layer, comparable across layers. A layer without scores is no subject: it stays whole, counts, and its note
-    says `unscored`. Every other layer keeps its best channel. Of equal channels the earlier layer's, then the lower, comes first.
+    scores: (C,) by layer, comparable across layers. A layer without scores keeps its mask, and its note says `unscored`. Every
+    other layer keeps its best channel. Of equal channels the earlier layer's, then the lower, comes first.
     """
     if not scores:
         raise MaskError("no layer has channel scores; slimming needs convolutions with a BatchNorm of their own behind them")
-    rows = {name: np.arange(matrix_shape(masks, name)[0]) for name in masks if name not in scores}
-    left = masks.nnz() - sum(masks.size(name) for name in rows)
     ranked = [name for name in masks if name in scores]
+    budget = sum(masks.nnz(name) for name in ranked)
     values = {name: layer_scores(scores, name, matrix_shape(masks, name)[0]) for name in ranked}
     layer = np.concatenate([np.full(v.size, i) for i, v in enumerate(values.values())])
     row = np.concatenate([np.arange(v.size) for v in values.values()])
@@ -51,18 +50,20 @@ def overall(masks: Masks, scores: Mapping[str, np.ndarray]) -> Structured:
     first = np.concatenate([np.arange(v.size) == ranking(v)[0] for v in values.values()])     # of its layer: stays whatever the rest is
     order = np.lexsort((-np.concatenate(list(values.values())), ~first))
     held = np.cumsum(widths[layer[order]])
-    chosen = order[: max(len(ranked), int(np.searchsorted(held, left)) + 1)]
-    rows |= {name: np.sort(row[chosen[layer[chosen] == i]]) for i, name in enumerate(ranked)}
-    return keep(masks, rows, unscored=[name for name in masks if name not in scores])
+    chosen = order[: max(len(ranked), int(np.searchsorted(held, budget)) + 1)]
+    return keep(masks, {name: np.sort(row[chosen[layer[chosen] == i]]) for i, name in enumerate(ranked)})
 
 
-def keep(masks: Masks, rows: Mapping[str, np.ndarray], unscored: list[str] | None = None) -> Structured:
-    """Those rows whole, the others empty; one block a layer. Notes per layer: kept and channels, back and gone against `masks`."""
+def keep(masks: Masks, rows: Mapping[str, np.ndarray]) -> Structured:
+    """Those rows whole, the others empty; one block a layer. Notes per layer: kept and channels, back and gone against `masks`.
+    A layer that `rows` does not name keeps its mask."""
     packed, blocks, notes = {}, {}, {}
     for name in masks:
+        if name not in rows:
+            packed[name], notes[name] = masks.packed(name), {"back": 0, "gone": 0, "unscored": True}
+            continue
         shape = matrix_shape(masks, name)
         packed[name], blocks[name] = pack_rows(shape, rows[name]), row_blocks(shape, rows[name])
         back, gone = differences(masks.packed(name), packed[name])
-        notes[name] = {"kept": len(rows[name]), "channels": shape[0], "back": back, "gone": gone,
-                       **({"unscored": True} if name in (unscored or ()) else {})}
+        notes[name] = {"kept": len(rows[name]), "channels": shape[0], "back": back, "gone": gone}
     return Structured(Masks(packed, {name: masks.shape(name) for name in masks}), blocks, notes)

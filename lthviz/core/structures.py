@@ -31,9 +31,11 @@ def apply(structure: Structure, masks: Masks, *, scores: Mapping[str, np.ndarray
     spared = [name for name in masks if name in classifier] if _by_channel(structure) else []
     if spared:
         made = apply(structure, _without(masks, spared), scores=scores, weights=weights, base=base, seed=seed)
-        same = {name: masks if name in spared else made.masks for name in masks}
-        notes = {name: {"back": 0, "gone": 0, "spared": True} if name in spared else made.notes[name] for name in masks}
-        return Structured(Masks({n: m.packed(n) for n, m in same.items()}, {n: m.shape(n) for n, m in same.items()}), made.blocks, notes)
+        was = base or unchanged(masks)     # a control's other ticket may have made something of it
+        same = {name: was.masks if name in spared else made.masks for name in masks}
+        notes = {name: {**was.notes[name], "spared": True} if name in spared else made.notes[name] for name in masks}
+        return Structured(Masks({n: m.packed(n) for n, m in same.items()}, {n: m.shape(n) for n, m in same.items()}),
+                          {**made.blocks, **{name: was.blocks[name] for name in spared if name in was.blocks}}, notes)
     if isinstance(structure, Regroup):
         return regroup(masks, structure, seed=seed)
     if isinstance(structure, Random | Reinit):

@@ -18,9 +18,12 @@ from tests.core.oracles import networks
 
 
 def whole_rows(made, masks):
-    """{layer: rows kept}; every row is whole or empty, and the block and the notes say the same."""
+    """{layer: rows kept}; every row is whole or empty, and the block and the notes say the same. Layers without scores are as they were."""
     rows = {}
     for name in masks:
+        if made.notes[name].get("unscored"):
+            assert (made.masks[name] == masks[name]).all() and name not in made.blocks
+            continue
         m = made.masks.matrix(name)
         assert (m.all(axis=1) | ~m.any(axis=1)).all() and (to_mask(made.blocks[name]) == m).all()
         rows[name] = np.flatnonzero(m.any(axis=1)).tolist()
@@ -45,16 +48,15 @@ def overall(masks, scores):
     """One channel a layer first, then the best of all until the budget is met."""
     chosen = {name: {min(range(len(s)), key=lambda c: (-s[c], c))} for name, s in scores.items()}
     rest = sorted((-s[c], i, c, name) for i, (name, s) in enumerate(scores.items()) for c in range(len(s)) if c not in chosen[name])
-    unscored = sum(masks.size(name) for name in masks if name not in scores)
 
     def held():
-        return unscored + sum(len(chosen[name]) * masks.size(name) // masks.shape(name)[0] for name in chosen)
+        return sum(len(chosen[name]) * masks.size(name) // masks.shape(name)[0] for name in chosen)
 
     for _, _, c, name in rest:
-        if held() >= masks.nnz():
+        if held() >= sum(masks.nnz(name) for name in scores):
             break
         chosen[name].add(c)
-    return {name: sorted(chosen[name]) if name in chosen else list(range(masks.shape(name)[0])) for name in masks}
+    return {name: sorted(rows) for name, rows in chosen.items()}
 
 
 @given(networks())
