@@ -44,8 +44,8 @@ def effective(masks: Masks, layers: Sequence[Layer], structural: bool) -> dict[s
     """Kept weights of each layer after dead inputs are removed.
 
     In a structural ticket a channel without weights is removed, its BatchNorm included; an input channel is dead where
-    every layer of `sources` has removed that output channel (the classifier is nobody's source). In an unstructured ticket nothing is removed: the BatchNorm
-    of an empty channel still speaks.
+    every layer of `sources` has removed that output channel (the classifier is nobody's source). In an unstructured ticket nothing
+    is removed: the BatchNorm of an empty channel still speaks.
     """
     kept = {layer.name: masks.nnz(layer.name) for layer in layers}
     if not structural:

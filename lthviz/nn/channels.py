@@ -24,6 +24,7 @@ class Traced:
         self.modules = dict(model.named_modules())
         self.live = {layer.short: masks.matrix(layer.name).any(axis=1) | layer.classifier for layer in layers}
         self.norms = {layer.bn for layer in layers}
+        self._masks, self._layers = masks, {layer.short: layer for layer in layers}
         self._calls = Counter(n.target for n in self.graph.nodes if n.op == "call_module")
 
     def alive(self, target: str) -> np.ndarray:
@@ -37,6 +38,33 @@ class Traced:
             grouped = kind == "convolution" and self.modules[node.target].groups > 1
             return kind if self._calls[node.target] == 1 and (not grouped or node.target in self.live) else ""
         return kind
+
+    def drop_unread(self) -> None:
+        """Count as removed what nobody reads: the channel before a removed depthwise one, say. Outputs do not change, a channel's own
+        BatchNorm statistics would be lost.
+        """
+        wanted: dict[fx.Node, np.ndarray | bool] = {}    # by node: which channels (or entries, once flat) are read; True for all
+        for node in reversed(self.graph.nodes):
+            kind, mine = self.kind(node), wanted.get(node, False)
+            first = node.args[0] if node.args and isinstance(node.args[0], fx.Node) else None
+            if kind in ("convolution", "linear"):
+                if node.target in self.live and not self._layers[node.target].classifier:
+                    self.live[node.target] = self.live[node.target] & _fold(mine, self.live[node.target].size)
+                _read(wanted, first, self._reads(node.target))
+            elif kind in ("same", "by channel", "flat", "sum", "product") or (kind == "norm" and node.target in self.norms):
+                for other in node.all_input_nodes:
+                    _read(wanted, other, mine)
+            elif kind != "size":
+                for other in node.all_input_nodes:
+                    _read(wanted, other, True)
+
+    def _reads(self, target: str) -> np.ndarray | bool:
+        """Bool: the input channels (entries of a linear layer's input) in which a live row has a weight; True where all count."""
+        if target not in self._layers:
+            return True
+        layer = self._layers[target]
+        mask = self._masks[layer.name] & self.live[target].reshape(-1, *(1,) * (len(layer.shape) - 1))
+        return mask.reshape(layer.groups, layer.shape[0] // layer.groups, layer.shape[1], -1).any(axis=(1, 3)).reshape(-1)
 
     def orders(self) -> dict[fx.Node, np.ndarray]:
         """The order of channels for each layer, sum and product: one for all that is added up, and for what a depthwise layer joins.
@@ -61,6 +89,20 @@ class Traced:
             if members and id(members) not in known:
                 known[id(members)] = place.order([live for _, live in members])
         return {node: known[id(members)] for node, members in space.items() if members}
+
+
+def _read(wanted: dict[fx.Node, np.ndarray | bool], node: fx.Node, more: np.ndarray | bool) -> None:
+    """`more` of the node's channels are read as well; all of them where the numbers do not go together."""
+    known = wanted.get(node, False)
+    fits = isinstance(known, bool) or isinstance(more, bool) or known.size == more.size
+    wanted[node] = known | more if fits and known is not True and more is not True else True
+
+
+def _fold(wanted: np.ndarray | bool, channels: int) -> np.ndarray | bool:
+    """By channel what is known by entry of a flattened map."""
+    if isinstance(wanted, bool):
+        return wanted
+    return wanted.reshape(channels, -1).any(axis=1) if wanted.size % channels == 0 else True
 
 
 def _merge(space: dict[fx.Node, list], a: list, b: list) -> list:

@@ -41,20 +41,26 @@ class Shrunk:
 def compact(model: nn.Module, layers: Sequence[Layer], masks: Masks) -> nn.Module:
     """The network without its removed channels, in the same mode, with copies of the weights that are left.
 
-    Rows of `masks` without a weight are removed channels, as in a structural ticket; weights masked inside the rest are zero.
+    Rows of `masks` without a weight are removed channels, as in a structural ticket; weights masked inside the rest are zero. Channels
+    that no weight reads are gone too, as those before a removed depthwise channel.
     It computes what the masked network computes, in evaluation and in training mode, in another order of summation.
     MaskError when the masks do not fit. A network that cannot be traced comes back whole, with a warning.
     """
     masked = Masked(model, layers, masks, structural=True)
-    made = shrink(model, layers, masks)
+    made = shrink(model, layers, masks, unread=True)
     masked.within(made.network, made.index).enforce()
     return made.network
 
 
-def shrink(model: nn.Module, layers: Sequence[Layer], masks: Masks) -> Shrunk:
-    """The smaller network and where its values come from; masks inside what is left are not applied."""
+def shrink(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, unread: bool = False) -> Shrunk:
+    """The smaller network and where its values come from; masks inside what is left are not applied.
+
+    unread: channels that no weight reads go as well. Outputs do not depend on them, but the full network's training does change them.
+    """
     try:
         traced = Traced(model, layers, masks)
+        if unread:
+            traced.drop_unread()
     except Exception as e:  # fx raises errors of many kinds for control flow it cannot follow
         log.warning("%s cannot be traced (%s): its removed channels stay, as zeros", type(model).__name__, e)
         return Shrunk(copy.deepcopy(model))
@@ -64,12 +70,13 @@ def shrink(model: nn.Module, layers: Sequence[Layer], masks: Masks) -> Shrunk:
 @dataclass(frozen=True)
 class _Map:
     """What a node computes: `channels` are the numbers of those it has, of `total`, in memory's order; None: all, or not a feature map.
-    flat: (N, channels·pixels) instead of (N, channels, …)."""
+    flat: (N, channels·pixels) instead of (N, channels, …); a linear layer's output (N, channels) is not. line: it is (N, channels)."""
 
     node: fx.Node
     channels: np.ndarray | None = None
     total: int = 0
     flat: bool = False
+    line: bool = False
 
 
 class _Walk:
@@ -104,16 +111,16 @@ class _Walk:
                 return self._norm(node, fed)
             if kind in ("same", "by channel") and (kind == "same" or fed.channels.size == fed.total):
                 return dataclasses.replace(fed, node=self._copy(node, fed.node))
-            if kind == "flat" and not fed.flat:
+            if kind == "flat" and not fed.flat and not fed.line:
                 return dataclasses.replace(fed, node=self._copy(node, fed.node), flat=True)
-            if kind == "linear" and fed.flat and self.modules[node.target].in_features % fed.total == 0:
+            if kind == "linear" and (fed.flat or fed.line) and self.modules[node.target].in_features % fed.total == 0:
                 return self._linear(node, fed)
             if kind == "size":
                 return _Map(self._copy(node, fed.node))
             if kind in ("sum", "product") and (other := self.maps[node.args[1]]).channels is not None and fed.total == other.total:
                 return self._sum(node, fed, other) if kind == "sum" else self._product(node, fed, other)
         if kind == "by channel" and fed is not None and fed.channels is not None and not fed.flat:
-            return _Map(self._copy(node), np.arange(fed.total), fed.total)
+            return _Map(self._copy(node), np.arange(fed.total), fed.total, line=fed.line)
         return _Map(self._copy(node))
 
     def _convolution(self, node: fx.Node, fed: _Map) -> _Map:
@@ -148,27 +155,27 @@ class _Walk:
         rows = np.arange(live.size) if live.all() else order[live[order]] if live.any() else order[-1:]   # as of a convolution
         flat = _places(old.weight).reshape(old.out_features, fed.total, -1)[rows][:, fed.channels].reshape(rows.size, -1)
         self._cut(node.target, weight=flat, bias=rows, in_features=flat.shape[1], out_features=rows.size)
-        return _Map(self._copy(node, fed.node), rows, old.out_features, flat=True)
+        return _Map(self._copy(node, fed.node), rows, old.out_features, line=True)
 
     def _sum(self, node: fx.Node, a: _Map, b: _Map) -> _Map:
-        if np.array_equal(a.channels, b.channels) and a.flat == b.flat:
+        if np.array_equal(a.channels, b.channels) and (a.flat, a.line) == (b.flat, b.line):
             return dataclasses.replace(a, node=self.new.node_copy(node, lambda n: {node.args[0]: a, node.args[1]: b}[n].node))
-        if a.flat or b.flat:
+        if a.flat or b.flat or a.line != b.line:
             return _Map(self._copy(node))
         order = self.orders[node]
         union = order[np.isin(order, a.channels) | np.isin(order, b.channels)]
-        return _Map(self._place(union, [a, b]), union, a.total)
+        return _Map(self._place(union, [a, b]), union, a.total, line=a.line)
 
     def _product(self, node: fx.Node, a: _Map, b: _Map) -> _Map:
         """A channel that one of them has not is zero. Of a map (N, C, h, w) and its gates (N, C, 1, 1), say."""
-        if a.flat or b.flat:
+        if a.flat or b.flat or a.line != b.line:
             return _Map(self._copy(node))
         order = self.orders.get(node, np.arange(a.total))
         both = order[np.isin(order, a.channels) & np.isin(order, b.channels)]
         both = both if both.size else order[-1:]   # nothing is left: one channel of zeros stands for it
         first, second = (self._place(both, [m]) for m in (a, b))
         made = self.new.node_copy(node, lambda n: {node.args[0]: first, node.args[1]: second}[n])
-        return _Map(made, both, a.total)
+        return _Map(made, both, a.total, line=a.line)
 
     # Making
 

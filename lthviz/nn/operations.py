@@ -89,7 +89,7 @@ def _module_kind(module: nn.Module) -> str:
         return "convolution" if type(module).__name__ in KNOWN_CONVOLUTIONS else ""
     if isinstance(module, _BatchNorm):
         return "norm" if type(module) in (nn.BatchNorm1d, nn.BatchNorm2d) or _with_activation(module) else ""
-    if type(module) is nn.Linear:
+    if is_linear(module):
         return "linear"
     if isinstance(module, nn.Flatten):
         return "flat" if (module.start_dim, module.end_dim) == (1, -1) else ""
@@ -98,6 +98,11 @@ def _module_kind(module: nn.Module) -> str:
     if isinstance(module, nn.PReLU):
         return "same" if module.num_parameters == 1 else ""
     return "same" if isinstance(module, KEEPS_ZERO) and not getattr(module, "return_indices", False) else ""
+
+
+def is_linear(module: nn.Module | None) -> bool:
+    """torch's own linear layer, or timm's of the same name, which differs in mixed precision alone."""
+    return isinstance(module, nn.Linear) and type(module).__name__ == "Linear"
 
 
 def _with_activation(module: nn.Module) -> bool:

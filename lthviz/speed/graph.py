@@ -6,7 +6,6 @@ torch.fx gives the graph. What it holds besides convolutions, linear layers, Bat
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,12 +15,8 @@ from torch.fx.passes.shape_prop import ShapeProp
 from torch.nn import functional as F
 
 from lthviz.errors import SpeedError
+from lthviz.nn import operations
 from lthviz.nn.modes import evaluating
-
-_ADDS = {operator.add, operator.iadd, torch.add, "add", "add_"}
-_RELUS = {F.relu, F.relu_, torch.relu, torch.relu_, "relu", "relu_"}
-_IN_PLACE = {operator.iadd, F.relu_, torch.relu_, "relu_", "add_"}
-_SAME = {"contiguous", "clone", F.dropout, F.dropout2d}
 
 
 @dataclass(eq=False)
@@ -112,7 +107,7 @@ def trace(model: nn.Module, image_shape: tuple[int, int, int]) -> Graph:
     """The graph of a network in evaluation mode for images (c, h, w). SpeedError when torch.fx cannot follow it."""
     with evaluating(model), torch.no_grad():
         try:
-            traced = fx.symbolic_trace(model)
+            traced = fx.GraphModule(model, operations.trace(model))
         except Exception as e:  # fx raises errors of many kinds for control flow it cannot follow
             raise SpeedError(f"{type(model).__name__} cannot be traced ({str(e).splitlines()[0]}); it runs in plain torch only") from None
         like = next(model.parameters())
@@ -149,33 +144,33 @@ class _Reader:
     def _in_place(self, node: fx.Node) -> bool:
         if node.op == "call_module":
             return bool(getattr(self.modules[node.target], "inplace", False)) and node.args[0] in self.values
-        return node.target in _IN_PLACE and bool(node.args) and node.args[0] in self.values
+        return operations.calls(node, operations.IN_PLACE) and bool(node.args) and node.args[0] in self.values
 
     def _node(self, node: fx.Node) -> Value:
         inputs = [self.values[a] for a in node.all_input_nodes if a in self.values]
         module = self.modules.get(node.target) if node.op == "call_module" else None
         name = str(node.target) if node.op == "call_module" else node.name
-        if isinstance(module, nn.Conv2d) and module.padding_mode == "zeros" and not isinstance(module.padding, str):
+        if type(module) is nn.Conv2d and module.padding_mode == "zeros" and not isinstance(module.padding, str):
             bias = np.zeros(module.out_channels, np.float32) if module.bias is None else _array(module.bias)
             return self._append(Conv(name, inputs, Value(_shape(node)), f"{name}.weight", _array(module.weight), bias, module.stride,
                                      module.padding, module.dilation, module.groups))
-        if isinstance(module, nn.Linear) and len(node.args[0].meta["tensor_meta"].shape) == 2:
+        if operations.is_linear(module) and len(node.args[0].meta["tensor_meta"].shape) == 2:
             shape = inputs[0].shape
             bias = np.zeros(module.out_features, np.float32) if module.bias is None else _array(module.bias)
             return self._append(Conv(name, inputs, Value(_shape(node)), f"{name}.weight",
                                      _array(module.weight).reshape(module.out_features, *shape), bias, linear=True))
-        if isinstance(module, nn.BatchNorm2d) and module.track_running_stats and (conv := self._alone(node, Conv)) and not conv.relu \
-                and len(conv.inputs) == 1:
+        if (act := _folds(module)) and (conv := self._alone(node, Conv)) and not conv.relu and len(conv.inputs) == 1:
             self._fold(conv, module)
+            conv.relu = act is nn.ReLU
             return conv.output
-        if isinstance(module, nn.ReLU) or node.target in _RELUS:
+        if isinstance(module, nn.ReLU) or operations.calls(node, operations.RELUS):
             if (before := self._alone(node, (Conv, Sum))) and not before.relu:
                 before.relu = True
                 return before.output
             return self._append(Sum(name, inputs, Value(_shape(node)), relu=True))
-        if node.target in _ADDS and len(inputs) == len(node.args) == 2 and not node.kwargs and inputs[0].shape == inputs[1].shape:
+        if operations.calls(node, operations.ADDS) and len(inputs) == len(node.args) == 2 and not node.kwargs and inputs[0].shape == inputs[1].shape:
             return self._sum(node, name, inputs)
-        if isinstance(module, (nn.Identity, nn.Dropout, nn.Dropout2d)) or node.target in _SAME:
+        if isinstance(module, (nn.Identity, nn.Dropout, nn.Dropout2d)) or operations.calls(node, operations.SAME):
             return inputs[0]
         if _flattens(node, module):
             return self._flat(node, inputs[0])
@@ -228,9 +223,14 @@ class _Reader:
 
     def _flat(self, node: fx.Node, value: Value) -> Value:
         """A linear layer reads a map as it is; for other readers a larger one is really flattened."""
-        if value.shape[1:] == (1, 1) or all(u.op == "call_module" and isinstance(self.modules[u.target], nn.Linear) for u in node.users):
+        if value.shape[1:] == (1, 1) or self._only_linear(node):
             return value
         return self._opaque(node.name, [value], node)
+
+    def _only_linear(self, node: fx.Node) -> bool:
+        """Whether linear layers alone read it, dropout between them or not."""
+        readers = [(u, self.modules[u.target] if u.op == "call_module" else None) for u in node.users]
+        return all(operations.is_linear(m) or (isinstance(m, (nn.Identity, nn.Dropout)) and self._only_linear(u)) for u, m in readers)
 
 
 def _attribute(module: nn.Module, path: str) -> torch.Tensor:
@@ -252,18 +252,29 @@ def _shape(node: fx.Node) -> tuple[int, int, int]:
     return (*shape, 1, 1)[:3] if len(shape) <= 3 else shape
 
 
+def _folds(module: nn.Module | None) -> type[nn.Module] | None:
+    """What is left of a BatchNorm that can be folded: nothing (Identity), or the ReLU that timm's has inside; None for others."""
+    if not isinstance(module, nn.BatchNorm2d) or not module.track_running_stats:
+        return None
+    if type(module) is nn.BatchNorm2d:
+        return nn.Identity
+    inside = {type(getattr(module, x, None)) for x in ("drop", "act")}
+    known = type(module).__name__ == "BatchNormAct2d" and inside <= {nn.Identity, nn.ReLU}
+    return (nn.ReLU if nn.ReLU in inside else nn.Identity) if known else None
+
+
 def _flattens(node: fx.Node, module: nn.Module | None) -> bool:
     if isinstance(module, nn.Flatten):
         return module.start_dim == 1
-    if node.target in ("view", "reshape"):   # x.view(x.size(0), -1)
+    if operations.calls(node, operations.RESHAPES):   # x.view(x.size(0), -1)
         first, *rest = node.args[1:]
         return isinstance(first, fx.Node) and rest == [-1]
-    return node.target in (torch.flatten, "flatten") and (node.args[1:] or (node.kwargs.get("start_dim", 0),))[0] == 1
+    return operations.calls(node, operations.FLATTENS) and (node.args[1:] or (node.kwargs.get("start_dim", 0),))[0] == 1
 
 
 def _pool(module: nn.Module | None, node: fx.Node, shape: tuple[int, int, int]) -> tuple[int, int, int, bool, bool] | None:
     """(kernel, stride, padding, average, whole) of a square pooling, None for what is not one."""
-    if isinstance(module, nn.AdaptiveAvgPool2d) or node.target is F.adaptive_avg_pool2d:
+    if isinstance(module, nn.AdaptiveAvgPool2d) or operations.calls(node, {F.adaptive_avg_pool2d}):
         size = module.output_size if module is not None else node.args[1]
         size = size if isinstance(size, tuple) else (size, size)
         if size == (1, 1):   # a window as large as the longer side, of which only what is there counts

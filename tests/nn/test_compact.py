@@ -61,17 +61,23 @@ def refilled(layers: tuple[Layer, ...], keep: float = 0.5, seed: int = 0, inside
 
 
 def check(model: nn.Module, layers: tuple[Layer, ...], masks: Masks, shape: tuple[int, int, int]) -> nn.Module:
-    """Asserts that the smaller network is the masked one; returns it, in double precision."""
+    """Asserts that the smaller networks, with and without channels that nobody reads, are the masked one; returns the first, in double
+    precision."""
+    model = copy.deepcopy(model)
     before = {k: v.clone() for k, v in model.state_dict().items()}
-    small, index = compact(model, layers, masks).double(), shrink(model, layers, masks).index
+    made, read = shrink(model, layers, masks), compact(model, layers, masks).double()
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+    Masked(model, layers, masks, structural=True).within(made.network, made.index).enforce()
+    small, index = made.network.double(), made.index
     big = copy.deepcopy(model).double()
     Masked(big, layers, masks, structural=True).enforce()
     g = torch.Generator().manual_seed(1)
     x, y = torch.randn(4, *shape, generator=g, dtype=torch.float64), torch.randint(0, 10, (4,), generator=g)
     for training in (False, True):
-        big.train(training), small.train(training)
+        big.train(training), small.train(training), read.train(training)
         out, expected = small(x), big(x)
+        with torch.no_grad():
+            torch.testing.assert_close(read(x), expected, rtol=1e-7, atol=1e-9 * expected.abs().max().item())
         torch.testing.assert_close(out, expected, rtol=1e-7, atol=1e-9 * expected.abs().max().item())
     F.cross_entropy(out, y).backward(), F.cross_entropy(expected, y).backward()
     full = dict(big.state_dict())
@@ -233,8 +239,9 @@ def test_depthwise_layers_lose_their_channels():
     arrays = {x.name: np.ones(x.shape, bool) for x in layers}
     arrays["0.weight"][[0, 1, 2]] = False
     arrays["3.weight"][[2, 3]] = False
-    small = compact(model, layers, Masks.of(arrays))
-    assert small.get_submodule("0").out_channels == 5
+    small, same = compact(model, layers, masks := Masks.of(arrays)), shrink(model, layers, masks).network
+    assert same.get_submodule("0").out_channels == 5
+    assert small.get_submodule("0").out_channels == 4    # nobody reads channel 3 any more
     assert (small.get_submodule("3").groups, small.get_submodule("3").weight.shape) == (6, (6, 1, 3, 3))
     assert small.get_submodule("5").weight.shape == (4, 6, 1, 1)
 
