@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lthviz.config import UNSTRUCTURED
+from lthviz.config import STRUCTURES, UNSTRUCTURED
 from lthviz.figures import theme
 from lthviz.records import Run
 
@@ -52,8 +52,9 @@ def title(run: Run, label: str) -> str:
 
 def short(run: Run, label: str, among: Sequence[str]) -> str:
     """The structure's bare name where no other curve shares it, its full name with all settings otherwise."""
-    bare = {"refill": "Refill", "refill+": "Refill+", "regroup": "Regroup", "random": "Random"}.get(theme.kind(label))
-    alone = sum(theme.kind(other) == theme.kind(label) for other in among) == 1
+    kind = theme.kind(label)
+    bare = "Refill+" if kind == "refill+" else STRUCTURES[kind].title if kind in STRUCTURES else None
+    alone = sum(theme.kind(other) == kind for other in among) == 1
     return bare if bare and alone else title(run, label)
 
 

@@ -62,6 +62,14 @@ STYLES: dict[str, Style] = {
     "refill+": Style("#3A93C8", "#7CC8F2", "square-open", "7px,3px,2px,3px"),
     "regroup": Style("#AA3377", "#E287B8", "triangle-up", "11px,3px"),
     "random": Style("#8A7A3B", "#C9B66A", "x-thin-open", "2px,3px"),
+    "reinit": Style("#BF5A36", "#F2A184", "asterisk-open", "4px,3px"),
+    "omp": Style("#4455AA", "#98A6F0", "circle-open-dot", "9px,2px,2px,2px"),
+    "snip": Style("#C9304A", "#FF8096", "triangle-down", "5px,5px"),
+    "grasp": Style("#8E3FC4", "#CFA0FF", "triangle-left", "5px,5px,1px,5px"),
+    "synflow": Style("#00747A", "#4FD1D1", "triangle-right", "8px,2px,1px,2px,1px,2px"),
+    "slimming": Style("#5E7F14", "#A8CC52", "diamond", "3px,3px"),
+    "filters": Style("#A87400", "#E8B84A", "diamond-wide", "12px,4px"),
+    "nm": Style("#7A5548", "#C7A494", "diamond-tall", "1px,3px"),
 }
 _VARIANTS = ("", "cross", "bowtie", "star", "hexagon", "pentagon", "hourglass")
 

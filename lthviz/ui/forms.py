@@ -13,6 +13,7 @@ import streamlit as st
 
 from lthviz.config import STRUCTURES, RunConfig, Structure, limits, parse
 from lthviz.errors import ConfigError
+from lthviz.knobs import checked
 from lthviz.ui import frame
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -111,7 +112,7 @@ def _structures() -> dict[str, Any]:
                 for f in dataclasses.fields(cls):
                     with cells.container(width=CELL, gap=None):
                         values[f.name] = _field(f, _key(f.name, uid), cls)
-                out.append(INVALID if INVALID in values.values() else cls(**values))
+                out.append(_made(cls, values))
         with st.container(horizontal=True, key="form-add"):
             for kind, cls in STRUCTURES.items():
                 st.button(cls.title, key=f"form-add-{kind}", icon=":material/add:", on_click=add, args=(cls(),),
@@ -125,6 +126,17 @@ def _structures() -> dict[str, Any]:
         frame.refused(e)
         out.append(INVALID)
     return {"structures": INVALID if INVALID in out else tuple(out), "in_loop": in_loop}
+
+
+def _made(cls: type[Structure], values: dict[str, Any]) -> Any:
+    """The structure of these settings; INVALID, with the reason, where one of them is refused or they do not go together."""
+    if INVALID in values.values():
+        return INVALID
+    try:
+        return cls(**values)
+    except ConfigError as e:
+        frame.refused(e)
+        return INVALID
 
 
 def _in_loop(labels: list[str]) -> Any:
@@ -160,7 +172,10 @@ def _field(field: dataclasses.Field, key: str, owner: type) -> Any:
     try:
         if value is None:
             raise ConfigError(f"{field.name} is empty; {meta['help']}")
-        owner(**{field.name: value})
+        if owner is RunConfig:
+            RunConfig(**{field.name: value})
+        else:   # alone: whether it goes with the others is asked of all of them
+            checked(field, value)
     except ConfigError as e:
         frame.refused(e)
         return INVALID

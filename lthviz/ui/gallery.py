@@ -13,10 +13,13 @@ from lthviz.presets import preset
 from lthviz.records import Address, Run, Status
 from lthviz.ui import cache, frame, pickers, stages, transport, where
 
+MOST = 12
+"""So many of the reader's own runs are shown, the newest; the Runs page has all."""
+
 
 def show() -> None:
     """Examples with their pictures, then the reader's own runs, then what cannot be read."""
-    found, broken = cache.listed()
+    found, broken = cache.listed(MOST)
     examples = [(r, s) for r, s in found if cache.store().is_example(r.id)]
     own = [(r, s) for r, s in found if not cache.store().is_example(r.id)]
     if not found and not broken:
@@ -28,6 +31,8 @@ def show() -> None:
         st.subheader("Your runs", anchor=False)
         alive = any(s.alive for _, s in own)
         frame.fragment(_own, run_every=1.0 if alive else None)(tuple((r.id, s.state) for r, s in own))
+        if len(own) == MOST:
+            st.page_link("pages/runs.py", label="All runs", icon=":material/table_rows:")
     for name, why in broken.items():
         frame.told("error", f"{name!r} cannot be read, and is left as it is: {why}", "broken_image")
 
@@ -43,7 +48,7 @@ def example(run: Run) -> None:
 
 def telling(run: Run) -> dict[str, str]:
     """The stage of a finished run that shows most at once, as fields of an address: the last structure of its middle round."""
-    rounds, shapes = [k for k in run.rounds if k], [s for s in run.config.structures if s.kind != "random"]
+    rounds, shapes = [k for k in run.rounds if k], [s for s in run.config.structures if s.kind in ("refill", "regroup")]
     if not rounds or not shapes:
         return {}
     return {"round": str(_middle(rounds)), "stage": f"{shapes[-1].kind}:{shapes[-1].label}", "ticket": shapes[-1].label}
@@ -90,7 +95,7 @@ def findings(run: Run) -> str:
 
 
 def _own(known: tuple[tuple[str, str], ...]) -> None:
-    found = [(r, s) for r, s in cache.listed()[0] if not cache.store().is_example(r.id)]
+    found = [(r, s) for r, s in cache.listed(MOST)[0] if not cache.store().is_example(r.id)]
     if tuple((r.id, s.state) for r, s in found) != known:
         st.rerun()
     for run, status in found:

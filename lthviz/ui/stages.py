@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from lthviz.config import UNSTRUCTURED, Refill, RunConfig, StageId
-from lthviz.core.stats import coverage, overlap
+from lthviz.config import UNSTRUCTURED, RunConfig, StageId
+from lthviz.core.stats import coverage
 from lthviz.records import Curve, Layer, Masks, Round, Run, Ticket
+from lthviz.ui import shaped
 from lthviz.ui.where import Position
 
 ICONS = {"train": ":material/show_chart:", "prune": ":material/content_cut:", "refill": ":material/table_rows:",
-         "regroup": ":material/view_quilt:", "random": ":material/casino:", "rewind": ":material/history:"}
+         "regroup": ":material/view_quilt:", "random": ":material/casino:", "rewind": ":material/history:",
+         "reinit": ":material/restart_alt:", "omp": ":material/cut:", "snip": ":material/sensors:", "grasp": ":material/trending_up:",
+         "synflow": ":material/water_drop:", "slimming": ":material/compress:", "filters": ":material/filter_list:", "nm": ":material/grid_on:"}
 
 
 class Change(NamedTuple):
@@ -76,7 +79,8 @@ def sentence(run: Run, position: Position, what: Change, layer: Layer, dense: Cu
         had = what.before.nnz()
         return (f"Pruned {_percent((had - masks.nnz()) / max(1, had))} of what was left: {masks.nnz():,} of {masks.size():,} "
                 f"weights remain, {_percent(masks.density(layer.name))} of `{layer.short}`.")
-    said = {"refill": _refilled, "regroup": _regrouped}.get(kind, _moved)(short(run.config, position.stage.structure), what, layer)
+    title, structure = short(run.config, position.stage.structure), run.config.structure(position.stage.structure)
+    said = _regrouped(title, what, layer) if kind == "regroup" else shaped.sentence(title, structure, what.before, what.ticket, layer)
     return said + f" The network keeps {masks.nnz():,} of {masks.size():,} weights ({_percent(masks.density())})."
 
 
@@ -104,7 +108,7 @@ def _trained(run: Run, position: Position, ticket: Ticket) -> str:
 def _saved(run: Run, ticket: Ticket, dense: Curve | None) -> str:
     """Seconds an epoch of a channel-wise ticket takes, which can train as a smaller network, against the dense one's."""
     found = run.config.structure(ticket.structure)
-    if not isinstance(found, Refill) or ticket.curve is None or dense is None or not len(ticket.curve.seconds) or not len(dense.seconds):
+    if found is None or not found.channelwise or ticket.curve is None or dense is None or not len(ticket.curve.seconds) or not len(dense.seconds):
         return ""
     mine, whole = float(np.median(ticket.curve.seconds)), float(np.median(dense.seconds))
     return f" An epoch took {mine:.3g} s, {mine / whole:.2f} of the dense network's {whole:.3g} s." if mine > 0 and whole > 0 else ""
@@ -117,30 +121,14 @@ def _rewound(run: Run, position: Position) -> str:
     return f"Rewound to {_percent(run.config.rewind)} of training: every weight is again what it was there."
 
 
-def _refilled(title: str, what: Change, layer: Layer) -> str:
-    note = what.ticket.notes.get(layer.name, {})
-    if note.get("spared"):
-        return f"The rows of `{layer.short}` are the classes: {title} leaves its mask as it was."
-    return f"{title} kept {note['kept']:,} of {note['channels']:,} channels in `{layer.short}`; {_moves(note)}."
-
-
 def _regrouped(title: str, what: Change, layer: Layer) -> str:
     note, found = what.ticket.notes.get(layer.name, {}), what.ticket.blocks.get(layer.name)
     covered = coverage(what.ticket.masks, what.ticket.blocks)
     if not found or not len(found):
         said = f"{title} formed no block in `{layer.short}`, which keeps its unstructured mask"
     else:
-        said = f"{title} formed {len(found)} block{'s' * (len(found) != 1)} in `{layer.short}`; {_moves(note)}"
+        said = f"{title} formed {len(found)} block{'s' * (len(found) != 1)} in `{layer.short}`; {shaped.moves(note)}"
     return f"{said}. Over the network {_percent(covered.weights)} of the kept weights are in blocks."
-
-
-def _moved(title: str, what: Change, layer: Layer) -> str:
-    moved = overlap(what.before, what.ticket.masks, layer.name)
-    return f"{title} moved the weights of `{layer.short}` to random places: {moved.kept:,} stayed, {_moves({'back': moved.added, 'gone': moved.removed})}."
-
-
-def _moves(note: Any) -> str:
-    return f"{note.get('back', 0):,} weights came back, {note.get('gone', 0):,} went"
 
 
 def _percent(share: float) -> str:

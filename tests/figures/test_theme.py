@@ -2,9 +2,12 @@ import itertools
 import subprocess
 import sys
 
+import plotly.graph_objects as go
 import pytest
 
-from lthviz.figures import theme
+from lthviz.config import STRUCTURES, RunConfig
+from lthviz.figures import rows, theme
+from lthviz.records import Run
 
 
 def luminance(colour):
@@ -31,6 +34,23 @@ def test_everything_can_be_made_out_on_the_page(dark, page):
 
 def test_the_two_colours_of_change_are_the_agreed_ones():
     assert (theme.LIGHT.added, theme.LIGHT.removed) == (theme.DARK.added, theme.DARK.removed) == ("#0072B2", "#D55E00")
+
+
+def test_every_method_is_told_from_the_others_by_colour_and_by_marker():
+    assert {"dense", "unstructured", "refill+", *STRUCTURES} == theme.STYLES.keys()
+    for cue in ("colour", "on_dark", "symbol"):
+        assert len({getattr(s, cue) for s in theme.STYLES.values()}) == len(theme.STYLES), cue
+    for kind, s in theme.STYLES.items():
+        go.Scatter(marker_symbol=s.symbol, line_dash=s.dash)     # plotly knows them
+        assert theme.kind(kind) == kind
+
+
+def test_methods_are_called_by_their_titles_until_two_of_a_kind_meet():
+    config = RunConfig(structures=("refill", "refill-rho=0.2", "nm", "nm-n=1", "reinit-of=refill~rho=0.2", "synflow", "random-shuffle=channels-of=refill"))
+    run = Run("x", config, (), {}, (), (), 0.0)
+    labels = [s.label for s in config.structures]
+    assert [rows.short(run, label, labels) for label in labels] == ["Refill", "Refill+", "N:M (2:4)", "N:M (1:4)", "Re-initialised", "SynFlow", "Random"]
+    assert rows.title(run, labels[4]) == "Re-initialised Refill+ (ρ 0.2)" and rows.title(run, labels[6]) == "Random (shuffle channels, as Refill)"
 
 
 def test_kinds_of_labels():
