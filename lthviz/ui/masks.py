@@ -33,7 +33,7 @@ def show(run: Run) -> None:
 
 def newest() -> str:
     """The newest run that has masks, else the newest; '' without any."""
-    found = [r for r, _ in cache.listed()[0]]
+    found = cache.briefs()[0]
     return next((r.id for r in found if r.rounds), found[0].id if found else "")
 
 

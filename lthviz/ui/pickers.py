@@ -10,10 +10,11 @@ import streamlit as st
 from lthviz.config import RunConfig
 from lthviz.presets import PRESETS
 from lthviz.records import Layer, Run
+from lthviz.store.brief import Brief
 from lthviz.ui import cache, where
 
 
-def run_title(run: Run) -> str:
+def run_title(run: Run | Brief) -> str:
     """A run's name for people."""
     return run.title or (PRESETS[run.preset].title if run.preset in PRESETS else f"{run.config.model} on {run.config.data}")
 
@@ -26,9 +27,9 @@ def summary(config: RunConfig) -> str:
 
 def pick_run(current: str) -> None:
     """All runs, newest first; another one starts at its newest stage."""
-    found, _ = cache.listed()
+    found, _ = cache.briefs()
     # No state in the names: a browser that still knows a run as "running" would answer with a name that is none any more.
-    names = {r.id: f"{run_title(r)} · {r.id.rsplit('-', 1)[-1]}" + (" · example" if cache.store().is_example(r.id) else "") for r, _ in found}
+    names = {r.id: f"{run_title(r)} · {r.id.rsplit('-', 1)[-1]}" + (" · example" if r.example else "") for r in found}
     key = showing("pick-run", current if current in names else None)
     st.selectbox("Run", list(names), key=key, format_func=names.get, label_visibility="collapsed", placeholder="Choose a run",
                  on_change=lambda: where.go(run=st.session_state[key], round=None, stage=None, layer=None, ticket=None,

@@ -13,7 +13,9 @@ from lthviz.errors import LthvizError
 from lthviz.ui import cache, frame, pickers, runs_rows, sweeps
 from lthviz.ui.runs_rows import FILTERS, Row
 
-_CHOSEN, _SAID, _ASKING = "runs-chosen", "runs-said", "runs-asking"
+_CHOSEN, _ASKING = "runs-chosen", "runs-asking"
+SAID = "runs-said"
+"""Where sentences wait that a callback has to say."""
 SHOWN = 8
 """So many ids are spelt out where runs are named."""
 
@@ -30,7 +32,7 @@ def show() -> None:
     elif not broken:
         frame.empty("No run is in this folder. Start one, or a whole sweep of them below; every run of this folder is then listed here, "
                     "whoever trains it.")
-    for line in st.session_state.pop(_SAID, ()):
+    for line in st.session_state.pop(SAID, ()):
         frame.told("warning", line, "info")
     sweeps.live(found)
     if found:
@@ -141,7 +143,7 @@ def guarded(act: Callable[..., None], *args: Any) -> None:
     try:
         act(*args)
     except LthvizError as e:
-        st.session_state.setdefault(_SAID, []).append(str(e))
+        st.session_state.setdefault(SAID, []).append(str(e))
 
 
 def each(ids: Sequence[str], act: Callable[[str], None]) -> None:

@@ -77,8 +77,8 @@ def cells(row: Row) -> dict[str, Any]:
 def sentence(found: Sequence[Row]) -> str:
     """How many there are and how they stand."""
     count = {s: sum(r.state == s for r in found) for s in ("running", "paused", "queued", "failed", "interrupted", "cancelled", "finished", "example")}
-    names = {"running": "at work", "queued": "waiting", "example": "to look at"}
-    parts = [f"{n} {names.get(s, s)}" for s, n in count.items() if n]
+    names = {"running": "at work", "queued": "waiting", "example": "example" + "s" * (count["example"] > 1)}
+    parts = [f"{n:,} {names.get(s, s)}" for s, n in count.items() if n]
     return f"{len(found):,} run{'s' * (len(found) != 1)}: {', '.join(parts)}."
 
 

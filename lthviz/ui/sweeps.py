@@ -14,7 +14,7 @@ from lthviz.sweep import grid as grids
 from lthviz.sweep import serial
 from lthviz.sweep.grid import Grid
 from lthviz.sweep.tally import AT_WORK, Tally, tally
-from lthviz.ui import cache, frame, runs, transport
+from lthviz.ui import cache, frame, runs, runs_rows, transport
 from lthviz.ui.command import sweep_command
 from lthviz.ui.runs_rows import Row
 
@@ -45,8 +45,9 @@ def live(found: Sequence[Row]) -> None:
 
 
 def _seen(found: Sequence[Brief]) -> int:
-    """Changes when a row of the table does, but for what only moves."""
-    return hash(tuple((b.id, b.status.state, b.rounds, b.last_acc) for b in found))
+    """Changes when the rest of the page has to be drawn anew: a row of the table, but for what only moves; its filters; a word to say."""
+    asked = tuple(tuple(st.query_params.get_all(name)) for name in (*runs_rows.FILTERS, "find"))
+    return hash((tuple((b.id, b.status.state, b.rounds, b.last_acc) for b in found), asked, len(st.session_state.get(runs.SAID, ()))))
 
 
 def _live(seen: int) -> None:
@@ -82,7 +83,8 @@ def _one(sweep: Sweep, now: Tally) -> None:
             else:
                 st.badge("at work" if busy else "stopped", icon=f":material/{'play_arrow' if busy else 'pause'}:", color="primary" if busy else "orange")
             st.space("stretch")
-            _buttons(sweep, now, busy)
+            with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", width="content"):
+                _buttons(sweep, now, busy)
         if now.done < now.total:
             eta = f", about {transport.duration(now.eta_s)} left" if busy and now.eta_s is not None else ""
             st.progress(now.share, text=frame.plain(f"{now.sentence()}{eta}."))
@@ -102,7 +104,7 @@ def _failures(now: Tally) -> None:
 
 
 def _buttons(sweep: Sweep, now: Tally, busy: bool) -> None:
-    st.button("Show its runs", key=f"sweep-show-{sweep.name}", icon=":material/filter_alt:", type="tertiary", on_click=_show, args=(sweep.name,))
+    st.button("Its runs", key=f"sweep-show-{sweep.name}", icon=":material/filter_alt:", type="tertiary", help="Show them alone in the table below", on_click=_show, args=(sweep.name,))
     if busy:
         st.button("Stop", key=f"sweep-stop-{sweep.name}", icon=":material/stop:", help="Begin no more runs of it and end those at work; what is finished is kept",
                   on_click=runs.guarded, args=(stop, sweep))
@@ -117,7 +119,7 @@ def _buttons(sweep: Sweep, now: Tally, busy: bool) -> None:
 
 
 def _show(name: str) -> None:
-    for field in (*runs.FILTERS, "find"):
+    for field in (*runs_rows.FILTERS, "find"):
         st.query_params.pop(field, None)
     st.query_params["sweep"] = name
 
@@ -175,7 +177,7 @@ def _taken() -> None:
     try:
         st.session_state["sweep-text"] = file.getvalue().decode("utf-8")
     except UnicodeDecodeError:
-        st.session_state["runs-said"] = [f"{file.name} is not UTF-8 text, so it is no sweep's file"]
+        st.session_state[runs.SAID] = [f"{file.name} is not UTF-8 text, so it is no sweep's file"]
 
 
 def _start(grid: Grid) -> None:

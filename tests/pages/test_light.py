@@ -18,12 +18,12 @@ if page != "home":
     at.query_params["run"] = run
     at.run()
 assert not at.exception, at.exception
-heavy = {"torch", "torchvision", "sklearn", "scipy", "altair", "matplotlib"} & set(sys.modules)
+heavy = {"torch", "torchvision", "sklearn", "scipy", "altair", "matplotlib", "ray"} & set(sys.modules)
 assert not heavy, heavy
 """
 
 
-@pytest.mark.parametrize("page", ["home", "lab", "masks", "speed", "curves"])
+@pytest.mark.parametrize("page", ["home", "lab", "masks", "speed", "curves", "runs"])
 def test_a_page_imports_nothing_heavy(page, trained):
     subprocess.run([sys.executable, "-c", CODE, page, trained[1]], cwd=ROOT, check=True, timeout=120,
                    env={**os.environ, "LTHVIZ_RUNS": str(trained[0])})

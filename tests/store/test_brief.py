@@ -21,6 +21,12 @@ def never_opened(monkeypatch):
     monkeypatch.setattr(reading, "read_outline", opened)
 
 
+@pytest.fixture
+def store(tmp_path):
+    """Runs of its own alone, no examples."""
+    return Store(tmp_path / "runs", tmp_path / "none")
+
+
 def numbers(store, run_id):
     """(rounds, dense, best, last) from the whole run."""
     run = store.run(run_id)

@@ -1,0 +1,159 @@
+"""The Runs page on real stores: what it lists, filters, asks and does, and sweeps begun on it."""
+
+import pytest
+
+from lthviz.presets import preset
+from lthviz.store import queue
+from lthviz.sweep import grid
+
+TEXT = 'title = "Two seeds"\npreset = "digits"\nrounds = 1\nepochs = 1\ntrain_images = 60\n[grid]\nseed = [0, 1]\n'
+
+
+@pytest.fixture(autouse=True)
+def woken(monkeypatch) -> list:
+    """Nothing is trained here: who wakes the worker is written down."""
+    calls: list = []
+    monkeypatch.setattr("lthviz.launch.wake", lambda store: calls.append(store.root))
+    return calls
+
+
+@pytest.fixture
+def several(store, run_id):
+    """The trained run, and one of each other kind; ids by state."""
+    made = {"finished": run_id}
+    for seed, state in enumerate(("failed", "cancelled", "interrupted", "queued"), 50):
+        made[state] = store.begin(preset("digits").config.replace(seed=seed), preset="digits")
+        store.set_state(made[state], "running" if state == "interrupted" else state, "as a test says" if state == "failed" else "")
+    return made
+
+
+def table(at):
+    return at.dataframe[0].value
+
+
+def choose(at, *ids):
+    """Choose rows of the table, as the browser does."""
+    rows = [list(table(at)["run"]).index(x) for x in ids]
+    at.session_state[at.dataframe[0].key] = {"selection": {"rows": rows, "columns": [], "cells": []}}
+    return at.run()
+
+
+def bars(at):
+    return [p.proto.text.replace("\\", "") for p in at.get("progress")]
+
+
+def button(at, key):
+    return at.button(key=key)
+
+
+def test_every_run_is_a_row_with_its_numbers(several, store, run_id, page, words):
+    at = page("runs")
+    assert sorted(table(at)["run"][table(at)["state"] != "example"]) == sorted(several.values())
+    row = table(at).set_index("run").loc[run_id]
+    results = store.results(run_id)
+    assert row["dense"] == results[0]["test_acc"] and row["best"] == max(r["test_acc"] for r in results if r["round"])
+    assert row["last"] == max(r["test_acc"] for r in results if r["round"] == 2) and (row["rounds"], row["of"]) == (3, 3)
+    said = words(at)
+    assert "1 waiting, 1 failed, 1 interrupted, 1 cancelled, 1 finished" in said and "Choose rows" in said
+
+
+def test_the_address_narrows_the_table(several, page, words):
+    at = page("runs", state=["failed", "queued"])
+    assert set(table(at)["run"]) == {several["failed"], several["queued"]}
+    assert "2 of 6 runs shown" in words(at) or "2 of 5 runs shown" in words(at)
+    assert set(table(page("runs", find="as a test"))["run"]) == {several["failed"]}
+    at = page("runs", state="![x](http://elsewhere/x.png)")
+    assert not at.dataframe and "No run is like that" in words(at)
+
+
+def test_chosen_runs_are_resumed_and_cancelled(several, store, page, woken):
+    at = choose(page("runs"), several["failed"], several["cancelled"], several["finished"])
+    assert button(at, "runs-resume").label == "Resume 2" and button(at, "runs-cancel").disabled
+    button(at, "runs-resume").click().run()
+    assert not at.exception and woken
+    assert [store.status(several[s]).state for s in ("failed", "cancelled", "finished")] == ["queued", "queued", "finished"]
+    at = choose(at, several["failed"])
+    button(at, "runs-cancel").click().run()
+    assert not at.exception and store.status(several["failed"]).state == "cancelled"
+
+
+def test_deleting_asks_first_and_names_what_goes(several, store, page, words):
+    at = choose(page("runs"), several["failed"], several["cancelled"])
+    button(at, "runs-delete").click().run()
+    assert "Delete 2 runs for good?" in words(at) and several["failed"] in words(at)
+    assert store.exists(several["failed"]), "asked only"
+    button(at, "runs-keep").click().run()
+    assert "for good" not in words(at) and store.exists(several["failed"])
+    at = choose(at, several["failed"], several["cancelled"])
+    button(at, "runs-delete").click().run()
+    button(at, "runs-delete-now").click().run()
+    assert not at.exception
+    assert [store.exists(several[s]) for s in ("failed", "cancelled", "finished", "queued")] == [False, False, True, True]
+    assert several["failed"] not in set(table(at)["run"])
+
+
+def test_what_is_at_work_meanwhile_is_not_deleted_and_says_so(several, store, page, words):
+    at = choose(page("runs"), several["failed"], several["cancelled"])
+    button(at, "runs-delete").click().run()
+    with store.lock(several["failed"]):
+        button(at, "runs-delete-now").click().run()
+    assert f"run '{several['failed']}' is at work; cancel it before deleting it" in words(at)
+    assert store.exists(several["failed"]) and not store.exists(several["cancelled"])
+
+
+def test_a_sweep_is_begun_from_its_text(store, page, words, woken):
+    at = page("runs")
+    at.text_area(key="sweep-text").set_value(TEXT).run()
+    assert "2 runs. One run at a time" in words(at) and "python -m lthviz sweep sweep.toml --backend serial" in words(at)
+    button(at, "sweep-start").click().run()
+    assert not at.exception and woken
+    ids = grid.parse(TEXT, "sweep").ids
+    (made,) = store.sweeps()
+    assert (made.title, made.runs, made.backend, made.text) == ("Two seeds", ids, "worker", TEXT)
+    assert all(store.status(x).state == "queued" for x in ids)
+    assert "Two seeds" in words(at) and "0 of 2 runs done, 2 left." in bars(at)
+    button(at, "sweep-stop-sweep").click().run()
+    assert all(store.status(x).state == "cancelled" for x in ids) and store.sweep_stopped("sweep")
+    button(at, "sweep-on-sweep").click().run()
+    assert all(store.status(x).state == "queued" for x in ids) and not store.sweep_stopped("sweep")
+
+
+def test_a_wrong_sweep_is_refused_where_it_is_written(store, page, words):
+    at = page("runs")
+    at.text_area(key="sweep-text").set_value("[grid]\nseeds = [0]").run()
+    assert "'seeds' in [grid] is not a setting; did you mean seed" in words(at)
+    assert not [b for b in at.button if b.key == "sweep-start"] and not store.sweeps()
+
+
+def test_ten_thousand_runs_are_asked_about(store, page, words):
+    at = page("runs")
+    at.text_area(key="sweep-text").set_value(f"[grid]\nseed = {list(range(grid.ASK_FROM))}").run()
+    assert button(at, "sweep-start").disabled
+    at.checkbox(key="sweep-sure").check().run()
+    assert not button(at, "sweep-start").disabled and not store.sweeps()
+
+
+def test_a_terminals_sweep_is_shown_with_its_failures_and_its_runs(several, store, page, words):
+    store.keep_sweep("seeds", "Many seeds", TEXT, (several["finished"], several["failed"], several["cancelled"], "not-begun-1"), "ray")
+    at = page("runs")
+    said = words(at)
+    assert "Many seeds" in said and "1 of 4 runs done, 1 failed, 2 left." in bars(at) and f"{several['failed']}: as a test says" in said
+    button(at, "sweep-show-seeds").click().run()
+    assert at.query_params["sweep"] in ("seeds", ["seeds"])
+    assert set(table(at)["run"]) == {several["finished"], several["failed"], several["cancelled"]}
+    with store.sweep_lock("seeds"):
+        assert [b.key for b in page("runs").button if b.key.startswith("sweep-stop")] == ["sweep-stop-seeds"]
+
+
+def test_a_store_without_runs_says_what_to_do(nothing, page, words, monkeypatch):
+    monkeypatch.setenv("LTHVIZ_EXAMPLES", str(nothing.root / "none"))
+    at = page("runs")
+    assert "No run is in this folder." in words(at) and not at.dataframe
+    assert at.text_area(key="sweep-text").value.startswith("title = ")
+
+
+def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_shown(several, store, page, words):
+    (store.root / "spoilt").mkdir()
+    at = page("runs")
+    assert "'spoilt' cannot be read" in words(at) and several["finished"] in set(table(at)["run"])
+    assert not queue.requests(store.measure_folder(several["finished"]))
