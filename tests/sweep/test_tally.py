@@ -7,7 +7,7 @@ from lthviz.config import RunConfig
 from lthviz.records import Status
 from lthviz.store.brief import Brief
 from lthviz.sweep.tally import Tally
-from lthviz.sweep.terminal import duration, picture
+from lthviz.sweep.terminal import picture
 
 
 def brief(name: str, state: str, done: int = 0, total: int = 0, eta: float | None = None, seconds: float = 0.0) -> Brief:
@@ -47,8 +47,3 @@ def test_a_terminal_shows_a_line_for_every_run_at_work_and_the_counts():
     assert lines[1].startswith("e") and "50 %" in lines[1] and "paused" in lines[1]
     assert lines[2].strip() == "2 of 10 runs done, 1 failed, 2 at work, 5 left, about 6 min 15 s left"
     assert len(lines) == 3
-
-
-@pytest.mark.parametrize(("seconds", "words"), [(0.4, "0 s"), (89.4, "89 s"), (90, "1 min 30 s"), (3599, "59 min 59 s"), (7260, "2 h 01 min")])
-def test_durations(seconds, words):
-    assert duration(seconds) == words
