@@ -45,10 +45,11 @@ class _Global(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, weight: torch.Tensor | None, bias: torch.Tensor | None, running_mean: torch.Tensor | None,
                 running_var: torch.Tensor | None, momentum: float, eps: float, group: dist.ProcessGroup, size: int) -> torch.Tensor:
-        n, c = x.numel() // x.shape[1], x.shape[1]
+        n, c, kind = x.numel() // x.shape[1], x.shape[1], torch.promote_types(x.dtype, torch.float32)
         mine = torch.zeros(2 * c + 1, dtype=torch.float64)
         if n:
-            mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
+            kept = torch.zeros(2, c, dtype=kind)   # without them the statistics of bfloat16 would be bfloat16
+            mean, var = torch.batch_norm_update_stats(x, kept[0], kept[1], 0.0)
             mine = torch.cat([mean.double(), var.double() * n, torch.tensor([n], dtype=torch.float64)])
         parts = [torch.empty_like(mine) for _ in range(size)]
         dist.all_gather(parts, mine, group=group)
@@ -60,7 +61,6 @@ class _Global(torch.autograd.Function):
         if running_mean is not None:
             running_mean.lerp_(mean.to(running_mean.dtype), momentum)
             running_var.lerp_((square / (total - 1)).to(running_var.dtype), momentum)
-        kind = torch.float32 if weight is None else weight.dtype
         mean, var = mean.to(kind), (square / total).to(kind)
         ctx.save_for_backward(x, weight, mean, var)
         ctx.eps, ctx.group, ctx.total = eps, group, float(total)

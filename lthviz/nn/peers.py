@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import socket
 import time
 from pathlib import Path
@@ -20,11 +21,31 @@ NOTICE_S = 2.0
 RESUME = "resume goes on from the last checkpoint"
 
 
+def meet(store: Any, rank: int, size: int, timeout_s: float) -> str:
+    """A word that these processes share and none before them had: torchrun's store keeps what was in it when it starts them again.
+
+    Rank 0 gives it out; who has it from an earlier start is not in its list of who has come, and asks again. TimeoutError.
+    """
+    mine, end = secrets.token_hex(8), time.monotonic() + timeout_s
+    if rank == 0:
+        store.set("word", mine)
+        come = [mine, *(store.get(f"{mine}/{r}").decode() for r in range(1, size))]   # waits for each
+        store.set(f"{mine}/all", json.dumps(come))
+        return mine
+    while time.monotonic() < end:
+        word = store.get("word").decode()
+        store.set(f"{word}/{rank}", mine)
+        if store.check([f"{word}/all"]) and json.loads(store.get(f"{word}/all"))[rank] == mine:
+            return word
+        time.sleep(0.02)
+    raise TimeoutError("rank 0 has not come")
+
+
 class Peers:
     """The other processes. store: a torch.distributed Store that all of them reach."""
 
     def __init__(self, store: Any, rank: int, size: int) -> None:
-        self.store, self.rank, self.size = store, rank, size
+        self.store, self.rank, self.size, self._heard = store, rank, size, False
         store.set(f"process/{rank}", json.dumps([socket.gethostname(), os.getpid()]))
         found = [json.loads(store.get(f"process/{r}")) for r in range(size)]   # waits for all
         self.beside = {r: pid for r, (host, pid) in enumerate(found) if host == socket.gethostname() and r != rank}
@@ -42,6 +63,7 @@ class Peers:
         try:
             self.store.compare_set("word", "", word)
             self.store.set(f"said/{self.rank}", "1")
+            self._heard = True
         except RuntimeError:   # the store went with who kept it
             return
 
@@ -66,8 +88,8 @@ class Peers:
                 if time.monotonic() >= end:
                     return self.store.add("spoken", 1) > 1
                 time.sleep(0.05)
-        except RuntimeError:
-            return False
+        except RuntimeError:   # the first kept the store, and has ended since it heard from us
+            return self._heard
         return True
 
     def why(self, timeout_s: float) -> BaseException:

@@ -8,6 +8,7 @@ NCCL, one GPU a process; everything else goes over gloo. A collective call that 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
 import pickle
 import threading
@@ -21,7 +22,7 @@ from torch import nn
 
 from lthviz.errors import TrainingError, WorldError
 from lthviz.nn import batchnorm
-from lthviz.nn.peers import Peers
+from lthviz.nn.peers import Peers, meet
 
 TIMEOUT_S = 600.0
 """How long a process that is there but silent is waited for; LTHVIZ_TIMEOUT sets it. One that ends is noticed at once."""
@@ -59,11 +60,12 @@ class World:
         """What is called in the network's place: gradients are then averaged over the processes (not weighted)."""
         if self._alone:
             return network
-        device = next(network.parameters()).device
+        device, wrap = next(network.parameters()).device, nn.parallel.DistributedDataParallel
+        # Statistics are the same everywhere already. torch has given the setting another name.
+        apart = "forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(wrap).parameters else "broadcast_buffers"
         with self.watched():
-            return nn.parallel.DistributedDataParallel(
-                network, device_ids=[device.index] if device.type == "cuda" else None, process_group=self._group(device),
-                broadcast_buffers=False, gradient_as_bucket_view=True)
+            return wrap(network, device_ids=[device.index] if device.type == "cuda" else None, process_group=self._group(device),
+                        gradient_as_bucket_view=True, **{apart: False})
 
     def batchnorm(self, device: torch.device) -> contextlib.AbstractContextManager:
         """Inside, BatchNorm in training mode takes its statistics over the parts of all processes."""
@@ -210,6 +212,7 @@ def joined() -> Iterator[World]:
     try:
         store, _, _ = next(dist.rendezvous("env://", rank, size, timeout=span))
         store.set_timeout(span)
+        store = dist.PrefixStore(meet(store, rank, size, timeout_s), store)
         dist.init_process_group("gloo", store=dist.PrefixStore("gloo", store), rank=rank, world_size=size, timeout=span)
         world = World(rank, size, local, locals, Peers(dist.PrefixStore("lthviz", store), rank, size), timeout_s)
     except (RuntimeError, ValueError, OSError) as e:   # DistError and its kinds are RuntimeErrors
