@@ -18,6 +18,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lthviz.config import RunConfig
@@ -32,6 +33,8 @@ QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 """The first is Ray's own switch for a cluster that never leaves its machine; it is on by itself on Windows and macOS."""
 HUSH = {"include_dashboard": False, "log_to_driver": False, "logging_level": "ERROR"}
+FOLDER = "lthviz-ray-"
+"""How the folder of a cluster of our own begins, below the system's for temporary files; its process's number follows."""
 STORE_BYTES = 100 * 2**20
 """Of Ray's object store: runs hand nothing over but their outcome."""
 
@@ -95,7 +98,8 @@ def opened(address: str, workers: int, threads: int) -> Iterator[Cluster]:
             ray.init(address=address, **{k: v for k, v in HUSH.items() if k != "include_dashboard"})
         else:
             cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-            folder = tempfile.mkdtemp(prefix="lthviz-ray-")
+            _clear()
+            folder = tempfile.mkdtemp(prefix=f"{FOLDER}{os.getpid()}-")
             ray.init(address="local", num_cpus=max(cores, workers * max(1, threads)), object_store_memory=STORE_BYTES, _temp_dir=folder, **HUSH)
         with contextlib.redirect_stdout(_Chatter()):
             yield _measured(ray, workers)
@@ -112,6 +116,20 @@ def _import() -> Any:
         raise EnvironmentFault(f"--backend ray needs Ray, which is not installed ({e}); pip install -r requirements-ray.txt, "
                                "or use --backend serial") from None
     return ray
+
+
+def _clear() -> None:
+    """Removes the folders that killed sweeps left; Ray's processes end by themselves with the one that started them."""
+    if not hasattr(os, "getuid"):   # where asking after a process would end it
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDER}*"):
+        pid = folder.name.removeprefix(FOLDER).partition("-")[0]
+        with contextlib.suppress(PermissionError, FileNotFoundError):
+            try:
+                os.kill(int(pid) if pid.isdecimal() else 0, 0)
+            except ProcessLookupError:
+                if folder.stat().st_uid == os.getuid():
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _measured(ray: Any, workers: int) -> Cluster:

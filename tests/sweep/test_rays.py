@@ -134,6 +134,16 @@ def test_a_run_is_given_cpus_by_its_threads_and_a_gpu_by_its_device(made, config
     assert (given["num_cpus"], given["num_gpus"]) == wanted
 
 
+def test_what_a_killed_sweep_left_is_cleared_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for name in (f"{gone.pid}-x", f"{os.getpid()}-x", "other"):
+        (tmp_path / f"{cluster.FOLDER}{name}" / "session").mkdir(parents=True)
+    cluster._clear()
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([f"{cluster.FOLDER}{os.getpid()}-x", f"{cluster.FOLDER}other"])
+
+
 def test_tasks_use_as_many_threads_as_they_have_cpus(tmp_path, file, monkeypatch):
     """`threads = 0` is what a worker is given; its settings say so."""
     from lthviz.sweep import rays
