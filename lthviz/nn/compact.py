@@ -162,7 +162,7 @@ class _Walk:
             return dataclasses.replace(a, node=self.new.node_copy(node, lambda n: {node.args[0]: a, node.args[1]: b}[n].node))
         if a.flat or b.flat or a.line != b.line:
             return _Map(self._copy(node))
-        order = self.orders[node]
+        order = self.orders.get(node, np.arange(a.total))
         union = order[np.isin(order, a.channels) | np.isin(order, b.channels)]
         return _Map(self._place(union, [a, b]), union, a.total, line=a.line)
 

@@ -91,7 +91,7 @@ class Opaque(Op):
                 made = getattr(args[0], self.node.target)(*args[1:], **kwargs)
             else:
                 made = self.node.target(*args, **kwargs)
-        output[...] = made.numpy().reshape(output.shape)
+        output[...] = made.detach().numpy().reshape(output.shape)
 
 
 @dataclass(eq=False)
@@ -107,12 +107,28 @@ def trace(model: nn.Module, image_shape: tuple[int, int, int]) -> Graph:
     """The graph of a network in evaluation mode for images (c, h, w). SpeedError when torch.fx cannot follow it."""
     with evaluating(model), torch.no_grad():
         try:
-            traced = fx.GraphModule(model, operations.trace(model))
+            traced = _constants_folded(fx.GraphModule(model, operations.trace(model)))
         except Exception as e:  # fx raises errors of many kinds for control flow it cannot follow
             raise SpeedError(f"{type(model).__name__} cannot be traced ({str(e).splitlines()[0]}); it runs in plain torch only") from None
         like = next(model.parameters())
         ShapeProp(traced).propagate(torch.zeros((1, *image_shape), dtype=like.dtype, device=like.device))
         return _Reader(traced).read()
+
+
+def _constants_folded(traced: fx.GraphModule) -> fx.GraphModule:
+    """What depends on no image (`gamma.reshape(1, -1, 1, 1)`) becomes a buffer, so that no operation has to be computed without a batch."""
+    for node in list(traced.graph.nodes):
+        fed = node.all_input_nodes
+        if node.op in ("call_function", "call_method") and fed and all(n.op == "get_attr" for n in fed):
+            args, kwargs = fx.node.map_arg((node.args, node.kwargs), lambda n: _attribute(traced, n.target))
+            made = getattr(args[0], node.target)(*args[1:], **kwargs) if node.op == "call_method" else node.target(*args, **kwargs)
+            if isinstance(made, torch.Tensor):
+                name = f"_constant_{node.name}"
+                traced.register_buffer(name, made.detach().clone())
+                with traced.graph.inserting_before(node):
+                    node.replace_all_uses_with(traced.graph.get_attr(name))
+                traced.graph.erase_node(node)
+    return traced
 
 
 class _Reader:

@@ -183,6 +183,7 @@ class Awkward(nn.Module):
         self.wide, self.nw = conv(8, 16, 1, groups=8, bias=False), nn.BatchNorm2d(16)
         self.twice = conv(16, 16, 1)                    # used two times
         self.gate = nn.Conv2d(16, 16, 1)
+        self.squeeze, self.gated, self.gating, self.gated_too = (conv(16, 16, 1) for _ in range(4))
         self.d, self.e = conv(16, 5), conv(16, 5)
         self.last = conv(10, 4, 3, stride=2)
         self.slope = nn.PReLU(4)
@@ -200,6 +201,8 @@ class Awkward(nn.Module):
         x = self.nw(self.wide(x)).relu()
         x = self.twice(self.twice(x))
         x = x + x * torch.sigmoid(self.gate(x.mean((2, 3), keepdim=True)))
+        x = torch.mul(self.squeeze(F.adaptive_avg_pool2d(x, 1)).sigmoid(), x)
+        x = self.gated(x) * torch.tanh(self.gating(x)) + 2 * torch.sigmoid(self.gated_too(x))
         side = self.side(self.gate(x).mean([2, 3]))
         x = torch.cat([self.d(x), F.relu(self.e(x))], 1)
         x = F.adaptive_avg_pool2d(self.slope(self.last(x)), 2)

@@ -12,7 +12,8 @@ from lthviz.config import RunConfig
 from lthviz.nn import models, topology
 from lthviz.records import Layer
 
-SHAPES = {"convnet": (1, 8, 8), "resnet20": (3, 16, 16), "resnet18": (3, 16, 16), "vgg16": (3, 32, 32)}
+SHAPES = {"convnet": (1, 8, 8), "resnet20": (3, 16, 16), "resnet18": (3, 16, 16), "vgg16": (3, 32, 32), "mobilenet_v1": (3, 16, 16),
+          "timm:test_efficientnet": (3, 32, 32)}   # the last with gates (squeeze and excitation) on its maps
 
 
 @torch.no_grad()
@@ -41,8 +42,11 @@ def inputs(model: nn.Module, layers: tuple[Layer, ...], shape, removed: tuple[st
     by_name = {layer.name: layer for layer in layers}
     for name in removed:
         model.get_parameter(name)[channel] = 0
-        for kind in ("weight", "bias"):
-            model.get_parameter(f"{by_name[name].bn}.{kind}")[channel] = 0
+        for owner in filter(None, (by_name[name].bn, by_name[name].short)):
+            if getattr(model.get_submodule(owner), "bias", None) is not None:
+                model.get_parameter(f"{owner}.bias")[channel] = 0
+        if by_name[name].bn:
+            model.get_parameter(f"{by_name[name].bn}.weight")[channel] = 0
     seen: dict[str, torch.Tensor] = {}
     handles = [model.get_submodule(x.short).register_forward_pre_hook(lambda m, a, n=x.name: seen.update({n: a[0].clone()})) for x in layers]
     model(torch.rand(2, *shape, generator=torch.Generator().manual_seed(1)))
@@ -55,8 +59,8 @@ def inputs(model: nn.Module, layers: tuple[Layer, ...], shape, removed: tuple[st
 def test_layers_are_all_convolutions_but_the_stem(network):
     name, model, layers = network
     convs = [f"{n}.weight" for n, m in model.named_modules() if isinstance(m, nn.Conv2d)]
-    assert {x.name for x in layers} == set(convs) - {"conv1.weight"}
-    assert len(layers) == {"convnet": 3, "resnet20": 20, "resnet18": 19, "vgg16": 13}[name]
+    assert {x.name for x in layers} == set(convs) - {"conv1.weight", "conv_stem.weight"}
+    assert len(layers) == {"convnet": 3, "resnet20": 20, "resnet18": 19, "vgg16": 13, "mobilenet_v1": 26}.get(name, len(convs) - 1)
     for layer in layers:
         assert layer.shape == tuple(model.get_parameter(layer.name).shape)
 
@@ -75,6 +79,12 @@ def test_map_sizes_are_those_of_a_real_forward(network):
 
 def test_norms_follow_their_convolution(network):
     for layer in network[2]:
+        if "timm" in network[0] and ".se." in layer.name:
+            assert not layer.bn
+            continue
+        if "timm" in network[0]:
+            assert network[1].get_submodule(layer.bn).num_features == layer.shape[0]
+            continue
         head, _, last = layer.short.rpartition(".")
         expected = {"conv1": "bn1", "conv2": "bn2"}.get(last) or str(int(last) + 1)
         assert layer.bn == f"{head}.{expected}"
@@ -92,7 +102,7 @@ def test_a_channel_removed_from_all_sources_arrives_as_zeros(network):
             rest = tuple(s for s in layer.sources if s != spared)
             assert inputs(model, layers, SHAPES[name], rest, 5)[layer.name][:, 5].any(), (layer.name, spared)
         checked += 1
-    assert checked >= {"convnet": 2, "resnet20": 15, "resnet18": 13, "vgg16": 12}[name]
+    assert checked >= {"convnet": 2, "resnet20": 15, "resnet18": 13, "vgg16": 12, "mobilenet_v1": 25, "timm:test_efficientnet": 10}[name]
 
 
 def test_an_input_without_sources_stays_alive_whatever_is_removed(network):

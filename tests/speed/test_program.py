@@ -204,6 +204,33 @@ def test_a_batch_norm_behind_a_sum_and_a_parameter_outside_layers(batch):
     assert difference(made(x), reference(model, layers, kept, False, x)) < 1e-5
 
 
+class Scaled(nn.Module):
+    """Parameters that are reshaped before they meet a map; modules that are called what functions are called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+        self.gamma, self.shift = nn.Parameter(torch.rand(6) + 0.5), nn.Parameter(torch.rand(6))
+        self.relu, self.add, self.flatten, self.clone = nn.LeakyReLU(0.5), nn.Sigmoid(), nn.Hardswish(), nn.Tanh()
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, x):
+        x = self.relu(self.conv1(x))
+        x = self.clone(self.conv2(x)) * (self.gamma + self.shift).reshape(1, -1, 1, 1)
+        return self.fc(self.add(self.flatten(x)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("batch", [1, 3, 16])
+def test_constants_and_modules_with_names_of_functions(batch):
+    torch.manual_seed(0)
+    shape = (3, 7, 7)
+    model = Scaled().eval()
+    layers = topology.layers(model, shape)
+    x = torch.randn(batch, *shape)
+    made = program.build(model, layers, shape, None, structural=False, batch=batch, threads=1)
+    assert difference(made(x), reference(model, layers, None, False, x)) < 1e-5
+
+
 class Twists(nn.Module):
     """What a reader of graphs may trip over, one `kind` each."""
 

@@ -37,6 +37,12 @@ def test_the_payload_is_one_bit_a_weight_and_mask_and_little_more():
     assert len(data) <= 1.1 * 2 * after.size / 8
 
 
+def test_a_linear_layer_is_one_place_a_column():
+    after, before, blocks, layer = example((40, 90))
+    head, _ = read(payload(after, before, layer=layer, blocks=blocks))
+    assert (head["rows"], head["cols"], head["kernel"]) == (40, 90, [90, 1, 1])
+
+
 def test_its_digest_tells_masks_apart_by_one_bit_and_words_not_at_all():
     after, before, _, layer = example((16, 8, 3, 3))
     other = after.copy()
