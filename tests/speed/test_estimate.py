@@ -47,6 +47,15 @@ def test_maps_of_other_sizes_scale_with_their_pixels():
     assert times == pytest.approx([0.004, 0.016, 0.064, 0.256, 1.024])
 
 
+def test_a_linear_layer_behind_a_flattened_map():
+    """Four rows of 2 channels × 3×3 pixels; with a channel dead half of the columns are left."""
+    layers = [layer("a", (2, 1, 1, 1), (3, 3)), layer("b", (4, 18), (1, 1), ("a",))]
+    arrays = {"a": np.ones((2, 1, 1, 1), bool), "b": np.ones((4, 18), bool)}
+    arrays["a"][1] = False
+    one, both = (estimate.estimate(FLAT, layers, Masks.of(arrays), structural=s).layers["b"] for s in (True, False))
+    assert both == pytest.approx(2 * one) and one > 0
+
+
 def test_dead_inputs_cost_nothing_and_nothing_kept_costs_nothing():
     layers = [layer("a", (4, 2, 1, 1), (2, 2)), layer("b", (4, 4, 1, 1), (2, 2), sources=("a",))]
     first = np.ones((4, 2, 1, 1), bool)
