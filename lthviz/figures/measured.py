@@ -6,6 +6,7 @@ two never stand under one name. Speeds are compared within one setting alone: ba
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from lthviz.core.study import Key
 from lthviz.core.winning import Level
 from lthviz.figures import rows
 from lthviz.records import Run, Timing
+from lthviz.speed import estimate
 
 
 class Axis(NamedTuple):
@@ -152,15 +154,22 @@ class Study:
 
 def study(runs: Sequence[Run], timings: Mapping[str, Sequence[Timing]] | None = None, setting: Setting | None = None, *,
           estimates: Mapping[Key, float] | None = None, here: str = "") -> Study:
-    """Joins runs with their timings (by run id) at a setting; None: the one with most of them. estimates: predicted time ratios."""
+    """Joins runs with their timings (by run id) at a setting; None: the one with most of them.
+
+    estimates: predicted time ratios to the block kernel's dense network. Where a ticket of the run is measured, its dense forms tell what that
+    is of the fastest one's time; else they are taken for equally fast.
+    """
     timings = timings or {}
     setting = setting or usual([t for run in runs for t in timings.get(run.id, ())])
     points = []
     for run in runs:
         found = at(timings.get(run.id, ()), setting)
+        shares = [estimate.against_fastest(1.0, t.others, t.dense_ms) for t in found.values()]
+        share = statistics.median(shares) if shares else 1.0
         for row in rows.ordered(run):
             here_it_is = row["round"], row["structure"]
-            points.append(Point(run, row, found.get(here_it_is), (estimates or {}).get((run.id, *here_it_is))))
+            guess = (estimates or {}).get((run.id, *here_it_is))
+            points.append(Point(run, row, found.get(here_it_is), guess and share * guess))
     return Study(tuple(runs), tuple(points), setting, here)
 
 

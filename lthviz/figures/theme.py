@@ -103,8 +103,9 @@ def styles(labels: list[str]) -> dict[str, Style]:
 
 def doubtful(symbol: str) -> str:
     """The marker of a measurement that was disturbed: open, with a dot; another one where the usual marker is open already."""
-    own = {"square-open": "square-cross-open", "circle-open": "circle-cross-open", "x-thin-open": "x-open-dot"}
-    return own.get(symbol) or (f"{symbol}-open" if symbol in ("bowtie", "hourglass") else f"{symbol.removesuffix('-open')}-open-dot")
+    own = {"circle": "octagon-open-dot", "circle-open": "circle-x-open", "circle-open-dot": "circle-cross-open", "square-open": "square-cross-open",
+           "x-thin-open": "x-open-dot", "asterisk-open": "hash-open-dot", "bowtie": "bowtie-open", "hourglass": "hourglass-open"}
+    return own.get(symbol, f"{symbol}-open-dot")
 
 
 def axis(p: Palette, **more: Any) -> dict[str, Any]:

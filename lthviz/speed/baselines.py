@@ -20,11 +20,12 @@ from torch import nn
 from torch.fx.experimental import optimization
 
 from lthviz.errors import SpeedError, did_you_mean
+from lthviz.speed import estimate
 
 TOLERANCE = {"float32": 1e-4, "tf32": 1e-2, "bfloat16": 1e-1}
 """Largest difference from the network's own float32 output, as a share of that output's scale, by precision."""
 
-OWN = "block kernel"
+OWN = estimate.OWN
 """The name of this project's own dense form."""
 
 Call = Callable[[torch.Tensor], torch.Tensor]
@@ -197,10 +198,11 @@ def _onnx(model: nn.Module, image: torch.Tensor) -> bytes:
 
 
 def _own(model: nn.Module, image: torch.Tensor, threads: int) -> Form:
-    """This project's kernel with every weight in place: what a ticket gains over it, its structure gains."""
+    """This project's kernel with every weight in place, each layer in its fastest form as a ticket's are: what a ticket gains over it, its
+    structure gains."""
     from lthviz.speed import program
 
-    whole = program.build(model, (), tuple(image.shape[1:]), None, structural=False, batch=len(image), threads=threads, forms={})
+    whole = program.build(model, (), tuple(image.shape[1:]), None, structural=False, batch=len(image), threads=threads)
     return Form(whole, image.contiguous())
 
 

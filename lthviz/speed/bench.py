@@ -98,7 +98,7 @@ def measure(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, image_sh
                   ticket_ms=found.b_ms, time_ratio=found.ratio, spread=found.spread,
                   flops_ratio=stats.flops_ratio(stats.effective(masks, layers, structural), layers),
                   max_abs_err=mine.error if mine else error, baseline=best, executor=chosen, n=found.n, layers=rows,
-                  others=dense, estimated_ms=predicted and predicted * found.a_ms, conditions=conditions, precision=precision, time=time.time())
+                  others=dense, estimated_ms=predicted and estimate.against_fastest(predicted, dense, dense[best]) * found.a_ms, conditions=conditions, precision=precision, time=time.time())
 
 
 # Before ----------------------------------------------------------------------------------------------------------------
@@ -179,7 +179,7 @@ def _own_dense(ticket: Ticket, name: str, made: Executors, tell: Callable[[str],
 
 
 def _predicted(ticket: Ticket, tell: Callable[[str], None]) -> float:
-    """The ticket's time over the dense network's, by this machine's calibration."""
+    """The ticket's time over the dense network's in our own kernel, by this machine's calibration."""
     calibration = calibrate.calibration(len(ticket.image), ticket.threads, progress=tell)
     return estimate.estimate(calibration, ticket.layers, ticket.masks, structural=ticket.structural).time_ratio
 

@@ -1,15 +1,17 @@
-"""Measures what a row and a weight cost on this machine, by block height and map size: seconds, once (estimate.py uses it)."""
+"""Measures what a row and a weight cost on this machine, by block height and map size, and what a run costs besides: seconds, once
+(estimate.py uses it)."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from lthviz.speed import auto, estimate, layout, machine
 from lthviz.speed.estimate import Calibration
-from lthviz.speed.graph import Conv, Graph, Value
+from lthviz.speed.graph import Conv, Graph, Pool, Value
 from lthviz.speed.live import Plan
 from lthviz.speed.passes import Pass
 
@@ -17,6 +19,10 @@ SIDES = (2, 4, 8, 16, 32)
 HEIGHTS = (1, 2, 3, 4, 6, 12, 24, 96)
 COLUMNS = (96, 672)
 CHANNELS, ROWS = 128, 96
+POOLED = 64
+"""Channels of the maps that are pooled."""
+REPEATS = 15
+"""The best of so many counts."""
 
 
 def calibration(batch: int = 64, threads: int = 0, *, progress: Callable[[str], None] = lambda doing: None) -> Calibration:
@@ -48,8 +54,36 @@ def measure(batch: int, threads: int, repeats: int = 3) -> Calibration:
             line[1].append(slope)
         for table, values in zip(tables, line, strict=True):
             table.append(tuple(values))
-    return Calibration(machine.identity(), batch, threads, tuple(s * s for s in SIDES), HEIGHTS, tuple(tables[0]), tuple(tables[1]),
-                       time.perf_counter() - begun)
+    made = Calibration(machine.identity(), batch, threads, tuple(s * s for s in SIDES), HEIGHTS, tuple(tables[0]), tuple(tables[1]))
+    parts = [(n, images) for n, images in ((passes, layout.LANES), (1, rest)) if n and images]
+    run, step, byte = map(float, np.sum([n * np.array(_besides_us(images, threads)) for n, images in parts], axis=0))
+    return replace(made, run_us=run, step_us=step, byte_us=byte, seconds=time.perf_counter() - begun)
+
+
+def _besides_us(images: int, threads: int) -> tuple[float, float, float]:
+    """Microseconds: to start a run, of a step that does next to nothing, and of a byte of one image's map that is pooled."""
+    few, many = (_run_us([1] * n, 4, 2, images, threads) for n in (2, 42))
+    step = max(0.0, (many - few) / 40)
+    little, large = (_run_us([2, 2, 2], channels, 32, images, threads, ends=False) for channels in (1, 1 + POOLED))
+    byte = max(0.0, large - little) / (4 * POOLED * (32 * 32 + 16 * 16 + 8 * 8))
+    return max(0.0, few - 4 * step), step, byte
+
+
+def _run_us(strides: Sequence[int], channels: int, side: int, images: int, threads: int, *, ends: bool = True) -> float:
+    """Of poolings one behind the other, each over squares as wide as its stride; with images taken in and results handed out, or without."""
+    sides = np.cumprod([1, *strides])
+    values = [Value((channels, side // int(n), side // int(n))) for n in sides]
+    ops = [Pool(f"pool {i}", [values[i]], values[i + 1], kernel=n, stride=n) for i, n in enumerate(strides)]
+    one = Pass(Plan(Graph(ops, values[0], values[-1]), {}), images, threads, {})
+    inputs, result = (np.zeros((images, *value.shape), np.float32) for value in (values[0], values[-1]))
+    first, last = (0, len(one.steps)) if ends else (1, 1 + len(strides))
+    return min(_us(lambda: one.stretch(first, last, inputs, result)) for _ in range(REPEATS))
+
+
+def _us(run: Callable[[], None]) -> float:
+    begun = time.perf_counter()
+    run()
+    return 1e6 * (time.perf_counter() - begun)
 
 
 def _layer_ms(rng: np.random.Generator, side: int, height: int, columns: int, images: int, threads: int, repeats: int) -> float:

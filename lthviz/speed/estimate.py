@@ -1,8 +1,10 @@
 """A ticket's time predicted from what this machine was seen to do, without running it: numpy and a small file, no torch.
 
 A layer costs, for every block of R rows and K columns, R·(a + b·K), where a and b were measured for blocks of that height on a map of
-that size (calibrate.py). The faster of its blocks and of one dense block counts. What is not a prunable layer (stem, pooling,
-classifier) is not in it; a prediction is therefore best read as a ratio, and is always shown as "estimated".
+that size (calibrate.py). The faster of its blocks and of one dense block counts. A run costs its start besides (the threads are woken), a fixed time for
+every step without weights, and a time for every byte that is pooled. Of those the layers themselves tell: where a layer's map is smaller than
+those before it something was pooled or strided over between, the last map is averaged, images come in and logits go out. A stem and a
+classifier are not in it; a prediction is therefore best read as a ratio, and is always shown as "estimated".
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from lthviz.core import stats
 from lthviz.records import Blocks, Layer, Masks
 from lthviz.speed import cache, machine
 
-FORMAT = 2
+FORMAT = 3
+OWN = "block kernel"
+"""The dense form that a prediction is a share of: this project's own kernel with every weight in place."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class Calibration:
     """Costs of a machine for one batch and number of threads.
 
     pixels: of the maps measured, ascending. heights: of the blocks, ascending. row_us, cell_us: (pixels, heights), microseconds of a
-    row and of a weight, all pixels and images of a map together. stamp: of the kernel that was measured.
+    row and of a weight, all pixels and images of a map together. run_us: to start a run; step_us: for a step without weights; byte_us: for a
+    byte that is pooled (of one image's map, all images of the batch together). stamp: of the kernel that was measured.
     """
 
     machine: str
@@ -38,6 +43,9 @@ class Calibration:
     row_us: tuple[tuple[float, ...], ...]
     cell_us: tuple[tuple[float, ...], ...]
     seconds: float = 0.0
+    run_us: float = 0.0
+    step_us: float = 0.0
+    byte_us: float = 0.0
     stamp: int = field(default_factory=cache.stamp)
     format: int = FORMAT
 
@@ -52,7 +60,7 @@ class Calibration:
 
 
 class Estimate(NamedTuple):
-    """Milliseconds of the prunable layers, of the ticket and of the dense network, and of the ticket's layers by name."""
+    """Milliseconds of the ticket and of the dense network, what is between their layers included, and of the ticket's layers by name."""
 
     ticket_ms: float
     dense_ms: float
@@ -60,7 +68,13 @@ class Estimate(NamedTuple):
 
     @property
     def time_ratio(self) -> float:
+        """Over the time of the dense network in the form OWN; `against_fastest` sets it against what a user would run."""
         return self.ticket_ms / self.dense_ms
+
+
+def against_fastest(ratio: float, dense: Mapping[str, float], best: float) -> float:
+    """A predicted share of OWN's time as a share of the fastest dense form's. dense: measured ms of the dense forms; best: of the fastest."""
+    return ratio * dense.get(OWN, best) / best
 
 
 def estimate(calibration: Calibration, layers: Sequence[Layer], masks: Masks, blocks: Mapping[str, Blocks] | None = None, *,
@@ -76,7 +90,23 @@ def estimate(calibration: Calibration, layers: Sequence[Layer], masks: Masks, bl
         if own is None or own.area != masks.nnz(layer.name):
             own = core_blocks.from_mask(masks.matrix(layer.name))
         found[layer.name] = _layer_ms(calibration, layer, pixels, own, gone)
-    return Estimate(sum(found.values()), dense, found)
+    if not any(found.values()):   # nothing is left to run
+        return Estimate(0.0, dense + _between(calibration, layers, {}), found)
+    return Estimate(sum(found.values()) + _between(calibration, layers, gone), dense + _between(calibration, layers, {}), found)
+
+
+def _between(calibration: Calibration, layers: Sequence[Layer], gone: Mapping[str, np.ndarray]) -> float:
+    """Milliseconds of a run outside of its layers. Removed channels are not pooled, where nothing else speaks in them."""
+    pooled, steps, before = 0.0, 3, None   # images in, classifier, logits out
+    for layer in (*layers, None):
+        smaller = layer.out_hw < before.out_hw if layer and before else layer is None and before.out_hw > (1, 1)
+        if smaller:
+            alone = layer is None or layer.sources == (before.name,)
+            live = before.shape[0] - (int(gone[before.name].sum()) if alone and before.name in gone else 0)
+            pooled, steps = pooled + 4.0 * live * before.out_hw[0] * before.out_hw[1], steps + 1
+        if layer and (before is None or layer.out_hw <= before.out_hw):
+            before = layer
+    return (calibration.run_us + steps * calibration.step_us + pooled * calibration.byte_us) / 1000
 
 
 def _layer_ms(calibration: Calibration, layer: Layer, pixels: int, blocks: Blocks, gone: Mapping[str, np.ndarray]) -> float:

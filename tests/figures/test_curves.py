@@ -3,10 +3,11 @@ import math
 import re
 import statistics
 
+import plotly.graph_objects as go
 import pytest
 
 from lthviz.config import Random, Refill, Regroup, RunConfig
-from lthviz.figures import wording
+from lthviz.figures import theme, wording
 from lthviz.figures.curves import accuracy_curves
 from lthviz.figures.curves_words import accuracy_curves_alt, accuracy_curves_caption, accuracy_curves_table
 from lthviz.figures.measured import AXES, Setting, settings, study, usual
@@ -151,6 +152,16 @@ def test_an_estimate_is_hollow_labelled_and_on_no_line():
     assert not [t for t in accuracy_curves(of, x="kept").data if "estimated" in (t.name or "")]
 
 
+def test_an_estimate_is_set_against_the_fastest_dense_form_where_that_is_known():
+    run = make()
+    some = [Timing(**{**t.__dict__, "others": {"block kernel": 3.0 * t.dense_ms, "onnxruntime": t.dense_ms}}) for t in timings(run, structures=["refill"])]
+    guess = {(run.id, 1, "random"): 0.2}
+    for found, share in ((some, 3.0), ([], 1.0), (list(timings(run, structures=["refill"])), 1.0)):
+        of = study([run], {run.id: found}, Setting(64, 2), estimates=guess)
+        (q,) = (q for q in of.points if (q.row["round"], q.row["structure"]) == (1, "random"))
+        assert q.estimate == pytest.approx(share * 0.2) and q.speedup == pytest.approx(1 / (share * 0.2)) and q.estimated
+
+
 def test_measurements_of_another_machine_carry_a_sign_and_are_told():
     run = make()
     mixed = [*timings(run, structures=["unstructured", "regroup-groups=4"]), *timings(run, structures=["refill"], conditions=ELSEWHERE)]
@@ -162,6 +173,46 @@ def test_measurements_of_another_machine_carry_a_sign_and_are_told():
     assert "Not this machine" not in accuracy_curves_caption(study([run], {run.id: mixed[:6]}, here=CONDITIONS["machine"]))
     twins = [*timings(run, structures=["refill"]), *timings(run, structures=["random"], conditions={**CONDITIONS, "machine": "ffff"})]
     assert list(wording.machines(twins).values()) == ["Intel Xeon Processor, 2 cores (0c9e11f2)", "Intel Xeon Processor, 2 cores (ffff)"]
+
+
+def shaken(timings, tickets):
+    """Those timings, some of them taken on a busy machine."""
+    return [Timing(**{**t.__dict__, "conditions": {**t.conditions, "others_cores": 0.8}}) if (t.round, t.structure) in tickets else t for t in timings]
+
+
+def test_what_was_measured_on_a_busy_machine_is_open_and_told():
+    run = make()
+    tickets = {(2, "refill"), (1, "refill-rho=0.2"), (3, "random"), (1, "unstructured"), (0, "unstructured")}
+    of = study([run], {run.id: shaken(timings(run), tickets)})
+    fig, plain = accuracy_curves(of), lines(accuracy_curves(measured_study(run)))
+    for name, t in lines(fig).items():
+        usual, drawn = plain[name].marker.symbol, t.marker.symbol
+        symbols = list(drawn) if isinstance(drawn, (list, tuple)) else [drawn] * len(t.x)
+        for symbol, key, said in zip(symbols, t.customdata, t.hovertext):
+            doubtful = tuple(key[1:]) in tickets
+            assert (symbol != usual) == doubtful and ("measured on a busy machine, so doubtful: other processes kept 0.8 cores" in said) == doubtful
+            assert not doubtful or ("open" in symbol and symbol not in {p.marker.symbol for p in plain.values()})
+        assert list(t.x) == list(plain[name].x), "it stays where it is, on its line"
+    assert "Open with a dot: measured on a busy machine, so doubtful (n = 4)." in accuracy_curves_caption(of)
+    assert "(n = 4)" in accuracy_curves_caption(of, brief=True) and "4 of them were measured on a busy machine" in accuracy_curves_alt(of)
+    assert {(r["round"], r["structure"]) for r in accuracy_curves_table(of) if r["disturbed"]} == tickets - {(0, "unstructured")}
+    for x in ("kept", "flops"):
+        assert "busy" not in accuracy_curves_caption(of, x) + accuracy_curves_alt(of, x)
+        assert all(isinstance(t.marker.symbol, str) for t in lines(accuracy_curves(of, x=x)).values())
+    assert "busy" not in accuracy_curves_caption(measured_study(run)) + accuracy_curves_alt(measured_study(run))
+
+
+@pytest.mark.parametrize("symbol", sorted({s.symbol for s in theme.STYLES.values()} | set(filter(None, theme._VARIANTS))))
+def test_every_marker_has_a_doubtful_twin(symbol):
+    assert "open" in (twin := theme.doubtful(symbol)) and go.scatter.Marker(symbol=twin).symbol == twin
+    assert twin not in {s.symbol for s in theme.STYLES.values()}, "it is no structure's own"
+
+
+def test_errors_of_estimates_leave_doubtful_measurements_out():
+    run = make()
+    calm = study([run], {run.id: [t for t in timings(run) if t.round != 2]})
+    mixed = study([run], {run.id: shaken(timings(run), {(2, s) for s in CONFIG.tickets(2)})})
+    assert wording.errors(mixed.points) == wording.errors(calm.points) != wording.errors(measured_study(run).points)
 
 
 def test_the_hover_has_every_number():

@@ -80,6 +80,21 @@ def test_the_tickets_other_forms_and_remarks_are_told():
     assert wording.remarks(TIMING) == []
 
 
+def test_a_disturbed_measurement_is_marked_in_both_figures():
+    busy = dataclasses.replace(TIMING, conditions={"others_cores": 1.2})
+    calm, drawn = traces(layer_times(TIMING, title="Regroup"))["Regroup"], traces(layer_times(busy, title="Regroup"))["Regroup"]
+    assert drawn.marker.symbol != calm.marker.symbol and "open" in drawn.marker.symbol and list(drawn.x) == list(calm.x)
+    why = "measured on a busy machine, so doubtful: other processes kept 1.2 cores busy meanwhile"
+    assert all(why in h for h in drawn.hovertext) and not any("busy" in h for h in calm.hovertext)
+    assert why in layer_times_alt(busy) and "measured on a busy machine" in layer_times_caption(busy)
+    assert {r["disturbed"] for r in layer_times_table(busy)} == {"other processes kept 1.2 cores busy meanwhile"}
+    (bars,) = alternatives(busy).data
+    assert list(bars.marker.pattern.shape)[::-1] == ["/", "/", "", ""] and not any(alternatives(TIMING).data[0].marker.pattern.shape)
+    assert why in alternatives_alt(busy) and why in bars.hovertext[0] and "Hatched" in alternatives(busy).layout.meta["caption"]
+    assert all(r["disturbed"] for r in alternatives_table(busy))
+    assert "busy" not in "".join(f(TIMING) for f in (layer_times_alt, layer_times_caption, alternatives_alt))
+
+
 def test_a_removed_layer_takes_no_time():
     gone = dataclasses.replace(TIMING, layers=(LAYERS[0], dataclasses.replace(LAYERS[1], kept=0, flops_ratio=0.0, ticket_ms=0.0, executor="removed")))
     assert "the most gains b.conv, 0 ms against 4.00 ms" in layer_times_alt(gone)

@@ -67,6 +67,27 @@ def test_dead_inputs_cost_nothing_and_nothing_kept_costs_nothing():
     assert estimate.estimate(FLAT, layers, none, structural=True).ticket_ms == 0
 
 
+WIDER = dataclasses.replace(FLAT, run_us=100.0, step_us=10.0, byte_us=1.0)
+
+
+def test_what_is_between_the_layers_by_hand():
+    """Two layers at 8×8, pooled to 2×2, one there, averaged at the end: five steps without weights."""
+    layers = [layer("a", (4, 2, 1, 1), (8, 8)), layer("b", (4, 4, 1, 1), (8, 8), sources=("a",)), layer("c", (2, 4, 1, 1), (2, 2), sources=("b",))]
+    kept = {x.name: np.ones(x.shape, bool) for x in layers}
+    kept["b"][1:] = False
+    flat, wider = (estimate.estimate(c, layers, Masks.of(kept), structural=True) for c in (FLAT, WIDER))
+    dense = 100 + 5 * 10 + (4 * 64 + 2 * 4) * 4 * 1.0
+    ticket = 100 + 5 * 10 + (1 * 64 + 2 * 4) * 4 * 1.0   # b has one channel left, which alone is pooled
+    assert wider.dense_ms - flat.dense_ms == pytest.approx(dense / 1000)
+    assert wider.ticket_ms - flat.ticket_ms == pytest.approx(ticket / 1000)
+    assert wider.layers == flat.layers
+    whole = estimate.estimate(WIDER, layers, Masks.of(kept), structural=False)
+    assert whole.ticket_ms - estimate.estimate(FLAT, layers, Masks.of(kept), structural=False).ticket_ms == pytest.approx(
+        (100 + 50 + (256 + 8) * 4) / 1000), "nothing is removed: all four channels are pooled"
+    alone = estimate.estimate(WIDER, [layer("a", (4, 4, 1, 1), (1, 1))], Masks.of({"a": np.ones((4, 4, 1, 1), bool)}), structural=True)
+    assert alone.ticket_ms == alone.dense_ms, "nothing is pooled"
+
+
 def test_a_calibration_is_kept_for_its_batch_threads_and_machine(own_cache):
     assert estimate.known(64, 2) is None
     estimate.remember(FLAT)
@@ -74,19 +95,51 @@ def test_a_calibration_is_kept_for_its_batch_threads_and_machine(own_cache):
     assert estimate.known(1, 2) is None and estimate.known(64, 1) is None
     estimate.remember(dataclasses.replace(FLAT, machine="another1"))
     assert estimate.known(64, 2) is None
-    (own_cache / "calibration.json").write_text('{"b64-t2": {"format": 2, "machine": "' + machine.identity() + '"}}')
+    (own_cache / "calibration.json").write_text('{"b64-t2": {"format": 3, "machine": "' + machine.identity() + '"}}')
     assert estimate.known(64, 2) is None
 
 
-def test_this_machine_is_calibrated_once_and_ranks_structures():
-    found = calibrate.calibration(16, 1)
-    assert calibrate.calibration(16, 1) == found == estimate.known(16, 1)
-    costs = np.array(found.cell_us)
-    assert (costs > 0).all() and (costs[:, 0] > costs[:, -1]).all()   # a weight in a tall block is cheaper than one alone
-    assert (np.diff(costs[:, -1]) > 0).all()                          # a larger map takes longer
+def test_a_calibration_finds_the_costs_of_rows_and_weights(monkeypatch):
+    """Of a machine whose layers cost R·(a + b·K), with a and b by height and map."""
+    def row(height, side):
+        return side * side * (0.5 + 1 / height)
+
+    def cell(height, side):
+        return side * side * (0.03 + 0.04 / height)   # a weight alone costs 2.3 times as much
+
+    def layer_ms(rng, side, height, columns, images, threads, repeats):
+        return calibrate.ROWS * (row(height, side) + cell(height, side) * columns) * images / 64 / 1000
+
+    monkeypatch.setattr(calibrate, "_layer_ms", layer_ms)
+    monkeypatch.setattr(calibrate, "_besides_us", lambda images, threads: (6.0 * threads, 2.0, images / 64))
+    for batch, scale in ((64, 1.0), (160, 2.5)):   # two passes of 64 images, and one of 32
+        found = calibrate.measure(batch, 2)
+        for table, cost in ((found.row_us, row), (found.cell_us, cell)):
+            np.testing.assert_allclose(table, [[scale * cost(h, s) for h in calibrate.HEIGHTS] for s in calibrate.SIDES], rtol=1e-6)
+        passes = -(-batch // 64)
+        assert (found.run_us, found.step_us, found.byte_us) == (12.0 * passes, 2.0 * passes, pytest.approx(scale))
     layers = topology.layers(vgg16(3, 10), (3, 32, 32))
     times = {kind: estimate.estimate(found, layers, masks(layers, kind, density=0.2), structural=True) for kind in ("unstructured", "groups", "channels")}
     assert times["channels"].ticket_ms < times["groups"].ticket_ms < times["unstructured"].ticket_ms < times["channels"].dense_ms
+
+
+def test_this_machine_is_calibrated_once(monkeypatch):
+    monkeypatch.setattr(calibrate, "SIDES", (2, 4))
+    monkeypatch.setattr(calibrate, "HEIGHTS", (1, 96))
+    found = calibrate.calibration(16, 1)
+    assert calibrate.calibration(16, 1) == found == estimate.known(16, 1)
+    numbers = np.concatenate([np.ravel(found.row_us), np.ravel(found.cell_us), [found.run_us, found.step_us, found.byte_us]])
+    assert np.isfinite(numbers).all() and (numbers >= 0).all() and found.run_us > 0 and 0 < found.seconds < 600
+
+
+def test_a_weight_in_a_tall_block_is_cheaper_than_one_alone():
+    """Here, really; the least of interleaved times, and more of them until other work has not hidden it."""
+    rng, least = np.random.default_rng(0), {1: np.inf, 96: np.inf}
+    for _ in range(30):
+        least = {height: min(ms, calibrate._layer_ms(rng, 8, height, 672, 16, 1, 1)) for height, ms in least.items()}
+        if least[96] < 0.95 * least[1]:
+            break
+    assert least[96] < least[1]
 
 
 def test_estimating_needs_no_torch():
