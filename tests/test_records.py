@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from lthviz.config import Refill, RunConfig
 from lthviz.errors import AddressError, MaskError
-from lthviz.records import BUSY_CORES, STEADY, Masks, Round, Run, Timing
+from lthviz.records import APART, BUSY_CORES, STEADY, Masks, Round, Run, Timing
 
 arrays = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=4, max_side=7))
 
@@ -49,8 +49,9 @@ def test_what_masks_refuse():
 @pytest.mark.parametrize(("change", "why"), [
     ({}, []), ({"conditions": {"others_cores": BUSY_CORES, "drift": STEADY}}, []), ({"conditions": {"others_cores": None, "drift": None}}, []),
     ({"conditions": {"others_cores": 0.8, "drift": 1.0}}, ["0.8 cores"]), ({"conditions": {"others_cores": 0.1, "drift": 1.4}}, ["1.40 times"]),
-    ({"conditions": {"drift": 0.7}}, ["0.70 times"]), ({"spread": (0.4, 0.4 * STEADY)}, []), ({"spread": (0.4, 0.6)}, ["0.400 to 0.600"]),
-    ({"spread": (0.4, 0.6), "conditions": {"others_cores": 1, "drift": 2}}, ["1 cores", "2.00 times", "0.400 to 0.600"]),
+    ({"conditions": {"drift": 0.7}}, ["0.70 times"]), ({"spread": (0.4, 0.4 * APART)}, []), ({"spread": (0.4, 0.7)}, ["0.400 to 0.700"]),
+    ({"spread": (0.4, 0.7), "conditions": {"others_cores": 0.1}}, []), ({"conditions": {"others_cores": 1, "drift": 2}}, ["1 cores", "2.00 times"]),
+    ({"spread": (0.4, 0.7), "device": "cuda", "conditions": {"others_cores": 0.1}}, ["0.400 to 0.700"]),
     ({"device": "cuda", "conditions": {"others_cores": 1.5}}, []),
 ])
 def test_what_was_measured_on_a_busy_machine_is_disturbed(change, why):

@@ -1,5 +1,6 @@
 """Curves, and the same figure in the Lab: what is drawn, asked for and linked, against the store."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -78,6 +79,33 @@ def test_what_is_missing_is_listed_and_asked_for_alone(measured, run_id, page, w
     assert at.get("progress")
     at.button(key=f"cancel-measuring-{run_id}").click().run()
     assert not asked(measured, run_id)
+
+
+def shake(store, run_id, k, label):
+    t = next(t for t in store.timings(run_id) if (t.round, t.structure, t.batch) == (k, label, 64))
+    store.put_timing(run_id, dataclasses.replace(t, conditions={**t.conditions, "others_cores": 0.7}, time=t.time + 1))
+
+
+def test_what_was_measured_on_a_busy_machine_is_listed_and_measured_again(measured, run_id, page, words, woken):
+    assert "busy" not in words(page("curves", run=run_id))
+    shake(measured, run_id, 2, "refill")
+    at = page("curves", run=run_id)
+    assert "Measured on a busy machine, so doubtful: Refill, round 2." in words(at) and "doubtful (n = 1)" in words(at)
+    lines, _ = drawn(at)
+    assert ["open" in s for s in lines["Refill"]["marker"]["symbol"]] == [False, True]
+    shown = at.dataframe[0].value
+    assert [isinstance(x, str) for x in shown["disturbed"]] == [(r.ticket, r["round"]) == ("Refill", 2) for _, r in shown.iterrows()]
+    at.button(key="measure-disturbed").click().run()
+    assert not at.exception and asked(measured, run_id) == [(2, "refill", 64, 2)]
+    assert "busy" not in words(page("curves", run=run_id, x="kept"))
+
+
+def test_the_lab_tells_of_a_disturbed_measurement(measured, run_id, page, words):
+    shake(measured, run_id, 1, "refill")
+    said = words(page("lab", run=run_id, round=1, stage="refill:refill"))
+    assert "Refill of round 1 was measured on a busy machine, so doubtful: other processes kept 0.7 cores busy meanwhile; Speed measures it again." in said
+    assert "doubtful (n = 1)" in said
+    assert "Speed measures it again" not in words(page("lab", run=run_id, round=2, stage="refill:refill"))
 
 
 def test_nothing_measured_has_one_action(store, run_id, page, words, woken):

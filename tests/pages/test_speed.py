@@ -107,6 +107,29 @@ def test_measurements_of_another_machine_say_so(store, run_id, page, words):
     assert "This was measured on another machine (AMD EPYC 9B14, 4 cores), not on this one." in words(page("speed", run=run_id))
 
 
+def test_a_disturbed_measurement_says_so_and_can_be_made_again(measured, run_id, page, words, woken):
+    t = of(measured, run_id, 2, "refill")
+    for drift, busy in ((1.6, 0.1), (1.0, 1.3)):
+        measured.put_timing(run_id, dataclasses.replace(t, conditions={**t.conditions, "drift": drift, "others_cores": busy}, time=t.time + busy))
+        at = page("speed", run=run_id, round=2, ticket="refill")
+        said = words(at)
+        assert "It was measured on a busy machine, so this is doubtful." in said and "Disturbed: " in said
+        assert ("other processes kept 1.3 cores busy meanwhile" in said) == (busy == 1.3)
+        assert "busy" not in words(page("speed", run=run_id, round=1, ticket="refill"))
+    at.button(key="measure-again").click().run()
+    assert asked(measured, run_id) == [Item(2, "refill", 64, 2)]
+
+
+def test_a_request_that_cannot_be_read_is_told_until_it_is_dismissed(measured, run_id, page, words, woken):
+    folder = measured.measure_folder(run_id)
+    folder.mkdir(parents=True)
+    (folder / "1-x.request").write_text("{")
+    at = page("speed", run=run_id)
+    assert "What was asked to be measured cannot be read, and is not measured: " in words(at) and "1-x.request is damaged" in words(at)
+    at.button(key=f"forget-measuring-{run_id}").click().run()
+    assert "cannot be read" not in words(at) and not list(folder.glob("*.request"))
+
+
 def test_what_is_not_measured_has_one_action_which_asks_the_worker(store, run_id, page, words, woken):
     at = page("speed", run=run_id, round=1, ticket="refill")
     said = words(at)

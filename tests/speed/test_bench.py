@@ -87,6 +87,17 @@ def test_what_is_left_is_counted_with_dead_inputs_removed(net, tickets, structur
     assert found.flops_ratio == pytest.approx(work / dense) and found.estimated_ms is None
 
 
+def test_a_prediction_is_a_share_of_our_own_dense_form(net, tickets, monkeypatch):
+    """Which ONNX Runtime, say, may beat by far: then the ticket gains less on it."""
+    monkeypatch.setattr(bench, "_predicted", lambda ticket, tell: 0.25)
+    monkeypatch.setattr(timing, "medians", lambda works, **more: {name: 8.0 if name == baselines.OWN else 2.0 for name in
+                                                                  sorted(works, key=lambda x: x == baselines.OWN)})
+    monkeypatch.setattr(timing, "pairs", lambda a, b, **more: timing.Pairs(2.2, 1.1, 0.5, (0.5, 0.5), 9))
+    found = bench.measure(*net, tickets["refill"], **{**QUICK, "baselines": ("torch", baselines.OWN)})
+    assert found.baseline == "torch" and found.estimated_ms == pytest.approx(0.25 * 8.0 * 2.2 / 2.0)
+    assert bench.measure(*net, tickets["refill"], **QUICK).estimated_ms == pytest.approx(0.25 * 2.2), "not among them: as fast as the fastest"
+
+
 def test_nothing_is_left_changed(net, tickets):
     model, layers = net
     before, modes = {k: v.clone() for k, v in model.state_dict().items()}, [m.training for m in model.modules()]
@@ -340,7 +351,7 @@ def test_shapes_of_inputs_and_the_largest_map():
     model = network.build("resnet20", (3, 32, 32), 10)
     seen = network.inputs(model, torch.zeros(5, 3, 32, 32))
     assert seen["conv1.weight"] == (5, 3, 32, 32) and seen["layer2.0.downsample.0.weight"] == (5, 16, 32, 32)
-    assert seen["layer3.2.conv2.weight"] == (5, 64, 8, 8) and len(seen) == 21
+    assert seen["layer3.2.conv2.weight"] == (5, 64, 8, 8) and len(seen) == sum(isinstance(m, (nn.Conv2d, nn.Linear)) for m in model.modules())
     assert network.largest_map(model, (3, 32, 32)) == 4 * 16 * 32 * 32
 
 
