@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.numpy import save_file
 
+from lthviz import expected
 from lthviz.cli import main
 from lthviz.config import Regroup, RunConfig
 from lthviz.presets import PRESETS
@@ -62,9 +63,17 @@ def test_a_run_from_the_terminal_and_everything_after_it(tmp_path, capsys):
     said("pack", run_id, "-o", packed, "--force", *runs)
 
 
-def test_presets_are_listed(capsys):
+def test_presets_are_listed_with_the_time_they_take_here(capsys, monkeypatch, tmp_path):
+    """How that is measured is tested in test_presets.py; here every network trains at the same speed."""
+    monkeypatch.setenv("LTHVIZ_CACHE", str(tmp_path))
+    monkeypatch.setattr(expected, "_measured", lambda config: 1000.0)
     assert main(["run", "--preset", "--json"]) == 0
-    assert set(json.loads(capsys.readouterr().out)) == set(PRESETS)
+    out = capsys.readouterr()
+    listed = json.loads(out.out)
+    assert list(listed) == list(PRESETS) and "measuring a few steps of resnet18 on cifar10" in out.err
+    assert listed["resnet18-cifar10"]["expected"]["seconds"] == 10 * listed["resnet18-cifar10-short"]["expected"]["seconds"] * 212_400 / 109_800
+    assert main(["run", "--preset"]) == 0
+    assert "59 h" in (text := capsys.readouterr().out) or "2 days" in text
 
 
 @pytest.mark.parametrize(("words", "said"), [

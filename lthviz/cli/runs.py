@@ -17,6 +17,7 @@ from lthviz.config import RunConfig, assignments, read_toml
 from lthviz.errors import LthvizError, UsageError
 from lthviz.presets import PRESETS, preset
 from lthviz.store import Store
+from lthviz.words import duration
 
 if TYPE_CHECKING:
     from lthviz.nn.world import World
@@ -103,10 +104,22 @@ def _results(payload: Mapping[str, Any]) -> Table:
 
 
 def _list_presets(args: argparse.Namespace) -> int:
-    payload = {k: {"title": p.title, "note": p.note, "source": p.source, "config": p.config.to_dict()} for k, p in PRESETS.items()}
-    table = new_table("preset", "what", "to expect", "source", whole="preset")
+    """With the time each would take here, measured by a few steps; interrupted, it lists what it knows."""
+    from lthviz import expected
+
+    found: dict[str, expected.Expected | None] = {}
+    try:
+        for name, p in PRESETS.items():
+            found[name] = expected.expected(p.config, lambda doing: print(doing, file=sys.stderr))
+    except KeyboardInterrupt:
+        print("stopped measuring; the rest is listed without its time", file=sys.stderr)
+    times = {name: found.get(name) for name in PRESETS}
+    payload = {k: {"title": p.title, "note": p.note, "source": p.source, "config": p.config.to_dict(),
+                   "expected": times[k] and times[k]._asdict()} for k, p in PRESETS.items()}
+    table = new_table("preset", "what", "time here", "to expect", "source", whole="preset")
     for name, p in PRESETS.items():
-        table.add_row(name, p.title, p.note, p.source)
+        e = times[name]
+        table.add_row(name, p.title, duration(e.seconds) + (", or less: the machine is busy" if e.busy else "") if e else "–", p.note, p.source)
     show_result(args, payload, lambda: table)
     return 0
 

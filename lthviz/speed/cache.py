@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 log = logging.getLogger(__name__)
+_KERNEL = ("registers", "tile", "turned", "quad", "kernel", "layout", "pack", "passes")
 MOST = 4000
 """Entries a table keeps, the newest."""
 
@@ -23,7 +24,7 @@ MOST = 4000
 def stamp() -> int:
     """Changes with the source of the block kernel and of what packs for it: what older ones measured counts no more."""
     here = Path(__file__).parent
-    return zlib.crc32(b"".join((here / f"{name}.py").read_bytes() for name in ("tile", "kernel", "layout", "pack", "passes")))
+    return zlib.crc32(b"".join((here / f"{name}.py").read_bytes() for name in _KERNEL))
 
 
 def folder() -> Path:

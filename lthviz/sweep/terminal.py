@@ -18,6 +18,7 @@ from lthviz.store.sweeps import Sweep
 from lthviz.sweep.grid import Grid
 from lthviz.sweep.one import Outcome
 from lthviz.sweep.tally import Tally, tally
+from lthviz.words import duration
 
 EVERY_S = 0.5
 SHOWN = 20
@@ -81,11 +82,3 @@ def picture(now: Tally, words: dict[str, str]) -> RenderableType:
     rows = [table] + ([Text(f"… and {more} more")] if more > 0 else [])
     eta = f", about {duration(now.eta_s)} left" if now.eta_s is not None else ""
     return Group(*rows, Text(now.sentence() + eta, style="bold"))
-
-
-def duration(seconds: float) -> str:
-    """`12 s`, `3 min 05 s`, `2 h 10 min`."""
-    s = round(seconds)
-    if s < 90:
-        return f"{s} s"
-    return f"{s // 60} min {s % 60:02d} s" if s < 3600 else f"{s // 3600} h {s % 3600 // 60:02d} min"

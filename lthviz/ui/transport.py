@@ -13,6 +13,7 @@ from lthviz.figures import theme
 from lthviz.records import Epoch, Run, Status
 from lthviz.ui import cache, frame, stages, where
 from lthviz.ui.where import Position
+from lthviz.words import duration
 
 QUIET_S = 15.0
 LIVE_PX = 168
@@ -58,13 +59,6 @@ def progress_sentence(run: Run, status: Status, coming: Position | None, epochs:
     if status.eta_s is not None and status.total:
         said += f" {duration(status.eta_s)} left."
     return said
-
-
-def duration(seconds: float) -> str:
-    s = math.ceil(seconds)
-    if s < 90:
-        return f"{s} s"
-    return f"{s // 60} min {s % 60:02d} s" if s < 3600 else f"{s // 3600} h {s % 3600 // 60:02d} min"
 
 
 def _live(run_id: str, state: str, count: int) -> None:
