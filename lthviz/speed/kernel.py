@@ -37,6 +37,9 @@ _part = numba.njit(nogil=True, inline="always")
 
 PATIENCE = 4000
 """Looks at the counter, some tens of microseconds, before a waiting thread gives its core away."""
+LINGER = 5 * PATIENCE
+"""Looks, about a millisecond, for the next run before a thread sleeps: to wake a core that went idle takes a good part of a small
+run, on a virtual machine most of it."""
 
 
 @_part
@@ -226,7 +229,8 @@ def _split(F, s, task):
                             F[out + k * lanes + n] = F[source + k * right * xw + n]
 
 
-SIGNATURE = "void(float32[::1], int64[::1], float32[::1], int64[:, ::1], int64[:, ::1], float32[::1], float32[::1], int64, int64, int64)"
+SIGNATURE = "void(float32[::1], int64[::1], float32[::1], int64[:, ::1], int64[:, ::1], float32[::1], float32[::1], int64, int64, int64, " \
+            "int64[:, ::1], int64, int64)"
 
 
 def _compiled(stamp: int):
@@ -234,8 +238,9 @@ def _compiled(stamp: int):
     source of the micro-kernels stands in `stamp`."""
 
     @numba.njit(SIGNATURE, nogil=True, cache=True)
-    def run(F, T, W, steps, sync, image, result, first, last, scratch):
-        """Help with steps first … last - 1 until all are done. scratch: where this thread's own begins in F."""
+    def run(F, T, W, steps, sync, image, result, first, last, scratch, orders, thread, order):
+        """Help with steps first … last - 1 until all are done. scratch: where this thread's own begins in F. Then, unless this is
+        thread 0, linger until there is another order than this one for it (threads.py)."""
         if stamp == 0:
             return
         for i in range(first, last):
@@ -265,6 +270,11 @@ def _compiled(stamp: int):
                 waited += 1
                 if waited > PATIENCE:   # whoever has the last task may need this core
                     give_way()
+        waited = 0
+        while thread > 0 and waited < LINGER and peek(orders, thread, 0) == order:
+            waited += 1
+            if waited % PATIENCE == 0:
+                give_way()
 
     return run
 

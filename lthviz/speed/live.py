@@ -30,6 +30,9 @@ class Plan:
             self._backward(op, needed)
         for value in [graph.image, *(op.output for op in graph.ops if isinstance(op, Opaque))]:
             needed[value][:] = True   # what comes from outside comes whole
+        for op in graph.ops:   # a pooling goes over all channels that its input stores
+            if isinstance(op, Pool):
+                needed[op.output] |= needed[op.inputs[0]]
         self.channels = {v: np.flatnonzero(self.alive[v] & needed[v]) for v in self.alive}
         self.blocks: dict[Op, Blocks] = {}
         self.alone: dict[Op, np.ndarray] = {}

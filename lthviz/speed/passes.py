@@ -278,7 +278,8 @@ class Pass:
             return
         sync = np.zeros((len(steps), 8), np.int64)
         images, result, scratch = images.reshape(-1), result.reshape(-1), self._scratches
-        pool.together(self.threads, lambda t: kernel.run(self._F, self._T, self._W, steps, sync, images, result, 0, len(steps), scratch[t]))
+        pool.together(self.threads, lambda t, order: kernel.run(self._F, self._T, self._W, steps, sync, images, result, 0, len(steps),
+                                                                scratch[t], pool.ORDERS, t, order))
 
 
 def _matrix(op: Conv) -> np.ndarray:
