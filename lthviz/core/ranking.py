@@ -17,11 +17,24 @@ def highest(scores: np.ndarray, count: int) -> np.ndarray:
         raise ConfigError(f"{count} of {scores.size} weights cannot be kept")
     if count in (0, scores.size):
         return np.full(scores.size, count > 0)
-    threshold = np.partition(scores, scores.size - count)[scores.size - count]
+    threshold = _ordered(scores, scores.size - count)
     keep = scores > threshold
     if (short := count - int(np.count_nonzero(keep))):
         keep[np.flatnonzero(scores == threshold)[:short]] = True
     return keep
+
+
+def _ordered(values: np.ndarray, place: int) -> np.floating:
+    """What would stand at `place` if the values were sorted. A sample brackets it, so that of millions only some are moved."""
+    sample = np.sort(values[:: max(1, values.size >> 17)])
+    at, around = place * sample.size // values.size, 2000
+    if values.size < 1 << 20 or not around <= at < sample.size - around:
+        return np.partition(values, place)[place]
+    low, high = sample[at - around], sample[at + around]
+    below, inside = np.count_nonzero(values < low), values[(values >= low) & (values <= high)]
+    if not 0 <= place - below < inside.size:
+        return np.partition(values, place)[place]
+    return np.partition(inside, place - below)[place - below]
 
 
 def keep(scores: Mapping[str, np.ndarray], masks: Masks, count: int | None = None) -> Structured:

@@ -85,18 +85,31 @@ def synflow(model: nn.Module, layers: Sequence[Layer], image_shape: tuple[int, i
         weights.append(weight.requires_grad_())
         start += layer.size
     ones, scores = torch.ones((1, *image_shape), dtype=torch.float64, device=like.device), torch.empty_like(flat)
-    kept = torch.ones_like(flat)
     for k in range(1, iterations + 1):
         flow = network(ones).sum()
         if not torch.isfinite(flow):
             raise TrainingError("SynFlow's product over the layers is not finite; this network is too deep or its initial weights too large for it")
         for where, w, g in zip(slices, weights, torch.autograd.grad(flow, weights), strict=True):
             torch.mul(w.detach(), g, out=scores[where].view(w.shape))
-        scores += kept - 1      # −1 for what is gone; arithmetic with 0 and 1 takes a tenth of the time that masking takes
         if k < iterations:
-            kept.copy_(torch.from_numpy(highest(scores.cpu().numpy(), round(size * (count / size) ** (k / iterations)))))
-            flat *= kept
+            _remove(flat, _step(scores, flat, round(size * (count / size) ** (k / iterations))))
+    scores[flat == 0] = -1
     return {layer.name: to_numpy(scores[where]).reshape(layer.shape) for layer, where in zip(layers, slices, strict=True)}
+
+
+def _step(scores: torch.Tensor, weights: torch.Tensor, count: int) -> np.ndarray:
+    """Bool: the `count` highest scores, of weights that are still there. Passes over all weights are what a step costs, so there are few."""
+    values = scores.cpu().numpy()
+    if np.count_nonzero(values) < count:     # rare: no flow through some that are there, which then go before those that are gone
+        values = np.where(weights.cpu().numpy() > 0, values, -1)
+    return highest(values, count)
+
+
+def _remove(weights: torch.Tensor, stay: np.ndarray) -> None:
+    if weights.device.type == "cpu":         # numpy multiplies by bool four times as fast
+        np.multiply(weights.numpy(), stay, out=weights.numpy())
+    else:
+        weights *= torch.from_numpy(stay).to(weights.device)
 
 
 def bn_scales(model: nn.Module, layers: Sequence[Layer]) -> Scores:

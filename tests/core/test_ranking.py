@@ -39,3 +39,16 @@ def test_bad_scores_name_their_layer():
             ranking.keep(scores, masks)
     with pytest.raises(ConfigError, match="7 of 6"):
         ranking.keep({"a": np.ones((2, 3))}, masks, 7)
+
+
+@pytest.mark.parametrize("kind", ["spread", "ties", "periodic"])
+def test_of_millions_the_same_stay(kind):
+    """Against a stable sort; periodic: where a sample at equal distances sees one phase only."""
+    n = 1_200_000
+    rng = np.random.default_rng(0)
+    scores = {"spread": rng.standard_normal(n) ** 3, "ties": rng.integers(0, 50, n) / 7, "periodic": np.tile([9.0, 1, 2, 3, 4, 5, 6, 7], n // 8)}[kind]
+    order = np.argsort(-scores, kind="stable")
+    for count in (7, n // 8, n // 3, n // 2, n - 3):
+        expected = np.zeros(n, bool)
+        expected[order[:count]] = True
+        assert (ranking.highest(scores, count) == expected).all()

@@ -229,7 +229,7 @@ def test_synflow_loses_no_layer_at_a_thousandth():
     assert len(left[1]) == 12 and sum(left[1]) == sum(left[100]) == 28 == round(0.001 * masks.nnz())
     assert min(left[100]) >= 1 and min(left[1]) == 0
     after = saliency.synflow(masked_by(model, kept), layers, (3, 6, 6), 28, iterations=1)
-    assert after["1.weight"].sum() > 0
+    assert after["1.weight"].max() > 0
 
 
 def masked_by(model, masks):
