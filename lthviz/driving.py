@@ -132,7 +132,7 @@ def follow(world: World, say: Callable[[str], None]) -> int:
                 _obey(world)
         return 0
     except (Exception, KeyboardInterrupt) as e:
-        if not world.peers.heard_first():
+        if world.peers.speaks(e):
             say(reason(e))
         return 1
 

@@ -50,12 +50,9 @@ class Peers:
         found = [json.loads(store.get(f"process/{r}")) for r in range(size)]   # waits for all
         self.beside = {r: pid for r, (host, pid) in enumerate(found) if host == socket.gethostname() and r != rank}
 
-    def missing(self, wait_s: float = 0.0) -> list[int]:
-        """Ranks of this machine whose process has ended; waits up to `wait_s` for one."""
-        end = time.monotonic() + wait_s
-        while not (gone := [r for r, pid in self.beside.items() if _ended(pid)]) and time.monotonic() < end:
-            time.sleep(0.05)
-        return gone
+    def missing(self) -> list[int]:
+        """Ranks of this machine whose process has ended."""
+        return [r for r, pid in self.beside.items() if _ended(pid)]
 
     def say(self, kind: str, line: str) -> None:
         """The last word of this process. kind: failed, lost (another has ended without a word) or stopped. The first word counts."""
@@ -67,38 +64,39 @@ class Peers:
         except RuntimeError:   # the store went with who kept it
             return
 
-    def word(self, wait_s: float = 0.0) -> dict[str, Any] | None:
-        """The first last word, waited for up to `wait_s`; None when nobody said one, or the store is gone as well."""
-        end = time.monotonic() + wait_s
-        while True:
-            try:
-                if self.store.check(["word"]):
-                    return json.loads(self.store.get("word"))
-            except RuntimeError:
-                return None
-            if time.monotonic() >= end:
-                return None
-            time.sleep(0.05)
-
-    def heard_first(self, wait_s: float = NOTICE_S) -> bool:
-        """Whether rank 0 has had its last word, so that nobody else need speak; or another has spoken in its place."""
-        end = time.monotonic() + wait_s
+    def word(self) -> dict[str, Any] | None:
+        """The first last word; None when nobody said one, or the store is gone as well."""
         try:
-            while not self.store.check(["said/0"]):
+            return json.loads(self.store.get("word")) if self.store.check(["word"]) else None
+        except RuntimeError:
+            return None
+
+    def speaks(self, error: BaseException) -> bool:
+        """Whether this process, whose last word is in the store, must also say it aloud: no, as long as rank 0 can.
+
+        For an error of its own rank 0 speaks, once it has noticed that this process has ended. What all notice, the end of
+        another, rank 0 says unless it is the one that is gone: then one of the others does.
+        """
+        end = time.monotonic() + 2 * NOTICE_S
+        try:
+            while self._heard and isinstance(error, PeerLost) and not self.store.check(["said/0"]):
                 if time.monotonic() >= end:
-                    return self.store.add("spoken", 1) > 1
+                    return self.store.add("spoken", 1) == 1
                 time.sleep(0.05)
         except RuntimeError:   # the first kept the store, and has ended since it heard from us
-            return self._heard
-        return True
+            return False
+        return not self._heard
 
     def why(self, timeout_s: float) -> BaseException:
         """Why a collective call failed: PeerFailed with the other's line, PeerLost, or KeyboardInterrupt when all were stopped."""
-        gone = self.missing(NOTICE_S)
-        word = self.word(0.0 if gone else NOTICE_S)
-        if word is not None and word["rank"] != self.rank:
-            return _of_word(word)
-        return self.lost(gone, timeout_s)
+        end = time.monotonic() + NOTICE_S
+        while True:
+            gone, word = self.missing(), self.word()   # in this order: the last word comes before the end
+            if word is not None and word["rank"] != self.rank:
+                return _of_word(word)
+            if gone or time.monotonic() >= end:
+                return self.lost(gone, timeout_s)
+            time.sleep(0.05)
 
     def stopped(self) -> BaseException | None:
         """Why this process was told to stop (SIGTERM): another one has ended. None: it was by hand, as far as can be seen here."""

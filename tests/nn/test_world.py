@@ -33,7 +33,7 @@ def found(request, tmp_path_factory) -> list[dict]:
     folder, size = tmp_path_factory.mktemp("world"), request.param
     second = str(free_port())
     env = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size),
-                        "LTHVIZ_TIMEOUT": "3", "OMP_WAIT_POLICY": "PASSIVE"}
+                        "LTHVIZ_TIMEOUT": "3", "OMP_WAIT_POLICY": "PASSIVE", "CUDA_VISIBLE_DEVICES": ""}
     ranks = [subprocess.Popen([sys.executable, "-m", "tests.nn.world_cases", str(folder), second], cwd=ROOT, stderr=subprocess.PIPE, text=True,
                               env=env | {"RANK": str(r), "LOCAL_RANK": str(r)}) for r in range(size)]
     try:
@@ -71,6 +71,7 @@ def test_what_is_said_and_summed_is_the_same_everywhere(found):
         assert f["by_first"] == [0, slice(0, 7), 1.0], "the first works as if it were alone"
         assert f["seconds"] > 3.9, "the others wait for it, longer than they would for one that is silent"
         assert "of rank 1 are not those of rank 0" in f["apart"]
+        assert f"rank 0 of {size} has no GPU of its own" in f["gpu"] and f["auto"] == "cpu"
     assert all(f["talk"]["went"] >= found[0]["talk"]["went"] for f in found)
 
 

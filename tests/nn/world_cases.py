@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from lthviz.config import RunConfig
 from lthviz.errors import LthvizError
-from lthviz.nn import data, models, topology
+from lthviz.nn import data, device, models, topology
 from lthviz.nn.masking import Masked
 from lthviz.nn.smaller import Smaller
 from lthviz.nn.state import get_state, set_state
@@ -133,6 +133,11 @@ def talk(world: World) -> dict:
         world.same(lambda: 4 + (world.rank == 1), "the numbers")
     except LthvizError as e:
         found["apart"] = str(e)
+    try:
+        device.pick(CONFIG.replace(device="cuda"), world)
+    except LthvizError as e:
+        found["gpu"] = str(e)
+    found["auto"] = device.pick(CONFIG.replace(device="auto"), world).type
     return found
 
 
