@@ -116,7 +116,7 @@ class RunConfig:
     memory_format: str = knob("contiguous", "layout of the feature maps", choices={
         "contiguous": "NCHW", "channels_last": "NHWC"})
     compile: str = knob("none", "whether the network is compiled for training", choices={
-        "none": "no", "compile": "by torch.compile: faster on a GPU once the first step, which takes minutes, is over"})
+        "none": "no", "compile": "by torch.compile, for one process; the first step of every ticket then takes longer"})
     device: str = knob("auto", "where to train", choices={"auto": "a GPU where there is one", "cpu": "CPU", "cuda": "GPU"})
     threads: int = knob(0, "CPU threads; 0: all cores", low=0, high=1024)
     loader_workers: int = knob(-1, "processes that read images while it trains (imagenet alone); -1: one a core, 0: none, the training reads itself",
