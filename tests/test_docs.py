@@ -1,13 +1,16 @@
 """What the documents point at is there."""
 
+import dataclasses
 import re
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
+from lthviz.config import STRUCTURES
+
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
 LINK = re.compile(r"\]\(\s*<?([^)>\s]+)")
 
 
@@ -32,6 +35,21 @@ def test_every_relative_link_leads_to_something(page):
         assert place.exists(), f"{page.relative_to(ROOT)} points at {target}"
         assert place.is_relative_to(ROOT), f"{target} leads out of the project"
         assert not part or part in heading_ids(place), f"{place.name} has no heading {part!r}"
+
+
+def test_every_method_has_a_page_that_its_table_leads_to():
+    table = (ROOT / "docs" / "methods" / "README.md").read_text(encoding="utf-8")
+    pages = {p.name for p in (ROOT / "docs" / "methods").glob("*.md")} - {"README.md"}
+    assert set(targets(table)) == pages
+    rows = [line for line in table.splitlines() if line.startswith("| [")]
+    assert {label for line in rows for label in re.findall(r"`([a-z]+)`", line)} == {"unstructured", *STRUCTURES}
+    for kind, cls in STRUCTURES.items():
+        page = next(re.search(r"\(([a-z]+\.md)\)", line)[1] for line in rows if f"`{kind}`" in line)
+        text = (ROOT / "docs" / "methods" / page).read_text(encoding="utf-8")
+        missing = [f.name for f in dataclasses.fields(cls) if f"`{f.name}`" not in text]
+        assert not missing, f"{page} does not speak of {missing}"
+        for path in re.findall(r"tests/[a-z_/]+\.py", text):
+            assert (ROOT / path).exists(), f"{page} names {path}"
 
 
 def test_the_links_of_the_readme_are_found():

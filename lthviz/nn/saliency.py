@@ -30,7 +30,7 @@ Scores = dict[str, np.ndarray]
 
 @torch.enable_grad()
 def snip(model: nn.Module, layers: Sequence[Layer], images: torch.Tensor, labels: torch.Tensor, *, batch: int = 128) -> Scores:
-    """|∂L/∂w · w|, L the mean cross-entropy of the images: how fast the loss changes with the weight's connection (Lee et al. 2019, equation 5).
+    """|∂L/∂w · w|, L the mean cross-entropy of the images: how fast the loss changes with the weight's connection (Lee et al. 2019, section 4).
 
     The paper divides by the sum over all weights, which changes no order. images: normalised floats (N, c, h, w), N ≥ 2;
     BatchNorm uses the statistics of each part of about `batch` images, as in training.
@@ -44,7 +44,7 @@ def snip(model: nn.Module, layers: Sequence[Layer], images: torch.Tensor, labels
 @torch.enable_grad()
 def grasp(model: nn.Module, layers: Sequence[Layer], images: torch.Tensor, labels: torch.Tensor, *, temperature: float = 200.0,
           batch: int = 64) -> Scores:
-    """θ ⊙ Hg, the fall in gradient flow gᵀg when a weight is removed, to first order and up to a factor (Wang et al. 2020, equation 8).
+    """θ ⊙ Hg, the fall in gradient flow gᵀg when a weight is removed, to first order and up to a factor (Wang et al. 2020, section 4).
 
     The paper's score is S(−θ) = −θ ⊙ Hg, the change of the flow, and removes the weights where it is highest; ours is its negative.
     g and H: gradient and Hessian of the mean cross-entropy of the logits over `temperature`. The product is exact and needs no H:
