@@ -52,8 +52,8 @@ def _base(begin: str) -> tuple[RunConfig, str, list[str]]:
 
 def _presets(current: str) -> None:
     key = pickers.showing("pick-preset", current or None)
-    st.pills("Preset", list(PRESETS), key=key, format_func=lambda name: PRESETS[name].title, required=bool(current),
-             on_change=lambda: _choose(st.session_state[key]))
+    st.selectbox("Preset", list(PRESETS), index=0 if current else None, key=key, format_func=lambda name: PRESETS[name].title, width=420,
+                 placeholder="another run's settings", on_change=lambda: st.session_state[key] and _choose(st.session_state[key]))
 
 
 def _choose(preset: str) -> None:
