@@ -118,7 +118,9 @@ def under_way(ids: Iterable[str]) -> bool:
 
 
 def _seen(ids: Iterable[str]) -> tuple:
-    return tuple((m.state, m.done) if (m := cache.store().measuring(i)) else None for i in ids)
+    """What the page shows changes with: how far the measurements are, and which there are (one may be there and wait to be made again)."""
+    now = map(cache.store().measuring, ids)
+    return tuple((m and (m.state, m.done), tuple(t.time for t in cache.timings(i))) for i, m in zip(ids, now))
 
 
 def _live(ids: tuple[str, ...], seen: tuple) -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shlex
 import statistics
+import time
 
 import pytest
 
@@ -118,6 +119,25 @@ def test_a_disturbed_measurement_says_so_and_can_be_made_again(measured, run_id,
         assert "busy" not in words(page("speed", run=run_id, round=1, ticket="refill"))
     at.button(key="measure-again").click().run()
     assert asked(measured, run_id) == [Item(2, "refill", 64, 2)]
+
+
+def test_what_waits_to_be_measured_again_is_shown_meanwhile(measured, run_id, page, words, woken):
+    """The worker has stored a disturbed measurement and waits for the machine to come to rest: the page is drawn anew with it."""
+    from lthviz.ui import measure
+    launch.measure(measured, run_id, rounds=[1], structures=["random"])
+    folder, item = measured.measure_folder(run_id), Item(1, "random", 64, CORES)
+    with queue.lock(folder):
+        before = measure._seen((run_id,))
+        t = next(timings(measured.run(run_id), rounds=[1], structures=["random"], threads=CORES))
+        measured.put_timing(run_id, dataclasses.replace(t, time=time.time(), conditions={**t.conditions, "others_cores": 1.1}))
+        (first,) = queue.requests(folder)
+        queue.ask(folder, [item], first.how, patience=60.0, again=True)
+        queue.drop(first)
+        queue.say(folder, Progress(doing="waiting for the machine to come to rest"))
+        assert measure._seen((run_id,)) != before
+        at = page("speed", run=run_id, round=1, ticket="random", batch=64, threads=CORES)
+        assert "other processes kept 1.1 cores busy" in words(at) and at.button(key="measure-again").label == "Asked for"
+        assert bar(at) == ("Measuring: waiting for the machine to come to rest. 0 of 1 done.", 0)
 
 
 def test_a_request_that_cannot_be_read_is_told_until_it_is_dismissed(measured, run_id, page, words, woken):
