@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from lthviz.config import UNSTRUCTURED, RunConfig
-from lthviz.core import magnitude, stats
+from lthviz.core import magnitude, partitioners, stats
 from lthviz.errors import DamagedError
 from lthviz.nn import data, device, models, topology
 from lthviz.nn.masking import Masked
@@ -56,6 +56,7 @@ class Experiment:
         self.model = self.model.to(self.images.device, memory_format=device.memory_format(config))
         self.layers = topology.layers(self.model, self.images.shape, linear=config.linear)
         self.trainer = Trainer(config, self.images, self.layers, world)
+        partitioners.use_threads(self.trainer.threads)   # a run of one thread is one, also where several run side by side
         self.shaping = Shaping(config, self.model, self.layers, self.trainer)   # checks the structures: before days of training, not after
         self.theta_k: State | None = None      # the weights to rewind to
         self.trunk: State | None = None        # the trunk's weights at the end of its last training

@@ -81,13 +81,22 @@ def _mtkahypar(mask: np.ndarray, groups: int, imbalance: float, seed: int) -> np
     return np.array(graph.partition(context).get_partition(), np.int32)
 
 
+_threads = 0
+
+
+def use_threads(count: int) -> None:
+    """Let a partitioner use `count` threads, 0 for every core this process may use; once one has run in this process it stays as it is."""
+    global _threads
+    _threads = count
+
+
 @cache
 def _initializer() -> Any:
     """Mt-KaHyPar may be initialised once a process only."""
     import mtkahypar
 
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return mtkahypar.initialize(threads, False)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return mtkahypar.initialize(min(_threads, cores) or cores, False)
 
 
 def _context(machine: Any, pins: int) -> Any:

@@ -155,6 +155,18 @@ def test_threads_in_use_leave_the_process_its_cores():
         assert os.sched_getaffinity(0) == before
 
 
+def test_a_run_of_one_thread_partitions_with_one_and_finds_the_same():
+    code = ("import os, sys, numpy as np\nfrom lthviz.core import partitioners\nfrom lthviz.core.partition import partition\n"
+            "partitioners.use_threads(int(sys.argv[1]))\n"
+            "found = partition(np.random.default_rng(0).random((256, 1152)) < 0.2, 8)\n"
+            "print(found.km1, found.assignment.tolist(), len(os.listdir('/proc/self/task')) if os.path.isdir('/proc/self/task') else '')")
+    out = [subprocess.run([sys.executable, "-c", code, str(n)], cwd=ROOT, check=True, capture_output=True, text=True,
+                          env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}).stdout.rpartition(" ") for n in (1, 2)]
+    assert out[0][0] == out[1][0]
+    if len(os.sched_getaffinity(0)) > 1 and out[0][2].strip():
+        assert int(out[0][2]) < int(out[1][2])
+
+
 def test_members_ascend_by_part():
     found = Partition(np.array([1, -1, 0, 1, 3], np.int32), "", 0)
     assert [rows.tolist() for rows in found.members()] == [[2], [0, 3], [4]]
