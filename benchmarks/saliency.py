@@ -1,4 +1,4 @@
-"""Seconds that scoring takes: `python benchmarks/saliency.py` (two minutes on two cores; `--model` for another network).
+"""Seconds that scoring takes: `python benchmarks/saliency.py` (two to three minutes on two cores; `--model` for another network).
 
 SNIP on 256 images, GraSP on ten of each of ten classes, SynFlow's 100 steps to a fifth of the weights, and the ranking of all weights,
 each once warm and then `--repeats` times.
@@ -26,7 +26,7 @@ from lthviz.records import Masks
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="resnet18")
-    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--repeats", type=int, default=2)
     args = parser.parse_args()
     config, shape = RunConfig(model=args.model, memory_format="channels_last", device="cpu"), (3, 32, 32)
     device.use_threads(config)
