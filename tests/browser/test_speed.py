@@ -131,7 +131,7 @@ def test_a_phone_shows_all_of_it_in_its_width(browser, runs, url, where, scheme)
                           ".filter(e => e.getBoundingClientRect().right > innerWidth + 1).map(e => e.className)")
     tops = phone.locator(".st-key-menu a").evaluate_all("links => links.map(a => Math.round(a.getBoundingClientRect().top))")
     phone.close()
-    assert not wide and len(tops) == 5 and len(set(tops)) == 1
+    assert not wide and len(tops) == 6 and len(set(tops)) == 1
 
 
 def measured(page, store, run_id, there, quiet=90.0) -> None:

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from lthviz.errors import MaskError, SpeedError
 from lthviz.nn.masking import Masked
-from lthviz.nn.models.resnet import ResNet
+from lthviz.nn.models.resnet import BasicBlock, ResNet
 from lthviz.nn.models.vgg import VGG
 from lthviz.nn.topology import layers as layers_of
 from lthviz.records import Masks
@@ -44,7 +44,7 @@ class Odd(nn.Module):
 
 def network(kind):
     torch.manual_seed(0)
-    model = {"resnet": lambda: ResNet(3, 5, (6, 12), 1), "vgg": lambda: VGG(3, 5, ((8, 1), (8, 2), (16, 1))), "odd": Odd}[kind]()
+    model = {"resnet": lambda: ResNet(3, 5, "cifar", BasicBlock, (6, 12), (1, 1)), "vgg": lambda: VGG(3, 5, stages=((8, 1), (8, 2), (16, 1))), "odd": Odd}[kind]()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, 0, 0.3)
