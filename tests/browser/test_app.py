@@ -171,13 +171,13 @@ def test_a_whole_run_by_clicks_reloaded_in_the_middle(page, runs, url):
         page.get_by_label(label, exact=True).first.fill(value)
         page.get_by_label(label, exact=True).first.press("Enter")
     page.get_by_text("Training", exact=True).click()
-    page.get_by_label("Epochs", exact=True).first.fill("3")
+    page.get_by_label("Epochs", exact=True).first.fill("60")
     page.get_by_label("Epochs", exact=True).first.press("Enter")
-    expect(page.locator("code", has_text="python -m lthviz")).to_contain_text("--set rounds=2 --set epochs=3 --set train_images=160")
+    expect(page.locator("code", has_text="python -m lthviz")).to_contain_text("--set rounds=2 --set epochs=60 --set train_images=160")
     button(page, "Start").first.click()
     page.wait_for_url(re.compile(r"/lab\?run=convnet-digits-"))
     run_id = re.search(r"run=([\w-]+)", page.url)[1]
-    expect(page.get_by_text(re.compile(r"Round 1 of 2: "))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Round 1 of 2: training", re.IGNORECASE))).to_be_visible()
     page.reload()
     assert run_id in page.url
     expect(button(page, "Pause")).to_be_visible()
@@ -185,7 +185,7 @@ def test_a_whole_run_by_clicks_reloaded_in_the_middle(page, runs, url):
     expect(sentence(page)).to_contain_text("Trained Random")          # it was followed to its last stage
     store = Store(runs[0])
     assert store.status(run_id).state == "finished"
-    assert (store.run(run_id).config.rounds, store.run(run_id).config.epochs) == (2, 3)
+    assert (store.run(run_id).config.rounds, store.run(run_id).config.epochs) == (2, 60)
     page.get_by_role("link", name="Masks").click()
     expect(sentence(page)).to_contain_text("weights came back")
 
