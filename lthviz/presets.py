@@ -66,7 +66,7 @@ PRESETS: dict[str, Preset] = {
                                 source=f"{_PAPER}, which leaves the batch open: 256, as is usual with this learning rate"),
     "resnet50-imagenet-released": _paper("resnet50", "ResNet-50", "imagenet", "ImageNet as in the released code", "weeks on one GPU; several with torchrun",
                                          "the released code's ImageNet script, which differs from section 4.1", augment="resized-crop", validation=0.02,
-                                         epochs=90, batch_size=1024, lr=0.4, warmup=5, rewind=15 / 90, milestones=(30, 60)),
+                                         epochs=90, batch_size=1024, lr=0.4, warmup=5, rewind=15 / 90, milestones=(30, 60), after_rewind="restart"),
 }
 PRESETS |= {f"{name}-short": shortened(PRESETS[name], **_SHORT) for name in (
     "resnet20-cifar10", "wrn32-cifar10", "resnet18-cifar10", "mobilenet-cifar10", "vgg16-cifar10")}
