@@ -16,14 +16,14 @@ from collections.abc import Iterable
 
 from filelock import FileLock, Timeout
 
-from lthviz import measuring
+from lthviz import branching, measuring
 from lthviz.config import RunConfig
 from lthviz.driving import drive, follow, rank, world
 from lthviz.ending import Busy, Cancelled, reason
 from lthviz.errors import LthvizError, UsageError
 from lthviz.store import Store, queue
 
-__all__ = ["Busy", "Cancelled", "cancel_measuring", "drive", "follow", "measure", "rank", "reason", "request", "resume", "resume_all",
+__all__ = ["Busy", "Cancelled", "branch", "cancel_measuring", "drive", "follow", "measure", "rank", "reason", "request", "resume", "resume_all",
            "start", "wake", "work", "world"]   # how a run is driven and ends stands in driving.py and ending.py
 
 log = logging.getLogger("lthviz")
@@ -37,7 +37,18 @@ def start(store: Store, config: RunConfig, *, preset: str = "", paused: bool = F
 
     paused: it waits before its first stage for `step` or `play`.
     """
-    run_id = store.begin(config, preset=preset)
+    return _enqueue(store, store.begin(config, preset=preset), paused)
+
+
+def branch(store: Store, run_id: str, round: int, config: RunConfig, *, title: str = "", paused: bool = False) -> str:
+    """Enqueue a new run that takes over the rounds before `round` of another and makes the others under `config`; its id.
+
+    run_id: the parent, which may be at work, stopped or an example. What `branching.begin` refuses is refused here.
+    """
+    return _enqueue(store, branching.begin(store, run_id, round, config, title=title), paused)
+
+
+def _enqueue(store: Store, run_id: str, paused: bool) -> str:
     status = store.status(run_id)
     if status.state == "finished" or (status.alive and status.state != "queued"):
         return run_id
