@@ -23,7 +23,7 @@ def refill(args: argparse.Namespace) -> int:
     masks = maskfile.read(args.masks)
     if settings.score not in ("magnitude", "remain"):
         raise UsageError(f"score {settings.score!r} needs the network and images; here it can be magnitude (with --weights) or remain")
-    if args.weights is None and (settings.score == "magnitude" or settings.fractional):
+    if args.weights is None and (settings.score == "magnitude" or settings.fractional or "fractional=true" in settings.layers):
         raise UsageError("score 'magnitude' and --fractional need --weights FILE; without weights use --score remain")
     weights = maskfile.read_weights(args.weights, masks) if args.weights else None
     begun = time.perf_counter()
@@ -44,7 +44,7 @@ def regroup(args: argparse.Namespace) -> int:
     made, seconds = [], {}
     for name in masks:   # a layer at a time, to say what each took; layers do not depend on each other
         since = time.perf_counter()
-        made.append(core_regroup.regroup(Masks.of({name: masks[name]}), settings, seed=args.seed, partitions=partitions))
+        made.append(core_regroup.regroup(Masks.of({name: masks[name]}), settings.of(name), seed=args.seed, partitions=partitions))
         seconds[name] = partitions[name].seconds + time.perf_counter() - since
     whole = Structured(Masks.of({k: m.masks[k] for m in made for k in m.masks}), {k: v for m in made for k, v in m.blocks.items()},
                        {k: v for m in made for k, v in m.notes.items()})

@@ -76,9 +76,18 @@ def km1(mask2d: np.ndarray, assignment: np.ndarray) -> int:
 
 
 def partition_all(masks: Masks, regroup: Regroup, seed: int) -> dict[str, Partition]:
-    """The partition of every layer, each seeded by its name. MaskError: more groups than rows in every layer."""
+    """The partition of every layer, each seeded by its name, with its own groups where `regroup.layers` sets them.
+
+    MaskError: more groups than rows in every layer.
+    """
+    regroup.check_layers(masks)
     widest = max((matrix_shape(masks, name)[0] for name in masks), default=0)
     if widest < regroup.groups:
         raise MaskError(f"groups = {regroup.groups} is more than the {widest} rows of the widest layer; use fewer groups")
-    return {name: partition(masks.matrix(name), regroup.groups, imbalance=regroup.imbalance,
-                            seed=derive(seed, "partition", name), partitioner=regroup.partitioner) for name in masks}
+    return {name: one(masks, name, regroup, seed) for name in masks}
+
+
+def one(masks: Masks, name: str, regroup: Regroup, seed: int) -> Partition:
+    """The partition of one layer, as `partition_all` makes it."""
+    own = regroup.of(name)
+    return partition(masks.matrix(name), own.groups, imbalance=own.imbalance, seed=derive(seed, "partition", name), partitioner=own.partitioner)

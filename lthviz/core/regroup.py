@@ -55,23 +55,24 @@ def regroup(masks: Masks, settings: Regroup, *, seed: int = 0, partitions: Mappi
             parts_by_layer: Mapping[str, Sequence[Part]] | None = None) -> Structured:
     """Dense blocks in every layer; a layer where none forms keeps its unstructured mask, and its note says fallback.
 
-    partitions: of every layer, made by `partition_all` when None. parts_by_layer: as `all_parts` gives them from those
-    partitions (variant `code` only). leftovers `keep`: rows of a part that makes no block keep their weights.
+    A layer's own settings (settings.layers) take the place of the others there. partitions: of every layer, made by `partition_all`
+    when None. parts_by_layer: as `all_parts` gives them from those partitions (variant `code` only). leftovers `keep`: rows of a part that makes no block keep their weights.
     Notes per layer: back, gone, parts (rows, cols, block), partitioner, km1, fallback.
     """
+    settings.check_layers(masks)
     if partitions is None:
         partitions = partition_all(masks, settings, seed)
     packed, blocks, notes = {}, {}, {}
     for name in masks:
-        matrix, divided = masks.matrix(name), partitions[name]
+        matrix, divided, own = masks.matrix(name), partitions[name], settings.of(name)
         if settings.variant == "paper":
-            found, rows = paper.blocks(matrix, settings, divided, name=name, seed=seed)
+            found, rows = paper.blocks(matrix, own, divided, name=name, seed=seed)
         else:
-            found, rows = _blocks(matrix.shape, parts_by_layer[name] if parts_by_layer else parts(matrix, divided), settings)
+            found, rows = _blocks(matrix.shape, parts_by_layer[name] if parts_by_layer else parts(matrix, divided), own)
         after = matrix
         if len(found):
             after = to_mask(found)
-            if settings.leftovers == "keep":
+            if own.leftovers == "keep":
                 free = ~after.any(axis=1)
                 after[free] = matrix[free]
             blocks[name] = found

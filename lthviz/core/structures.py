@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from lthviz.core.refill import magnitude_scores, refill, remain_scores
 from lthviz.core.regroup import regroup
 from lthviz.errors import ConfigError, MaskError
 from lthviz.methods import NM, Filters, Grasp, Omp, Random, Refill, Regroup, Reinit, Slimming, Snip, Structure, SynFlow
+from lthviz.methods.overrides import PerLayer, short
 from lthviz.records import Masks, Structured
 
 
@@ -28,6 +29,7 @@ def apply(structure: Structure, masks: Masks, *, scores: Mapping[str, np.ndarray
     slimming; of the weights' shapes for OMP, SNIP, GraSP and SynFlow. weights: the trained weights, for Refill by `magnitude` or
     `fractional`, Filters and NM. base: the ticket that a Random or Reinit with `of` is a control of. MaskError: one that is missing.
     """
+    check_layers(structure, masks, classifier)
     spared = [name for name in masks if name in classifier] if _by_channel(structure) else []
     if spared:
         made = apply(structure, _without(masks, spared), scores=scores, weights=weights, base=base, seed=seed)
@@ -45,7 +47,7 @@ def apply(structure: Structure, masks: Masks, *, scores: Mapping[str, np.ndarray
     if isinstance(structure, Refill):
         if scores is None:
             scores = _scores(structure, masks, weights)
-        return refill(masks, scores, rho=structure.rho, fractional=structure.fractional, weights=weights)
+        return _refilled(structure, masks, scores, weights)
     if isinstance(structure, Filters | NM):
         if weights is None:
             raise MaskError(f"{structure.title} needs the trained weights; give them")
@@ -62,13 +64,42 @@ def apply(structure: Structure, masks: Masks, *, scores: Mapping[str, np.ndarray
     raise ConfigError(f"structure {structure!r} has no rule for masks")
 
 
+def _refilled(structure: Refill, masks: Masks, scores: Mapping[str, np.ndarray], weights: Mapping[str, np.ndarray] | None) -> Structured:
+    """Refill with every layer's own settings; layers that share them together."""
+    alike: dict[Refill, list[str]] = {}
+    for name in masks:
+        alike.setdefault(structure.of(name), []).append(name)
+    made = [refill(_only(masks, names), scores, rho=own.rho, fractional=own.fractional, weights=weights) for own, names in alike.items()]
+    return made[0] if len(made) == 1 else joined(masks, made)
+
+
+def joined(masks: Masks, made: Iterable[Structured]) -> Structured:
+    """What was made of parts of a network's layers as one, in the order of `masks`."""
+    by = {name: part for part in made for name in part.masks}
+    return Structured(Masks({n: by[n].masks.packed(n) for n in masks}, {n: masks.shape(n) for n in masks}),
+                      {n: by[n].blocks[n] for n in masks if n in by[n].blocks}, {n: by[n].notes[n] for n in masks})
+
+
+def check_layers(structure: Structure, names: Collection[str], classifier: Collection[str] = ()) -> None:
+    """ConfigError for settings of a layer that is not there, or that the structure leaves as it is."""
+    if not isinstance(structure, PerLayer) or not structure.layers:
+        return
+    structure.check_layers(names)
+    for name in classifier if _by_channel(structure) else ():
+        if short(name) in structure.own:
+            raise ConfigError(f"layers sets something for {short(name)!r}, whose rows are the classes: {structure.title} leaves it as it is")
+
+
 def _by_channel(structure: Structure) -> bool:
     return isinstance(structure, Refill | Filters | Slimming) or (isinstance(structure, Random) and structure.shuffle == "channels")
 
 
 def _without(masks: Masks, names: Collection[str]) -> Masks:
-    rest = [name for name in masks if name not in names]
-    return Masks({name: masks.packed(name) for name in rest}, {name: masks.shape(name) for name in rest})
+    return _only(masks, [name for name in masks if name not in names])
+
+
+def _only(masks: Masks, names: Collection[str]) -> Masks:
+    return Masks({name: masks.packed(name) for name in names}, {name: masks.shape(name) for name in names})
 
 
 def _scores(structure: Refill, masks: Masks, weights: Mapping[str, np.ndarray] | None) -> dict[str, np.ndarray]:

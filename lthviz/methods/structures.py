@@ -8,6 +8,7 @@ from typing import ClassVar
 from lthviz.errors import ConfigError
 from lthviz.knobs import knob, non_default, plain
 from lthviz.methods.base import Structure
+from lthviz.methods.overrides import PerLayer, layers_knob
 
 SCORES = {
     "magnitude": "sum of |kept weight| over the channel (the paper's main choice)",
@@ -19,15 +20,17 @@ SCORES = {
 
 
 @dataclass(frozen=True)
-class Refill(Structure):
+class Refill(PerLayer):
     """Channel-wise: keep the K best output channels whole, remove the others whole (ICML 2022, section 3.2)."""
 
     kind: ClassVar[str] = "refill"
     title: ClassVar[str] = "Refill"
+    BY_LAYER: ClassVar[tuple[str, ...]] = ("rho", "fractional")
     score: str = knob("magnitude", "what makes an output channel important", choices=SCORES, source="section 3.2")
     rho: float = knob(0.0, "Refill+: the share of the removed channels that stays as well", low=0, high=1,
                       source="Refill+, section 3.2; its VGG example implies about 0.2")
     fractional: bool = knob(False, "the last channel keeps only its largest weights, so the budget is met exactly")
+    layers: str = layers_knob("conv1@layer2.0.conv1@rho=0.3")
 
     @property
     def channelwise(self) -> bool:
@@ -35,17 +38,18 @@ class Refill(Structure):
 
     @property
     def name(self) -> str:
-        rest = {k: v for k, v in non_default(self).items() if k != "rho"}
-        words = ([f"ρ {self.rho:g}"] if self.rho else []) + [f"{k} {plain(v)}" for k, v in rest.items()]
+        rest = {k: v for k, v in non_default(self).items() if k not in ("rho", "layers")}
+        words = ([f"ρ {self.rho:g}"] if self.rho else []) + [f"{k} {plain(v)}" for k, v in rest.items()] + self.words()
         return "Refill" + ("+" if self.rho else "") + (f" ({', '.join(words)})" if words else "")
 
 
 @dataclass(frozen=True)
-class Regroup(Structure):
+class Regroup(PerLayer):
     """Group-wise: gather the non-zeros into dense blocks (ICML 2022, section 3.3; the released code's mistakes mended)."""
 
     kind: ClassVar[str] = "regroup"
     title: ClassVar[str] = "Regroup"
+    BY_LAYER: ClassVar[tuple[str, ...]] = ("groups", "t1", "min_rows", "tile_rows", "leftovers", "min_nnz", "min_cols", "imbalance")
     groups: int = knob(8, "parts the rows of a layer are divided into", low=1, high=1024, source="section 3.3")
     t1: float = knob(1.5, "how many columns a block may take for each weight it leaves out in its worst row",
                      low=0, high=1000, open=True, source="released code")
@@ -62,6 +66,7 @@ class Regroup(Structure):
     partitioner: str = knob("auto", "which hypergraph partitioner divides the rows", choices={
         "auto": "mtkahypar where it is installed, else pymetis", "mtkahypar": "Mt-KaHyPar, deterministic",
         "pymetis": "METIS on the rows' shared columns"})
+    layers: str = layers_knob("conv1@layer2.0.conv1@groups=4@t1=2.0")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -69,6 +74,11 @@ class Regroup(Structure):
         for name in non_default(self):
             if name in unused:   # two labels must not name one ticket
                 raise ConfigError(f"{name} = {getattr(self, name)} does nothing in Regroup's variant {self.variant!r}; leave it out or change the variant")
+
+    @property
+    def name(self) -> str:
+        words = [f"{k} {plain(v)}" for k, v in non_default(self).items() if k != "layers"] + self.words()
+        return self.title + (f" ({', '.join(words)})" if words else "")
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,7 @@ class Shaping:
         """ConfigError for what no ticket can be made of, PartitionerMissing when nothing can divide groups."""
         widest = max(layer.matrix[0] for layer in self.layers)
         for structure in asked:
+            structures.check_layers(structure, [x.name for x in self.layers], [x.name for x in self.layers if x.classifier])
             if isinstance(structure, Regroup):
                 if structure.groups > widest:
                     raise ConfigError(f"groups = {structure.groups} is more than the {widest} rows of the widest layer of "
