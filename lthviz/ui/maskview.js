@@ -1,5 +1,5 @@
 // The mask view: what is shown, and what is asked for. The files maskview_*.js hold cells, pixels, words, controls and hands; all
-// are joined into one module (maskview.py), whose default export Streamlit calls anew on every change of data or theme.
+// are joined into one module (maskview.py), whose default export (maskview_mount.js) Streamlit calls anew on every change of data or theme.
 const MODES = { before: ["Before", "The mask before"], after: ["After", "The mask after"], pair: ["Both", "Before and after, side by side"],
   diff: ["Difference", "What was kept, added and removed (D)"] };
 const ORDERS = { original: ["Original", "As the network stores it (G)"],
@@ -11,9 +11,9 @@ const NAMES = { before: "before", after: "after", diff: "before → after", left
 const ECHO_MS = 5000;                  // longest that a report takes to come back
 const mounted = new WeakMap();
 
-export default function ({ data, parentElement, setStateValue }) {
+function mount(View, { data, parentElement, setStateValue }) {
   let view = mounted.get(parentElement);
-  if (!view?.alive) mounted.set(parentElement, view = new MaskView(parentElement, view?.kept));
+  if (!view?.alive) mounted.set(parentElement, view = new View(parentElement, view?.kept));
   return view.update(data, setStateValue);
 }
 
@@ -21,8 +21,9 @@ class MaskView {
   // kept: what a reader chose, which outlives a rerun. zoom t: 0 the whole layer, 1 the largest cells; cx, cy: cell in the middle.
   constructor(parent, kept) {
     const find = name => parent.querySelector(`.${name}`);
-    for (const name of ["stage", "cells", "marks", "read", "legend", "hint", "title", "modes", "orders", "zoom"]) this[name] = find(name);
+    for (const name of ["stage", "cells", "marks", "legend", "hint", "title", "modes", "orders", "zoom"]) this[name] = find(name);
     this.root = find("mv");
+    this.readout = find("read");
     this.names = [...parent.querySelectorAll(".name")];
     this.kept = kept ?? { t: 0, cx: 0, cy: 0, only: null, cursor: null, picked: null };
     this.alive = true;
@@ -45,7 +46,7 @@ class MaskView {
     controls(this);
     this.draw();
     clearTimeout(this.ahead);
-    this.ahead = setTimeout(() => Object.values(this.layer.orders).forEach(order => order.sums()), 250);     // before the first switch needs it
+    this.ahead = setTimeout(() => Object.values(this.layer.orders).forEach(order => order.ready()), 250);     // before the first switch needs it
     return () => { if (call === this.calls) this.release(); };
   }
 
@@ -53,8 +54,8 @@ class MaskView {
     const [head, body] = readHead(bytes), k = this.kept;
     this.bytes = bytes;
     if (this.layer?.head.digest === head.digest) this.layer.head = head;
-    else { this.layer = readLayer(head, body); this.hover = null; }
-    const { layer } = this, which = `${head.layer} ${layer.R} ${layer.C}`;
+    else { this.layer = this.read(head, body); this.hover = null; }
+    const { layer } = this, which = this.which(head);
     if (k.which !== which)
       Object.assign(k, { which, t: 0, cx: layer.C / 2, cy: layer.R / 2, only: null, cursor: null, picked: head.picked });
     this.heed(head);
@@ -62,6 +63,9 @@ class MaskView {
     this.title.textContent = head.title;
     this.marks.setAttribute("aria-label", head.spoken);
   }
+
+  read(head, body) { return readLayer(head, body); }
+  which({ layer, rows, cols }) { return `${layer} ${rows} ${cols}`; }
 
   // Python asks for a view anew, or the reader's choice stays. What comes back of our own reports is old news: meanwhile the reader
   // may have gone on.
@@ -131,7 +135,7 @@ class MaskView {
 
   say() {
     const cell = this.hover ?? this.kept.cursor, text = cell ? cellWords(this.layer, this.order, cell) : wholeWords(this.layer, this.shape, this.kept.picked);
-    if (this.read.textContent !== text) this.read.textContent = text;
+    if (this.readout.textContent !== text) this.readout.textContent = text;
   }
 
   mark() {
@@ -221,7 +225,7 @@ class MaskView {
 
   // kind: "row", "column", "block", or "auto": the block where there are several, else the row. Twice the same: nothing is selected.
   pick(kind, { i, j }) {
-    const { r: row, c: column } = this.order.cell(i, j), block = blockAt(this.layer, row, column), was = this.kept.picked;
+    const { r: row, c: column } = this.order.cell(i, j), block = this.layer.blockAt(row, column), was = this.kept.picked;
     if (kind === "auto") kind = block >= 0 && this.layer.blocks.length > 1 ? "block" : "row";
     const same = was?.kind === kind && { row: was.row === row, column: was.column === column, block: was.block === block }[kind];
     this.choose(same ? null : { kind, row, column, block });

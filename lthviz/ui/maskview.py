@@ -28,6 +28,7 @@ MODES = {"before": "Before", "after": "After", "pair": "Both", "diff": "Differen
 LARGEST = 32_000_000
 """Weights of a layer: on the smallest picture a pixel then stands for fewer than 1,024, all that its counts can hold."""
 ORDERS = {"original": "Original", "grouped": "Grouped"}
+KEYS = "Arrow keys move from weight to weight, plus and minus zoom, D shows the difference."
 
 
 class Picked(NamedTuple):
@@ -41,23 +42,26 @@ class Picked(NamedTuple):
     block: int
 
 
-HTML = """<div class="mv"><div class="bar"><span class="title"></span>
+BAR = """<div class="bar"><span class="title"></span>
 <div class="seg modes" role="group" aria-label="Which mask is shown"></div><div class="seg orders" role="group" aria-label="Order of rows and columns"></div>
-<div class="seg zoom push" role="group" aria-label="Zoom"></div></div>
-<div class="stage"><canvas class="cells" aria-hidden="true"></canvas><canvas class="marks" tabindex="0" role="application"></canvas>
-<span class="name" aria-hidden="true"></span><span class="name" aria-hidden="true"></span><div class="hint" aria-hidden="true"></div></div>
-<div class="read" aria-live="polite"></div><div class="legend" role="group" aria-label="Weights in each state"></div></div>"""
-
-
+<div class="seg zoom push" role="group" aria-label="Zoom"></div></div>"""
+STAGE = """<div class="stage"><canvas class="cells" aria-hidden="true"></canvas><canvas class="marks" tabindex="0" role="application"></canvas>
+<span class="name" aria-hidden="true"></span><span class="name" aria-hidden="true"></span><div class="hint" aria-hidden="true"></div></div>"""
+FOOT = """<div class="read" aria-live="polite"></div><div class="legend" role="group" aria-label="Weights in each state"></div>"""
 PARTS = ("maskview_cells.js", "maskview_shape.js", "maskview_paint.js", "maskview_marks.js", "maskview_words.js", "maskview_controls.js",
          "maskview_hands.js", "maskview.js")
+"""What the mask view and the live view of Tune share; each adds its own default export."""
 
 
 @cache
 def _component() -> Callable[..., Any]:
-    here = Path(__file__).parent
-    js = "\n".join((here / name).read_text(encoding="utf-8") for name in PARTS)
-    return st.components.v2.component("lthviz_mask_view", html=HTML, js=js, css=(here / "maskview.css").read_text(encoding="utf-8"))
+    return st.components.v2.component("lthviz_mask_view", html=f'<div class="mv">{BAR}{STAGE}{FOOT}</div>', js=joined(*PARTS, "maskview_mount.js"),
+                                      css=joined("maskview.css"))
+
+
+def joined(*names: str) -> str:
+    """The text of these files beside this one, as one module or style sheet."""
+    return "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in names)
 
 
 def mask_view(after: np.ndarray, before: np.ndarray | None = None, *, key: str, layer: Layer | None = None, blocks: Blocks | None = None,
@@ -103,6 +107,17 @@ def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer
         parts |= {f"rows{b}": few.rows[b].astype("<i4"), f"cols{b}": few.cols[b].astype("<i4")}
     if arranged:
         parts |= {"order": arranged.rows.astype("<i4"), **{f"band{b}": x.cols.astype("<i4") for b, x in enumerate(arranged.bands)}}
+    return packed(
+        parts, after.shape, layer, paired=before is not None, title=title, mode=mode, order=order, height=height,
+        blocks=[0] * (len(few) if few else 0), bands=[(b.start, b.stop) for b in arranged.bands] if arranged else [],
+        spoken=mask_text(after, before, layer) + " " + KEYS, picked=picked and {k: v for k, v in picked._asdict().items() if k != "layer"}, reports=reports)
+
+
+def packed(parts: dict[str, np.ndarray], shape: tuple[int, int], layer: Layer | None, **head: Any) -> bytes:
+    """Arrays and a head as one byte string: uint32 length, JSON, then the sections, each four bytes aligned (`readHead`).
+
+    Two with the same digest hold the same arrays; what else is in the head may differ.
+    """
     sections, body, at = {}, [], 0
     for name, part in parts.items():
         raw = part.tobytes()
@@ -111,16 +126,12 @@ def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer
         at += len(body[-1])
     colours = {name: {k: v for k, v in dataclasses.asdict(p).items() if k in ("paper", "kept", "added", "removed", "text", "accent")}
                for name, p in (("light", theme.LIGHT), ("dark", theme.DARK))}
-    digest = hashlib.blake2b(b"".join(body) + repr(sections).encode() + repr(after.shape).encode(), digest_size=12).hexdigest()
-    head = json.dumps(dict(
-        rows=after.shape[0], cols=after.shape[1], paired=before is not None, layer=layer.name if layer else "", title=title, mode=mode,
-        order=order, height=height, kernel=(*layer.shape[1:], 1, 1)[:3] if layer else None, groups=layer.groups if layer else 1,
-        blocks=[0] * (len(few) if few else 0), bands=[(b.start, b.stop) for b in arranged.bands] if arranged else [],
-        spoken=mask_text(after, before, layer) + " Arrow keys move from weight to weight, plus and minus zoom, D shows the difference.",
-        picked=picked and {k: v for k, v in picked._asdict().items() if k != "layer"},
-        sections=sections, colours=colours, digest=digest, reports=reports)).encode()
-    head += b" " * (-(len(head) + 4) % 4)
-    return len(head).to_bytes(4, "little") + head + b"".join(body)
+    digest = hashlib.blake2b(b"".join(body) + repr(sections).encode() + repr(shape).encode(), digest_size=12).hexdigest()
+    text = json.dumps(dict(
+        rows=shape[0], cols=shape[1], layer=layer.name if layer else "", kernel=(*layer.shape[1:], 1, 1)[:3] if layer else None,
+        groups=layer.groups if layer else 1, sections=sections, colours=colours, digest=digest) | head).encode()
+    text += b" " * (-(len(text) + 4) % 4)
+    return len(text).to_bytes(4, "little") + text + b"".join(body)
 
 
 def _nothing() -> None:

@@ -27,6 +27,8 @@ function readLayer(head, body) {
     for (const c of block.cols) block.has[c] = 1;
     for (const r of block.rows) layer.blocksOfRow[r].push(b);
   });
+  layer.codeAt = (r, c) => code[r * C + c];
+  layer.blockAt = (r, c) => layer.blocksOfRow[r].find(b => blocks[b].has[c]) ?? -1;
   const natural = Int32Array.from({ length: C }, (_, c) => c);
   layer.orders.original = arrange(layer, Int32Array.from({ length: R }, (_, r) => r), [{ start: 0, stop: R, cols: natural }], code);
   if (head.bands.length) {
@@ -43,6 +45,9 @@ function unpack(packed, code, bit) {
 }
 
 // An order: rows[i] is the original row at place i; each band of places has its own columns. code: in that order, made when needed.
+// What is drawn is asked of line(i, j0, j1, out), which puts the codes of places j0…j1 of row i at out[j0…], and of count(y0, y1,
+// cols, wide, counts), which puts into counts[x] how often each code occurs in rows y0…y1 of pixel x, packed as in sumTable: in the
+// columns cols[x]…cols[x + 1] where a pixel is wide, else in column cols[x]. The live view of Tune answers both from a cut.
 function arrange(layer, rows, bands, code) {
   const { R, C } = layer, rowAt = new Int32Array(R), bandOf = new Uint16Array(R);
   rows.forEach((r, i) => { rowAt[r] = i; });
@@ -56,6 +61,9 @@ function arrange(layer, rows, bands, code) {
   let table = null;
   order.codes = () => code ??= permute(layer, order);
   order.sums = () => table ??= sumTable(order.codes(), R, C);
+  order.ready = order.sums;
+  order.line = (i, j0, j1, out) => out.set(order.codes().subarray(i * C + j0, i * C + j1), j0);
+  order.count = (y0, y1, cols, wide, counts) => countCells(order.sums(), C + 1, y0, y1, cols, wide, counts);
   order.boxesOf = () => order.boxes ??= boxes(layer, order);
   return order;
 }
@@ -83,6 +91,20 @@ function sumTable(codes, R, C) {
   return table;
 }
 
+// Two reads a pixel at any zoom.
+function countCells(table, W, y0, y1, cols, wide, counts) {
+  const upper = y0 * W, lower = y1 * W, w = counts.length;
+  if (!wide) {
+    for (let x = 0; x < w; x++) { const c = cols[x]; counts[x] = table[lower + c + 1] - table[upper + c + 1] - table[lower + c] + table[upper + c]; }
+    return;
+  }
+  for (let x = 0, last = table[lower + cols[0]] - table[upper + cols[0]]; x < w; x++) {
+    const next = table[lower + cols[x + 1]] - table[upper + cols[x + 1]];
+    counts[x] = next - last;
+    last = next;
+  }
+}
+
 // The rectangle {i0, i1, j0, j1} of each block in an order; null where it is torn apart there.
 function boxes(layer, order) {
   return layer.blocks.map(block => {
@@ -93,9 +115,4 @@ function boxes(layer, order) {
     for (const c of block.cols) { const j = band.colAt[c]; j0 = Math.min(j0, j); j1 = Math.max(j1, j + 1); }
     return j1 - j0 === block.cols.length ? { i0, i1, j0, j1 } : null;
   });
-}
-
-function blockAt(layer, r, c) {
-  for (const b of layer.blocksOfRow[r]) if (layer.blocks[b].has[c]) return b;
-  return -1;
 }

@@ -25,23 +25,34 @@ function controls(view) {
   const rows = both ? Object.entries({ kept: KEPT, added: ADDED, removed: REMOVED, never: NEVER }).map(([name, code]) => [name, code, counts[code]])
     : [["kept", KEPT, counts[KEPT] + counts[other]], ["pruned", NEVER, R * C - counts[KEPT] - counts[other]]];
   view.legend.classList.toggle("alone", both && kept.only !== null);
-  view.legend.replaceChildren(...rows.map(([name, code, n]) => {
-    const b = document.createElement("button"), words = document.createElement("span"), count = document.createElement("b");
-    count.textContent = number(n);
-    words.append(`${name} `, count, ` (${(100 * n / (R * C)).toFixed(1)} %)`);
-    b.append(swatch(view, [0, 2, 3, 1][code]), words);
-    Object.assign(b, { type: "button", disabled: !both, title: both ? `Show ${name} alone; again: everything` : "" });
-    Object.assign(b.dataset, { state: name, count: n });
+  const look = `${rows.map(([name]) => name)} ${view.dark} ${window.devicePixelRatio}`;       // buttons stay while only their numbers change
+  if (view.legend.look !== look) {
+    view.legend.replaceChildren(...rows.map(([name, code]) => {
+      const b = document.createElement("button"), words = document.createElement("span"), count = document.createElement("b");
+      words.append(`${name} `, count, "");
+      b.append(swatch(view, [0, 2, 3, 1][code]), words);
+      Object.assign(b, { type: "button", disabled: !both, title: both ? `Show ${name} alone; again: everything` : "" });
+      b.dataset.state = name;
+      b.onclick = () => view.showOnly(code);
+      return b;
+    }));
+    view.legend.look = look;
+  }
+  rows.forEach(([, code, n], i) => {
+    const b = view.legend.children[i], [, count, share] = b.lastChild.childNodes;
     b.setAttribute("aria-pressed", both && kept.only === code);
-    b.onclick = () => { view.showOnly(code); view.legend.querySelector(`[data-state="${name}"]`).focus(); };
-    return b;
-  }));
+    if (b.shown === `${n} ${R * C}`) return;
+    b.shown = `${n} ${R * C}`;
+    b.dataset.count = n;
+    count.textContent = number(n);
+    share.nodeValue = ` (${(100 * n / (R * C)).toFixed(1)} %)`;
+  });
 }
 
 // A square in a state's colour and hatch, painted as the picture is.
 function swatch(view, state) {
   const canvas = document.createElement("canvas"), ratio = window.devicePixelRatio || 1, size = canvas.width = canvas.height = Math.round(14 * ratio);
-  const image = new ImageData(size, size), lone = { codes: () => Uint8Array.of(1) };
+  const image = new ImageData(size, size), lone = { line: (i, j0, j1, out) => out.fill(1) };
   const cell = { x0: 0, y0: 0, perX: 1 / size, perY: 1 / size, hair: false };
   paint(new Uint32Array(image.data.buffer), size, size, lone, 1, 1, cell, [0, state, 0, 0], view.ink, hatch(ratio));
   canvas.getContext("2d").putImageData(image, 0, 0);

@@ -12,23 +12,23 @@ function inks(colours) {
   return { paper, gap: rgb(colours.gap), ink: [[paper, kept, added, removed], [paper, kept, added, mix(removed, paper, 0.45)]] };
 }
 
-// Paints w × h pixels into `out` (Uint32Array, ABGR). order: codes() and sums() of maskview_cells.js; states[code]: what a code is
+// Paints w × h pixels into `out` (Uint32Array, ABGR). order: line() and count() of maskview_cells.js; states[code]: what a code is
 // drawn as here (0: paper). step: pixels of a hatch line.
 function paint(out, w, h, order, R, C, view, states, colours, step) {
   const cols = edges(w, view.x0, view.perX, C), rows = edges(h, view.y0, view.perY, R);
-  if (view.perX > 1 || view.perY > 1) paintMany(out, w, h, order.sums(), C + 1, cols, rows, view, states, colours, step);
-  else paintCells(out, w, h, order.codes(), C, cols, rows, view, states, colours, step);
+  if (view.perX > 1 || view.perY > 1) paintMany(out, w, h, order, cols, rows, view, states, colours, step);
+  else paintCells(out, w, h, order, C, cols, rows, view, states, colours, step);
 }
 
 // Every pixel lies in one cell; cells that are large enough are parted by a hair. Within a row of cells the hatch repeats.
-function paintCells(out, w, h, codes, C, cols, rows, view, states, { gap, ink }, step) {
+function paintCells(out, w, h, order, C, cols, rows, view, states, { gap, ink }, step) {
   const flat = Uint32Array.from(ink.flatMap(phase => Array.from(states, s => pixel(phase[s])))), phase = phases(w + h, step, 2);
-  const lines = view.hair, hair = pixel(gap), here = new Uint8Array(w);
+  const lines = view.hair, hair = pixel(gap), here = new Uint8Array(w), line = new Uint8Array(C);
   for (let y = 0, first = 0; y < h; y++) {
     const k = y * w;
     if (y === 0 || rows[y] !== rows[y - 1]) {
-      const base = rows[y] * C;
-      for (let x = 0; x < w; x++) here[x] = codes[base + cols[x]];
+      order.line(rows[y], cols[0], cols[w - 1] + 1, line);
+      for (let x = 0; x < w; x++) here[x] = line[cols[x]];
       first = y;
       if (lines) { out.fill(hair, k, k + w); first++; continue; }
     }
@@ -38,10 +38,10 @@ function paintCells(out, w, h, codes, C, cols, rows, view, states, { gap, ink },
   }
 }
 
-// A pixel's counts come from the summed-area table: two reads a pixel at any zoom. Few different counts occur, so colours are
+// A pixel's counts come from the order. Few different counts occur, so colours are
 // remembered (direct-mapped, by counts, cells and hatch phase).
-function paintMany(out, w, h, table, W, cols, rows, view, states, colours, step) {
-  const wideX = view.perX > 1, wideY = view.perY > 1, at = new Int32Array(w + 1), counts = new Int32Array(w), phase = phases(w + h, step, 0);
+function paintMany(out, w, h, order, cols, rows, view, states, colours, step) {
+  const wideX = view.perX > 1, wideY = view.perY > 1, counts = new Int32Array(w), phase = phases(w + h, step, 0);
   const colour = mixer(states, colours), blank = pixel(colours.paper), everywhere = states[NEVER] !== 0;
   const known = new Uint32Array(4096), knownCounts = new Int32Array(4096).fill(-1), knownCells = new Int32Array(4096);
   const cells = new Int32Array(w);                      // of a pixel in this row, shifted left for the hatch phase
@@ -49,14 +49,7 @@ function paintMany(out, w, h, table, W, cols, rows, view, states, colours, step)
   for (let y = 0, k = 0; y < h; y++) {
     const y0 = rows[y], y1 = wideY ? rows[y + 1] : y0 + 1, tall = y1 - y0;
     if (y0 !== last0 || y1 !== last1) {
-      const upper = y0 * W, lower = y1 * W;
-      if (wideX) {
-        for (let x = 0; x <= w; x++) at[x] = table[lower + cols[x]] - table[upper + cols[x]];
-        for (let x = 0; x < w; x++) counts[x] = at[x + 1] - at[x];
-      } else for (let x = 0; x < w; x++) {
-        const c = cols[x];
-        counts[x] = table[lower + c + 1] - table[upper + c + 1] - table[lower + c] + table[upper + c];
-      }
+      order.count(y0, y1, cols, wideX, counts);
       if (tall !== lastTall) for (let x = 0; x < w; x++) cells[x] = (wideX ? tall * (cols[x + 1] - cols[x]) : tall) << 1;
       last0 = y0; last1 = y1; lastTall = tall;
     }

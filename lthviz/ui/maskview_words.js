@@ -33,12 +33,15 @@ function wholeWords(layer, shape, picked) {
 function cellWords(layer, order, { i, j, i1 = i + 1, j1 = j + 1 }) {
   const n = (i1 - i) * (j1 - j), first = order.cell(i, j);
   if (n === 1) {
-    const b = blockAt(layer, first.r, first.c), many = layer.blocks.length;
-    return `${cellName(layer, first.r, first.c)} · ${stateName(layer, layer.code[first.r * layer.C + first.c])}`
+    const b = layer.blockAt(first.r, first.c), many = layer.blocks.length;
+    return `${cellName(layer, first.r, first.c)} · ${stateName(layer, layer.codeAt(first.r, first.c))}`
       + (b >= 0 ? ` · block ${b + 1} of ${many}` : many ? " · in no block" : "");
   }
-  const counts = [0, 0, 0, 0], codes = order.codes();
-  for (let y = i; y < i1; y++) for (let x = j; x < j1; x++) counts[codes[y * layer.C + x]]++;
+  const counts = [0, 0, 0, 0], line = new Uint8Array(layer.C);
+  for (let y = i; y < i1; y++) {
+    order.line(y, j, j1, line);
+    for (let x = j; x < j1; x++) counts[line[x]]++;
+  }
   const states = layer.paired ? [[KEPT, "kept"], [ADDED, "added"], [REMOVED, "removed"], [NEVER, "never there"]] : [[KEPT, "kept"], [NEVER, "pruned"]];
   const found = states.filter(([code]) => counts[code]).map(([code, name]) => `${counts[code]} ${name}`).join(", ");
   const rows = i1 - i > 3 ? `${first.r} and ${i1 - i - 1} more` : Array.from(order.rows.slice(i, i1)).join(", ");
