@@ -199,7 +199,8 @@ class Curve:
 class Ticket:
     """Masks, how they were made, how they trained. Accuracies are percent; None until it is trained.
 
-    structure: its label. weights: the trained weights by parameter name where kept, float32, zero where the mask is.
+    structure: its label. weights: the trained weights by parameter name where kept, float32, zero where the mask is. removes_channels: what
+    `structural` says of a stored ticket, which keeps the rule that it was trained by; None: its method's.
     """
 
     structure: str
@@ -212,11 +213,12 @@ class Ticket:
     val_acc: float | None = None
     train_seconds: float | None = None
     weights: Mapping[str, np.ndarray] | None = None
+    removes_channels: bool | None = None
 
     @property
     def structural(self) -> bool:
         """Whether a row without weights is a removed channel, its BatchNorm removed with it."""
-        return methods.structural(self.structure)
+        return methods.structural(self.structure) if self.removes_channels is None else self.removes_channels
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -67,17 +68,44 @@ def structure(value: Structure | Mapping[str, Any] | str) -> Structure:
         return value
     if isinstance(value, str):
         kind, *rest = re.split(r"-(?=[a-z_0-9]+=)", value)
-        pairs = [p.partition("=") for p in rest]
-        if len({k for k, _, _ in pairs}) < len(pairs):
+        pairs = _others_settings(kind, [p.partition("=")[::2] for p in rest])
+        if len({k for k, _ in pairs}) < len(pairs):
             raise ConfigError(f"structure {value!r} sets something twice; give each setting once")
-        value = {"kind": kind, **{k: parse(v) for k, _, v in pairs}}
+        value = {"kind": kind, **{k: parse(v) for k, v in pairs}}
     if not isinstance(value, Mapping) or "kind" not in value:
         raise ConfigError(f"structure {value!r} should be a label such as 'refill' or a table with kind = one of {', '.join(STRUCTURES)}")
     values = dict(value)
     kind = values.pop("kind")
     if not isinstance(kind, str) or kind not in STRUCTURES:
         raise ConfigError(f"structure {kind!r} is not known; {did_you_mean(str(kind), STRUCTURES)}")
+    _check_whose(kind, values)
     return STRUCTURES[kind](**known(STRUCTURES[kind], values, f"setting of {kind}"))
+
+
+def _others_settings(kind: str, pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """A label's settings, where what follows `of=` and is no setting of the control itself is of the ticket named there: in
+    `random-of=refill-rho=0.2` as in `random-of=refill~rho=0.2`."""
+    own, out = _settings(kind), []
+    for key, text in pairs:
+        named = next((i for i, (k, _) in enumerate(out) if k == "of"), None)
+        if "of" in own and key not in own and named is not None and out[named][1] != UNSTRUCTURED:
+            out[named] = "of", f"{out[named][1]}~{key}={text}"
+        else:
+            out.append((key, text))
+    return out
+
+
+def _check_whose(kind: str, values: Mapping[str, Any]) -> None:
+    """ConfigError for a control that is given a setting of another method, with the place where that belongs."""
+    own = _settings(kind)
+    for key in values if "of" in own else ():
+        if key not in own and (whose := [k for k in STRUCTURES if key in _settings(k)]):
+            raise ConfigError(f"{key!r} is not a setting of {kind} but of {' and '.join(whose)}; give it behind that ticket's name, as in "
+                              f"{kind}-of={whose[0]}~{key}={plain(values[key])}")
+
+
+def _settings(kind: str) -> tuple[str, ...]:
+    return tuple(f.name for f in dataclasses.fields(STRUCTURES[kind])) if kind in STRUCTURES else ()
 
 
 @lru_cache(maxsize=1024)

@@ -11,11 +11,11 @@ from lthviz.methods.base import UNSTRUCTURED, Structure, structure
 
 
 def _of() -> str:
-    return knob(UNSTRUCTURED, "whose ticket it is a control of: a label such as unstructured, refill or refill-rho=0.2")
+    return knob(UNSTRUCTURED, "whose ticket it is a control of: a label such as unstructured, refill or refill-rho=0.2 (inside a label refill~rho=0.2)")
 
 
 class _Control(Structure):
-    """A ticket made from another structure's; inside a label the hyphens of `of` are written as tildes."""
+    """A ticket made from another structure's; inside a label the hyphens of `of` are written as tildes, and read either way."""
 
     feeds_back: ClassVar[bool] = False
     of: str

@@ -182,7 +182,18 @@ def _read_ticket(group: h5py.Group, label: str, path: Path, run: Path, index: in
         curve = Curve(table[0].astype(np.int32), *table[1:])
     return Ticket(label, int(a["round"]), Masks({n: get(masks, n, path) for n in shapes}, shapes),
                   _read_blocks(group, path) if has_blocks else {}, get_json(group, "notes", path), curve,
-                  **{s: float(a[s]) if s in a else None for s in SCALARS}, weights=weights)
+                  **{s: float(a[s]) if s in a else None for s in SCALARS}, weights=weights, removes_channels=_structural(group, a, label, path))
+
+
+def _structural(ticket: h5py.Group, attrs: Mapping[str, Any], label: str, path: Path) -> bool | None:
+    """Whether the ticket was trained with its empty rows as removed channels. Older files do not say; where their ticket's row counts fewer weights
+    after dead inputs are gone, channels were removed, which a method that has since become unstructured (`random`) would deny."""
+    if "structural" in attrs:
+        return bool(attrs["structural"])
+    with intact(path, ticket.name):
+        group = ticket.parent.parent
+    rows = [r for r in get_json(group, "rows", path) if r["structure"] == label]
+    return True if rows and rows[0]["effective_density"] < rows[0]["density"] else None
 
 
 def _read_blocks(ticket: h5py.Group, path: Path) -> dict[str, Blocks]:

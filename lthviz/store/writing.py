@@ -62,7 +62,7 @@ SCALARS = ("test_acc", "val_acc", "train_seconds")
 
 
 def _write_ticket(group: h5py.Group, ticket: Ticket, *, gzip: bool) -> None:
-    group.attrs["round"] = ticket.round
+    group.attrs.update(round=ticket.round, structural=bool(ticket.structural))
     for name in SCALARS:
         if (value := getattr(ticket, name)) is not None:
             group.attrs[name] = float(value)

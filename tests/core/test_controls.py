@@ -1,13 +1,15 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lthviz.config import Random, Refill, Regroup
+from lthviz.config import STRUCTURES, Random, Refill, Regroup, RunConfig, structure
 from lthviz.core.blocks import from_mask, to_mask
 from lthviz.core.controls import shuffle
 from lthviz.core.refill import refill, remain_scores
 from lthviz.core.structures import apply
-from lthviz.methods import Reinit
+from lthviz.errors import ConfigError
+from lthviz.methods import NM, Reinit
 from lthviz.records import Masks
 from tests.core.oracles import networks
 
@@ -99,3 +101,38 @@ def test_a_reinitialised_ticket_is_the_same_mask():
         base = apply(other, MASKS, weights=WEIGHTS)
         assert apply(Reinit(of=other.label), MASKS, base=base) is base
     assert apply(Reinit(), MASKS).masks == MASKS
+
+
+@pytest.mark.parametrize(("label", "meant"), [
+    ("random-of=refill-rho=0.2", Random(of="refill-rho=0.2")),
+    ("reinit-of=refill-rho=0.2", Reinit(of="refill-rho=0.2")),
+    ("random-of=regroup-groups=4-min_rows=8", Random(of="regroup-groups=4-min_rows=8")),
+    ("random-of=regroup~groups=4-min_rows=8", Random(of="regroup-groups=4-min_rows=8")),
+    ("random-of=regroup-groups=4-shuffle=channels-min_rows=8", Random(shuffle="channels", of="regroup-groups=4-min_rows=8")),
+    ("random-shuffle=channels-of=nm-n=1", Random(shuffle="channels", of=NM(n=1).label)),
+])
+def test_what_stands_behind_of_is_the_other_tickets_with_hyphens_as_with_tildes(label, meant):
+    found = structure(label)
+    assert found == meant and structure(found.label) == meant and "-" not in found.label.partition("of=")[2]
+    assert structure(found.to_dict()) == meant
+
+
+def test_no_method_shares_a_setting_with_the_controls():
+    """Else a hyphen behind `of=` could mean either."""
+    own = {"shuffle", "of"}
+    assert all(not own & set(cls.__dataclass_fields__) for cls in STRUCTURES.values() if cls not in (Random, Reinit))
+
+
+@pytest.mark.parametrize(("label", "words"), [
+    ("random-rho=0.2", "'rho' is not a setting of random but of refill; .* as in random-of=refill~rho=0.2$"),
+    ("reinit-rho=0.2-of=refill", "reinit-of=refill~rho=0.2$"),
+    ("random-of=unstructured-rho=0.2", "random-of=refill~rho=0.2$"),
+    ("random-of=refill-groups=4", "'groups' is not a setting of refill"),
+    ("random-of=refill-rhoo=0.2", "'rhoo' is not a setting of refill; did you mean rho"),
+    ("random-of=refill~rho=0.2-rho=0.3", "sets something twice"),
+    ("random-of=refill-of=regroup", "sets something twice"),
+    ("random-shufle=channels", "'shufle' is not a setting of random; did you mean shuffle"),
+])
+def test_a_setting_that_is_nobodys_says_where_it_belongs(label, words):
+    with pytest.raises(ConfigError, match=words):
+        RunConfig(structures=(label,))

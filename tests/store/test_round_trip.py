@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as hnp
 from lthviz.config import UNSTRUCTURED
 from lthviz.core import stats
 from lthviz.errors import AddressError
-from lthviz.records import Address, Begin, Blocks, Checkpoint, Epoch, Masks, Round, Stage, Step, Ticket
+from lthviz.records import Address, Begin, Blocks, Checkpoint, Epoch, Layer, Masks, Round, Stage, Step, Ticket
 from lthviz.store import Store, reading, writing
 
 LABELS = ("unstructured", "refill", "regroup-groups=4")
@@ -161,7 +161,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 @given(st.dictionaries(NAMES, hnp.arrays(bool, SHAPES), min_size=1, max_size=4))
 def test_any_masks_come_back(tmp_path_factory, arrays):
     masks = Masks.of(arrays)
-    found = _through(tmp_path_factory.getbasetemp(), {"s": Ticket("s", 5, masks)}).tickets["s"].masks
+    found = _through(tmp_path_factory.getbasetemp(), {"refill": Ticket("refill", 5, masks)}).tickets["refill"].masks
     assert list(found) == list(arrays)
     for name, array in arrays.items():
         np.testing.assert_array_equal(found[name], array, strict=True)
@@ -178,9 +178,9 @@ def any_blocks(draw):
 @settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.sampled_from(["a", "b/c", "d%2F"]), any_blocks(), max_size=3))
 def test_any_blocks_come_back(tmp_path_factory, blocks):
-    ticket = Ticket("s", 5, Masks.of({"a": np.ones((1, 1), bool)}), blocks)
-    found = _through(tmp_path_factory.getbasetemp(), {"s": ticket})
-    assert writer.plain(found) == writer.plain(Round(5, {"s": ticket}, 1, True))
+    ticket = Ticket("refill", 5, Masks.of({"a": np.ones((1, 1), bool)}), blocks)
+    found = _through(tmp_path_factory.getbasetemp(), {"refill": ticket})
+    assert writer.plain(found) == writer.plain(Round(5, {"refill": ticket}, 1, True))
 
 
 @pytest.mark.parametrize("outside", [False, True], ids=["zero outside the mask", "not zero outside"])
@@ -192,11 +192,11 @@ def test_weights_come_back_bit_for_bit(one, outside):
     w = np.where(masks["x"] | outside, rng.standard_normal((40, 3, 3, 3), np.float32), np.float32(0))
     w[masks["x"]] = np.where(rng.random(masks.nnz("x")) < 0.1, np.nan, w[masks["x"]])
     weights = {"x": w, "none": np.zeros((4, 4), np.float32), "bn.bias": rng.random(7, np.float32)}
-    ticket = Ticket("s", 1, masks, weights=weights)
-    store.save_checkpoint(run, Checkpoint({}, {}, Round(1, {"s": ticket}, 1, False)))
+    ticket = Ticket("refill", 1, masks, weights=weights)
+    store.save_checkpoint(run, Checkpoint({}, {}, Round(1, {"refill": ticket}, 1, False)))
     for found in (store.round(run, 1), store.checkpoint(run).round):
-        assert writer.plain(found) == writer.plain(Round(1, {"s": ticket}, 1, False))
-    np.testing.assert_array_equal(store.weight(Address(run, 1, "s", "x")), w, strict=True)
+        assert writer.plain(found) == writer.plain(Round(1, {"refill": ticket}, 1, False))
+    np.testing.assert_array_equal(store.weight(Address(run, 1, "refill", "x")), w, strict=True)
 
 
 def test_a_checkpoint_comes_back_exactly(one):
@@ -250,3 +250,35 @@ def test_steps_leave_nothing_and_losses_are_not_asked_for(one):
     after = store.events(run)
     assert len(after[0]) == len(before[0]) + 1
     assert not list(store.path(run).glob("**/*.h5"))
+
+
+LAYERS = (Layer("a.weight", (4, 3, 1, 1), (8, 8), "bn_a"), Layer("b.weight", (5, 4, 1, 1), (8, 8), "bn_b", ("a.weight",)))
+EMPTY_ROW = Masks.of({"a.weight": np.arange(12).reshape(4, 3, 1, 1) >= 3, "b.weight": np.ones((5, 4, 1, 1), bool)})
+
+
+def _stored(path, ticket, *, older):
+    """A round of that ticket, in a file that says of each ticket by which rule it was trained, or in one as they were before."""
+    path.write_bytes(writing.round_image("run", Round(5, {ticket.structure: ticket}, 1, True), [stats.row(ticket, LAYERS, 93.0)]))
+    if older:
+        with h5py.File(path, "r+") as f:
+            del f["round/tickets"][ticket.structure].attrs["structural"]
+    return (reading.read_round(path, writing.ROUND, 5, path.parent).tickets[ticket.structure],
+            reading.read_ticket(path, writing.ROUND, 5, ticket.structure, path.parent))
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("removes", [False, True])
+def test_a_ticket_keeps_the_rule_that_it_was_trained_by(tmp_path, older, removes):
+    """Random tickets were once structural: an empty row was a removed channel, and its readers' weights did not count."""
+    ticket = Ticket("random", 5, EMPTY_ROW, test_acc=90.0, removes_channels=removes)
+    row = stats.row(ticket, LAYERS, 93.0)
+    assert row["density"] * 32 == 29 and row["effective_density"] * 32 == (24 if removes else 29)
+    for found in _stored(tmp_path / "005.h5", ticket, older=older):
+        assert found.structural is removes and stats.row(found, LAYERS, 93.0) == row
+
+
+@pytest.mark.parametrize(("label", "structural"), [("refill", True), ("unstructured", False), ("random", False), ("snip", False)])
+def test_without_a_rule_of_its_own_a_ticket_has_its_methods(tmp_path, label, structural):
+    for older in (False, True):
+        ticket = Ticket(label, 5, Masks.of({"a.weight": np.ones((4, 3, 1, 1), bool), "b.weight": np.ones((5, 4, 1, 1), bool)}), test_acc=90.0)
+        assert all(found.structural is structural for found in _stored(tmp_path / f"{older}.h5", ticket, older=older))
