@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,9 @@ class Brief:
     """What a list says of a run.
 
     rounds: how many are finished, the dense one included. Accuracies are of test images, percent, None before there is one:
-    dense_acc of the dense network, best_acc the highest of any pruned ticket, last_acc the highest of the newest round that has
-    trained one. seconds: of work. ended: seconds since 1970 at which it took its present state.
+    dense_acc of the dense network, best_acc of the pruned ticket that validation accuracy chooses, last_acc of the one that it
+    chooses in the newest round that has trained one. Test accuracy never chooses: without validation both are of the last ticket.
+    seconds: of work. ended: seconds since 1970 at which it took its present state.
     """
 
     id: str
@@ -112,18 +113,29 @@ def _told(path: Path, head: Head, brief: Brief) -> Brief:
     """The brief with what the log says; where an older log has no accuracies, with those of the rounds."""
     stages = [e for e in _stages(path) if isinstance(e.get("round"), int)]
     numbers = [int(p.stem) for p in (path / "rounds").glob("*.h5") if p.stem.isdecimal()]
-    trained = {(e["round"], str(e.get("structure"))): e.get("test_acc") for e in stages if e.get("kind") == "train"}
+    trained = {(e["round"], str(e.get("structure"))): e for e in stages if e.get("kind") == "train"}
     whole = all((k, label) in trained for k in numbers for label in head.config.tickets(k))
-    if not whole or None in trained.values():
+    if not whole or any("val_acc" not in e or e.get("test_acc") is None for e in trained.values()):
         trained = {**trained, **_of_rounds(path, numbers)}
-    accuracies = {key: float(a) for key, a in trained.items() if isinstance(a, (int, float))}
-    dense = [a for (k, _), a in accuracies.items() if not k]
-    pruned = {key: a for key, a in accuracies.items() if key[0]}
+    tested = {key: e for key, e in trained.items() if isinstance(e.get("test_acc"), (int, float))}
+    dense = [e["test_acc"] for (k, _), e in tested.items() if not k]
+    pruned = {key: e for key, e in tested.items() if key[0]}
     newest = max((k for k, _ in pruned), default=0)
     seconds = sum(e["seconds"] for e in stages if isinstance(e.get("seconds"), (int, float)))
-    return replace(brief, rounds=len(numbers), dense_acc=dense[0] if dense else None, best_acc=max(pruned.values(), default=None),
-                   last_acc=max((a for (k, _), a in pruned.items() if k == newest), default=None), seconds=seconds,
+    return replace(brief, rounds=len(numbers), dense_acc=float(dense[0]) if dense else None, best_acc=_chosen(head.config, pruned),
+                   last_acc=_chosen(head.config, {key: e for key, e in pruned.items() if key[0] == newest}), seconds=seconds,
                    ended=log.last_state(path)["time"] or brief.created)
+
+
+def _chosen(config: RunConfig, tickets: Mapping[tuple[int, str], Mapping[str, Any]]) -> float | None:
+    """Test accuracy of the ticket with the highest validation accuracy, the later of equals; where one has none, of the last."""
+    def later(key: tuple[int, str]) -> tuple[int, int]:
+        labels = config.tickets(key[0])
+        return key[0], labels.index(key[1]) if key[1] in labels else -1
+
+    held_out = all(isinstance(e.get("val_acc"), (int, float)) for e in tickets.values())
+    best = max(tickets, key=lambda key: (tickets[key]["val_acc"] if held_out else 0.0, *later(key)), default=None)
+    return None if best is None else float(tickets[best]["test_acc"])
 
 
 def _stages(path: Path) -> list[dict[str, Any]]:
@@ -135,14 +147,14 @@ def _stages(path: Path) -> list[dict[str, Any]]:
         return log.parse(lines)
 
 
-def _of_rounds(path: Path, numbers: Iterable[int]) -> dict[tuple[int, str], Any]:
-    found: dict[tuple[int, str], Any] = {}
+def _of_rounds(path: Path, numbers: Iterable[int]) -> dict[tuple[int, str], Mapping[str, Any]]:
+    found: dict[tuple[int, str], Mapping[str, Any]] = {}
     for k in numbers:
         try:
             rows = reading.read_outline(path / "rounds" / f"{k:03d}.h5", ROUND).rows or []
         except (StoreError, FileNotFoundError):   # the run's own page tells of a damaged round
             continue
-        found |= {(r["round"], r["structure"]): r["test_acc"] for r in rows}
+        found |= {(r["round"], r["structure"]): r for r in rows}
     return found
 
 

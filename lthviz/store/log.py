@@ -35,7 +35,7 @@ def line_of(event: Event) -> bytes | None:
             return line("epoch", **{f: getattr(event, f) for f in _EPOCH_FIELDS})
         case Stage():
             ticket = event.round.tickets.get(event.structure) if event.kind == "train" else None
-            more = {"test_acc": ticket.test_acc} if ticket else {}   # so that a list of runs need not open their rounds
+            more = {"test_acc": ticket.test_acc, "val_acc": ticket.val_acc} if ticket else {}   # so that a list of runs need not open their rounds
             return line("stage", round=event.round.index, kind=event.kind, structure=event.structure, seconds=event.seconds,
                         stages_done=event.round.stages_done, complete=event.round.complete, **more)
     return None

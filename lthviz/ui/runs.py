@@ -105,8 +105,9 @@ def _chosen(shown: Sequence[Row]) -> list[Row]:
             "data": st.column_config.TextColumn(width=76), "seed": number(width=52), "structures": st.column_config.TextColumn(width=230),
             "rounds": number(width=62, help="Finished, the dense one included"), "of": number(width=40, help="All rounds, the dense one included"),
             "dense": number("dense %", width=72, format="%.1f", help="Test accuracy of the dense network"),
-            "best": number("best %", width=66, format="%.1f", help="Highest test accuracy of any pruned ticket"),
-            "last": number("last %", width=66, format="%.1f", help="Highest test accuracy in the newest round"),
+            "best": number("chosen %", width=80, format="%.1f", help="Test accuracy of the pruned ticket with the highest validation accuracy; "
+                           "without validation images, of the last one"),
+            "last": number("last %", width=66, format="%.1f", help="The same, of the newest round's tickets alone"),
             "minutes": number("min", width=60, format="%.1f", help="Minutes of work, pauses not counted"),
             "sweep": st.column_config.TextColumn(width=130),
             "changed": st.column_config.DatetimeColumn(width=130, format="YYYY-MM-DD HH:mm", help="When it took its present state"),

@@ -30,11 +30,18 @@ def store(tmp_path):
 def numbers(store, run_id):
     """(rounds, dense, best, last) from the whole run."""
     run = store.run(run_id)
-    pruned = {(r["round"], r["structure"]): r["test_acc"] for r in run.rows if r["round"]}
-    last = max((k for k, _ in pruned), default=0)
+    pruned = [r for r in run.rows if r["round"]]   # in the order in which they were trained
+    last = [r for r in pruned if r["round"] == pruned[-1]["round"]]
     published = len(list((store.path(run_id) / "rounds").glob("*.h5")))
-    return (published, next((r["test_acc"] for r in run.rows if not r["round"]), None), max(pruned.values(), default=None),
-            max((a for (k, _), a in pruned.items() if k == last), default=None))
+    return published, next((r["test_acc"] for r in run.rows if not r["round"]), None), by_validation(pruned), by_validation(last)
+
+
+def by_validation(rows):
+    """Test accuracy of the row that a loop over validation accuracies ends with, the later of equals."""
+    found = None
+    for r in rows:
+        found = r if found is None or r["val_acc"] >= found["val_acc"] else found
+    return found and found["test_acc"]
 
 
 def told(brief):
@@ -56,15 +63,39 @@ def test_it_says_what_the_whole_run_says(store, stages, request):
     assert brief.seconds == 0.5 * sum(e["event"] == "stage" for e in store.events(RUN)[0])
 
 
-def test_an_older_log_without_accuracies_is_helped_by_the_rounds(tmp_path):
+@pytest.mark.parametrize("dropped", [("val_acc",), ("test_acc", "val_acc")])
+def test_an_older_log_without_accuracies_is_helped_by_the_rounds(tmp_path, dropped):
     shutil.copytree(EXAMPLES, tmp_path / "examples")
     store = Store(tmp_path / "runs")
     (example,), _ = Briefs(store).all()
     assert example.example and told(example) == numbers(store, example.id) and example.rounds == 13
     log = store.path(example.id) / "events.jsonl"
     lines = [json.loads(x) for x in log.read_bytes().splitlines()]
-    log.write_text("".join(json.dumps({k: v for k, v in x.items() if k != "test_acc"}, separators=(",", ":")) + "\n" for x in lines))
+    log.write_text("".join(json.dumps({k: v for k, v in x.items() if k not in dropped}, separators=(",", ":")) + "\n" for x in lines))
     assert told(Briefs(store).all()[0][0]) == told(example)
+
+
+def log_of(store, accuracies):
+    """A run whose log has these (round, structure, test, val), and no rounds to look into."""
+    run_id = store.begin(writer.CONFIG)
+    lines = [{"event": "stage", "round": k, "kind": "train", "structure": s, "seconds": 1.0, "test_acc": test, **({} if val == "old" else {"val_acc": val})}
+             for k, s, test, val in accuracies]
+    (store.path(run_id) / "events.jsonl").write_text("".join(json.dumps(x, separators=(",", ":")) + "\n" for x in lines))
+    return Briefs(store).of([run_id])[run_id]
+
+
+@pytest.mark.parametrize(("val", "best", "last"), [
+    ((80.0, 70.0, 90.0, 60.0, 75.0, 74.0), 71.0, 72.0),     # the highest validation accuracy has one of the lowest test accuracies
+    ((80.0, 80.0, 80.0, 80.0, 80.0, 80.0), 74.0, 74.0),     # the later of equals
+    ((None,) * 6, 74.0, 74.0),                              # no validation: the last ticket, never the best of them
+    ((80.0, 70.0, 90.0, 60.0, 75.0, None), 74.0, 74.0),     # one without: not comparable
+    (("old",) * 6, 74.0, 74.0),
+])
+def test_test_accuracy_chooses_no_ticket(store, val, best, last):
+    keys = [(k, s) for k in (1, 2) for s in ("unstructured", "refill", "regroup-groups=4")]
+    test = (99.0, 70.0, 71.0, 98.0, 72.0, 74.0)
+    brief = log_of(store, [(0, "unstructured", 95.0, 95.0), *((*key, t, v) for key, t, v in zip(keys, test, val))])
+    assert (brief.dense_acc, brief.best_acc, brief.last_acc) == (95.0, best, last)
 
 
 def test_it_is_read_again_when_something_happened_and_only_then(store, monkeypatch):
