@@ -21,7 +21,7 @@ from lthviz.knobs import check, knob, known, limits, non_default, parse
 from lthviz.methods import SCORES, STRUCTURES, UNSTRUCTURED, Random, Refill, Regroup, Structure, structure
 
 __all__ = [   # what a run is made of stands in knobs.py and methods/; it can be had from here
-    "AUGMENTS", "DATASETS", "MODELS", "SCORES", "STRUCTURES", "UNSTRUCTURED", "Random", "Refill", "Regroup", "RunConfig", "StageId", "Structure",
+    "AUGMENTS", "DATASETS", "DERIVED", "MODELS", "SCORES", "STRUCTURES", "UNSTRUCTURED", "Earlier", "Random", "Refill", "Regroup", "RunConfig", "StageId", "Structure",
     "assignments", "knob", "limits", "non_default", "parse", "read_toml", "structure",
 ]
 
@@ -51,9 +51,12 @@ DATASETS = {
     "cifar100": "CIFAR-100, likewise",
     "fashion-mnist": "Fashion-MNIST, 28×28 grey, likewise",
     "tiny-imagenet": "Tiny-ImageNet, 200 classes of 64×64, as it is unpacked; its labelled val/ is the test set",
-    "imagenet": "ImageNet, or any tree of classes with train/ and val/, read while it trains, at 224×224; val/ is the test set",
+    "imagenet": "ImageNet as it is published, train/ and val/, read while it trains, at 224×224; val/ is the test set",
     "folder": "any torchvision ImageFolder tree with train/ and test/, held in memory",
+    "streamed-folder": "any such tree, read while it trains, at 224×224",
 }
+OWN_IMAGES = frozenset({"folder", "streamed-folder"})
+"""Data sets that no name identifies: which images they are, `data_dir` says."""
 AUGMENTS = {
     "none": "none",
     "shift": "random shifts of one pixel in eight, zeros around",
@@ -72,6 +75,35 @@ class StageId(NamedTuple):
     @property
     def key(self) -> str:
         return f"{self.kind}:{self.structure}"
+
+
+DERIVED = frozenset({"parent", "from_round", "earlier"})
+"""Settings that branching a run sets; nobody types them."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What a branch took over: how the rounds before `until` were made, as far as no entry before this one says it."""
+
+    until: int
+    structures: tuple[Structure, ...]
+    in_loop: str
+    rate: float
+    calibration_images: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)} | {"structures": [s.to_dict() for s in self.structures]}
+
+    @staticmethod
+    def of(value: Earlier | Mapping[str, Any]) -> Earlier:
+        """From itself or from `to_dict`; ConfigError for anything else."""
+        if isinstance(value, Earlier):
+            return value
+        try:
+            return Earlier(int(value["until"]), tuple(structure(s) for s in value["structures"]), str(value["in_loop"]),
+                           float(value["rate"]), int(value["calibration_images"]))
+        except (KeyError, TypeError, ValueError):
+            raise ConfigError(f"earlier holds {value!r}, which is no stretch of rounds; it is set by branching a run") from None
 
 
 @dataclass(frozen=True)
@@ -119,14 +151,18 @@ class RunConfig:
         "none": "no", "compile": "by torch.compile, for one process; the first step of every ticket then takes longer"})
     device: str = knob("auto", "where to train", choices={"auto": "a GPU where there is one", "cpu": "CPU", "cuda": "GPU"})
     threads: int = knob(0, "CPU threads; 0: all cores", low=0, high=1024)
-    loader_workers: int = knob(-1, "processes that read images while it trains (imagenet alone); -1: one a core, 0: none, the training reads itself",
+    loader_workers: int = knob(-1, "processes that read images while it trains (imagenet and streamed-folder alone); -1: one a core, 0: none, the training reads itself",
                                low=-1, high=256)
     keep_weights: str = knob("trunk", "trained weights stored with each round", choices={
         "none": "no weights, masks only", "trunk": "the trunk's", "all": "every ticket's"})
+    parent: str = knob("", "id of the run that this one branched from")
+    from_round: int = knob(0, "the first round of its own that a branch makes; those before are its parent's", low=0, high=101)
+    earlier: tuple[Earlier, ...] = knob((), "how the rounds were made that a branch took over, where not by its own settings")
 
     def __post_init__(self) -> None:
         for name, value in _lists(self.structures, self.milestones).items():
             object.__setattr__(self, name, value)
+        object.__setattr__(self, "earlier", tuple(Earlier.of(x) for x in self.earlier))
         check(self)
         if self.form != "auto" and (self.model == "convnet" or self.model not in MODELS):   # two ids must not name one run
             raise ConfigError(f"form = {self.form!r} does nothing for model = {self.model!r}, which has one form only; leave it out")
@@ -139,11 +175,15 @@ class RunConfig:
             raise ConfigError(f"in_loop = {self.in_loop!r} is not among the structures; {did_you_mean(self.in_loop, labels)}")
         if self.in_loop and not self.structure(self.in_loop).feeds_back:
             raise ConfigError(f"in_loop = {self.in_loop!r} cannot be pruned further: its mask or its weights are not the trunk's; leave it a branch")
+        if bool(self.parent) != bool(self.from_round) or (self.earlier and not self.parent):
+            raise ConfigError("parent, from_round and earlier go together; they are set by branching a run")
+        if self.rounds < self.from_round:
+            raise ConfigError(f"rounds = {self.rounds} ends before round {self.from_round}, the branch's first of its own; give at least {self.from_round}")
 
     @property
     def place(self) -> frozenset[str]:
         """The settings that say where it runs: neither its id nor its study depends on them."""
-        return frozenset({"device", "threads", "loader_workers"} | ({"data_dir"} if self.data != "folder" else set()))
+        return frozenset({"device", "threads", "loader_workers"} | ({"data_dir"} if self.data not in OWN_IMAGES else set()))
 
     @property
     def run_id(self) -> str:
@@ -160,25 +200,38 @@ class RunConfig:
         """Labels of the tickets that round `round` trains, the trunk first."""
         if round == 0:
             return (UNSTRUCTURED,)
-        labels = [s.label for s in self.structures]
-        return (self.trunk, *(x for x in labels if x != self.trunk))
+        labels, trunk = [s.label for s in self.at(round).structures], self.trunk_of(round)
+        return (trunk, *(x for x in labels if x != trunk))
+
+    def trunk_of(self, round: int) -> str:
+        """Label of the ticket of that round whose training continues the trunk; a branch may have taken over others than its own."""
+        return (self.at(round).in_loop if round else "") or UNSTRUCTURED
+
+    def at(self, round: int) -> RunConfig | Earlier:
+        """What says how that round is made: its structures, in_loop, rate and calibration_images."""
+        return next((e for e in self.earlier if round < e.until), self)
+
+    @property
+    def every_structure(self) -> tuple[Structure, ...]:
+        """Its structures and, of a branch, those of the rounds that it took over, each once."""
+        return tuple(dict.fromkeys((*self.structures, *(s for e in self.earlier for s in e.structures))))
 
     def stages(self, round: int) -> tuple[StageId, ...]:
         """The steps of round `round`, in order: prune, one a structure, rewind, one training a ticket."""
         train = tuple(StageId("train", label) for label in self.tickets(round))
         if round == 0:
             return train
-        shape = tuple(StageId(s.kind, s.label) for s in self.structures)
-        return (StageId("prune", UNSTRUCTURED), *shape, StageId("rewind", self.trunk), *train)
+        shape = tuple(StageId(s.kind, s.label) for s in self.at(round).structures)
+        return (StageId("prune", UNSTRUCTURED), *shape, StageId("rewind", self.trunk_of(round)), *train)
 
     def structure(self, label: str) -> Structure | None:
         """The structure of that label; None for the unstructured ticket."""
         if label == UNSTRUCTURED:
             return None
-        for s in self.structures:
+        for s in self.every_structure:
             if s.label == label:
                 return s
-        raise ConfigError(f"structure {label!r} is not in this run; {did_you_mean(label, self.tickets(1))}")
+        raise ConfigError(f"structure {label!r} is not in this run; {did_you_mean(label, [UNSTRUCTURED, *(s.label for s in self.every_structure)])}")
 
     def title(self, label: str) -> str:
         """Name for people of a ticket's label."""
@@ -190,6 +243,8 @@ class RunConfig:
         out = non_default(self)
         if "structures" in out:
             out["structures"] = [s.to_dict() for s in self.structures]
+        if "earlier" in out:
+            out["earlier"] = [e.to_dict() for e in self.earlier]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in out.items()}
 
     def replace(self, **changes: Any) -> RunConfig:

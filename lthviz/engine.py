@@ -23,7 +23,7 @@ import numpy as np
 
 from lthviz.config import UNSTRUCTURED, RunConfig
 from lthviz.core import magnitude, partitioners, stats
-from lthviz.errors import DamagedError
+from lthviz.errors import DamagedError, DataError
 from lthviz.nn import data, device, models, topology
 from lthviz.nn.masking import Masked
 from lthviz.nn.shaping import Shaping
@@ -51,7 +51,7 @@ class Experiment:
     def __init__(self, config: RunConfig, checkpoint: Checkpoint | None = None, world: World = ALONE) -> None:
         self.config, self.world = config, world
         place = device.pick(config, world)
-        self.images = world.first_then_others(lambda: data.load(config, place))   # what has to be fetched is fetched once
+        self.images = world.in_turns(lambda lead: data.load(config, place, check=lead))   # what has to be fetched or looked through is so once
         self.model = models.build(config, self.images.shape, len(self.images.classes))
         self.model = self.model.to(self.images.device, memory_format=device.memory_format(config))
         self.layers = topology.layers(self.model, self.images.shape, linear=config.linear)
@@ -66,18 +66,23 @@ class Experiment:
         self.done = 0
         self.training: Training | None = None
         self.unfinished: tuple[State, State, list[EpochDone]] | None = None   # a training to go on with
+        self.branched: Mapping[str, Any] = {}  # of a branch: what it was given to begin with (branching.py)
         if checkpoint is not None:
             self._restore(checkpoint)
 
     def __iter__(self) -> Iterator[Event]:
-        yield Begin(self.layers, self._info())
+        info = self._info()
+        self._check_images(info)
+        yield Begin(self.layers, info)
+        if self.theta_k is None and self.branched:
+            yield from self._train_to_k()
         while True:
             stages = self.config.stages(self.round.index)
             for kind, label in stages[self.round.stages_done:]:
                 yield from self._stage(kind, label)
             if self.round.index == self.config.rounds:
                 return
-            self.before = self.round.tickets[self.config.trunk if self.round.index else UNSTRUCTURED].masks
+            self.before = self.round.tickets[self.config.trunk_of(self.round.index)].masks
             self.round = Round(self.round.index + 1, {}, 0, False)
 
     # Stages
@@ -98,8 +103,10 @@ class Experiment:
         yield Stage(self.round, kind, label, seconds, self.snapshot)
 
     def _shaped(self, kind: str, label: str) -> list[Ticket]:
-        """The tickets that a stage without training makes or changes."""
+        """The tickets that a stage without training makes or changes: none where a branch has taken that over from its parent."""
         before = self.round.tickets
+        if label in before:
+            return []
         if kind == "prune":
             self._prune()
         else:
@@ -121,6 +128,9 @@ class Experiment:
         """Train the ticket of that label from where its method begins, or the dense network from its initial weights; returns its seconds."""
         dense = self.round.index == 0
         ticket = Ticket(label, 0, self._all_ones()) if dense else self.round.tickets[label]
+        if ticket.test_acc is not None:   # a branch has taken it over from its parent
+            self._end_training(ticket, ticket.weights)
+            return 0.0
         if stats.trains_smaller(ticket, self.layers):
             masked = Smaller(self.model, self.layers, ticket.masks)
         else:
@@ -148,15 +158,31 @@ class Experiment:
         began = time.perf_counter()
         test_acc, state = self.trainer.test_accuracy(self.model), get_state(self.model)
         seconds = sum(e.seconds for e in epochs) + time.perf_counter() - began
-        is_trunk = label == (UNSTRUCTURED if dense else self.config.trunk)
-        if is_trunk:
+        self._end_training(dataclasses.replace(ticket, curve=Curve.of(epochs), test_acc=test_acc, val_acc=epochs[-1].val_acc, train_seconds=seconds), state)
+        return seconds
+
+    def _end_training(self, ticket: Ticket, state: State | None) -> None:
+        """Keeps a trained ticket, and of its weights what later rounds need and `keep_weights` asks for."""
+        dense = self.round.index == 0
+        is_trunk = ticket.structure == self.config.trunk_of(self.round.index)
+        if is_trunk and state is not None:
             self.trunk = state
         if dense and self.shaping.needs_dense:
             self.dense = {layer.name: state[layer.name] for layer in self.layers}
         keep = self.config.keep_weights == "all" or (self.config.keep_weights == "trunk" and is_trunk)
-        self._put(dataclasses.replace(ticket, curve=Curve.of(epochs), test_acc=test_acc, val_acc=epochs[-1].val_acc,
-                                      train_seconds=seconds, weights=state if keep else None))
-        return seconds
+        self._put(dataclasses.replace(ticket, weights=state if keep else None))
+
+    def _train_to_k(self) -> Iterator[Event]:
+        """θk once more, for a branch whose parent did not keep it: the first k steps of the dense training, which the seed decides."""
+        self.training = self.trainer.train(self.model, Masked(self.model, self.layers, self._all_ones(), structural=False), remember_at=self.trainer.rewind_step)
+        for event in self.training:
+            if isinstance(event, BatchDone):
+                self.done += 1
+                self.theta_k = self.training.remembered
+                yield Step(self.done, self._total(), event.loss.item)
+            if self.theta_k is not None:
+                break
+        self.training = None
 
     def _epoch(self, label: str, e: EpochDone) -> Epoch:
         return Epoch(self.round.index, label, e.epoch, e.epochs, e.train_loss, e.train_acc, e.val_acc, e.lr, e.seconds, self.snapshot)
@@ -164,7 +190,9 @@ class Experiment:
     # Small things
 
     def _put(self, ticket: Ticket) -> None:
-        self.round = dataclasses.replace(self.round, tickets={**self.round.tickets, ticket.structure: ticket})
+        tickets = {**self.round.tickets, ticket.structure: ticket}
+        order = (UNSTRUCTURED, *(s.label for s in self.config.structures))   # a branch may begin with some of the later ones
+        self.round = dataclasses.replace(self.round, tickets={label: tickets[label] for label in order if label in tickets})
 
     def _trunk_weights(self) -> dict[str, np.ndarray]:
         return {layer.name: self.trunk[layer.name] for layer in self.layers}
@@ -173,9 +201,20 @@ class Experiment:
         return Masks.of({layer.name: np.ones(layer.shape, bool) for layer in self.layers})
 
     def _total(self) -> int:
-        """Batches of the whole run."""
-        of_round = (self.config.structure(label) for i in range(1, self.config.rounds + 1) for label in self.config.tickets(i))
-        return self.trainer.total_steps + sum(self.trainer.total_steps - self.shaping.first_step(s) for s in of_round)
+        """Batches of the whole run; of a branch those that it trains itself."""
+        first, whole = self.config.from_round, self.trainer.total_steps
+        trained = {(first, label) for label in self.branched.get("inherited", ())}
+        of_round = (self.config.structure(label) for i in range(max(1, first), self.config.rounds + 1) for label in self.config.tickets(i)
+                    if (i, label) not in trained)
+        dense = whole if not first else max(1, self.trainer.rewind_step) if self.branched.get("again") else 0
+        return dense + sum(whole - self.shaping.first_step(s) for s in of_round)
+
+    def _check_images(self, info: Mapping[str, Any]) -> None:
+        """DataError where a branch's images are not those that its parent was trained on."""
+        for name, was in self.branched.get("images", {}).items():
+            if info[name] != was:
+                raise DataError(f"the images are not those of the parent run {self.config.parent}: {name} was {was} and is {info[name]}; "
+                                "put its images back, or start a new run")
 
     def _info(self) -> dict[str, Any]:
         return {
@@ -185,7 +224,8 @@ class Experiment:
             "steps": self.trainer.total_steps, "rewind_step": self.trainer.rewind_step, "total_batches": self._total(),
             "device": str(self.images.device), "threads": self.trainer.threads, "processes": self.world.size, "machine": platform.processor() or platform.machine(),
             "versions": {p: metadata.version(p) for p in ("torch", "numpy")} | {"python": platform.python_version()},
-        }
+        } | ({"branch": {"inherited": list(self.branched["inherited"]), "theta_k": "trained again" if self.branched["again"] else "the parent's"}}
+             if self.branched else {})
 
     # Checkpoints
 
@@ -193,7 +233,7 @@ class Experiment:
         """All that is needed to go on from the event just yielded; valid until the next one is asked for."""
         arrays = {f"theta_k/{k}": v for k, v in (self.theta_k or {}).items()} | {f"trunk/{k}": v for k, v in (self.trunk or {}).items()}
         arrays |= {f"dense/{k}": v for k, v in self.dense.items()}
-        meta: dict[str, Any] = {"done": self.done}
+        meta: dict[str, Any] = {"done": self.done} | ({"branch": dict(self.branched)} if self.branched else {})
         if self.training is not None:
             arrays |= {f"model/{k}": v for k, v in get_state(self.model).items()}
             arrays |= {f"momentum/{k}": v for k, v in self.training.optimizer_state().items()}
@@ -204,10 +244,10 @@ class Experiment:
         def part(prefix: str) -> dict[str, np.ndarray]:
             return {k.removeprefix(prefix): v for k, v in checkpoint.arrays.items() if k.startswith(prefix)}
 
-        self.round, self.done = checkpoint.round, checkpoint.meta["done"]
+        self.round, self.done, self.branched = checkpoint.round, checkpoint.meta["done"], checkpoint.meta.get("branch", {})
         self.theta_k, self.trunk, self.dense = part("theta_k/") or None, part("trunk/") or None, part("dense/")
         epochs = [EpochDone(*e) for e in checkpoint.meta.get("epochs", ())]
         if epochs:
             self.unfinished = part("model/"), part("momentum/"), epochs
-        elif self.theta_k is None or self.trunk is None:
+        elif not self.branched and (self.theta_k is None or self.trunk is None):
             raise DamagedError("the checkpoint holds no weights to go on from; start the run again under another seed or delete it")

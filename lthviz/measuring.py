@@ -86,7 +86,7 @@ def _weights(store: Store, run: Run, ticket: Ticket) -> Mapping[str, np.ndarray]
     if ticket.weights is not None:
         return ticket.weights
     tickets = store.round(run.id, ticket.round).tickets
-    return (tickets[run.config.trunk].weights if run.config.trunk in tickets else None) or {}
+    return (tickets[trunk].weights if (trunk := run.config.trunk_of(ticket.round)) in tickets else None) or {}
 
 
 # The process that measures ---------------------------------------------------------------------------------------------
@@ -260,12 +260,12 @@ def _tell_of_the_death(folder: Path, before: queue.Progress, code: int) -> None:
         queue.say(folder, replace(said, finished=said.finished + len(asked[0].items)))
 
 
-def spawn(*words: str, **options: Any) -> subprocess.Popen:
-    """`python -m lthviz …` of this very package, in a session of its own."""
+def spawn(*words: str, module: str = "lthviz", **options: Any) -> subprocess.Popen:
+    """`python -m lthviz …` of this very package, in a session of its own. module: another one of it."""
     package = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     env = {k: v for k, v in os.environ.items() if (k, v) != _SET_HERE}
-    return subprocess.Popen([sys.executable, "-m", "lthviz", *words], env={**env, "PYTHONPATH": path}, start_new_session=True,
+    return subprocess.Popen([sys.executable, "-m", module, *words], env={**env, "PYTHONPATH": path}, start_new_session=True,
                             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0), **options)
 
 

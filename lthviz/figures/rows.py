@@ -47,7 +47,7 @@ def percent(share: float | None) -> str:
 
 def title(run: Run, label: str) -> str:
     """A structure's name with its settings."""
-    return run.config.title(label) if label in {UNSTRUCTURED, *(s.label for s in run.config.structures)} else label
+    return run.config.title(label) if label in {UNSTRUCTURED, *(s.label for s in run.config.every_structure)} else label
 
 
 def short(run: Run, label: str, among: Sequence[str]) -> str:

@@ -48,9 +48,10 @@ class Shaping:
             base = Structured(there.masks, there.blocks, there.notes)
         elif other is not None:
             base = self.make(other, index, tickets, trunk, dense)
+        weights = {layer.name: trunk[layer.name] for layer in self.layers} if trunk else None
         # The seed names the kind, not the label: two Regroups that differ only in a threshold share their partition.
         return structures.apply(structure, masks, scores=self._scores(structure, masks, trunk, dense), base=base,
-                                weights={layer.name: trunk[layer.name] for layer in self.layers}, seed=derive(self.config.seed, structure.kind, index),
+                                weights=weights, seed=derive(self.config.seed, structure.kind, index),
                                 classifier=[layer.name for layer in self.layers if layer.classifier])
 
     def start(self, structure: Structure | None, index: int, theta_k: State) -> tuple[State, int]:

@@ -66,6 +66,14 @@ def checkpoint_round(path: Path) -> tuple[int, bool]:
         return int(f["round"].attrs["index"]), bool(f["round"].attrs["complete"])
 
 
+def checkpoint_parts(path: Path) -> tuple[int, frozenset[str], frozenset[str]]:
+    """(index of its round, labels of that round's trained tickets, kinds of weights) of a checkpoint; no weights are read."""
+    with hdf5.opened(path, CHECKPOINT) as f, intact(path, "its head"):
+        tickets = f["round/tickets"]
+        trained = frozenset(hdf5.name(k) for k in tickets if "test_acc" in tickets[k].attrs)
+        return int(f["round"].attrs["index"]), trained, frozenset(hdf5.name(k).partition("/")[0] for k in f["arrays"])
+
+
 def read_layer(path: Path, kind: str, index: int, structure: str, part: str, layer: str) -> np.ndarray | None:
     """One layer's mask (part 'masks', bool) or weight ('weights', as stored; None where weights were not kept).
 

@@ -21,13 +21,14 @@ from lthviz.core import stats
 from lthviz.errors import DamagedError, StoreError, UsageError, VersionError, did_you_mean
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
 from lthviz.store import files, hdf5, log, pack, queue, reading, writing
+from lthviz.store.branches import Branches
 from lthviz.store.sweeps import Sweeps
 from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
 
 ACTIONS = ("pause", "play", "step", "cancel")
 
 
-class Store(Sweeps):
+class Store(Sweeps, Branches):
     """The runs below a folder, and read-only example runs beside them.
 
     root: None means $LTHVIZ_RUNS, else data/runs. examples: None means `examples` beside root, when it is there,
@@ -40,6 +41,8 @@ class Store(Sweeps):
 
     def begin(self, config: RunConfig, *, preset: str = "", title: str = "") -> str:
         """Makes the run's folder, queued; its id. A run of that id attaches; one that has stopped moves to where `config` says."""
+        if config.parent and not (self.root / config.run_id).is_dir():
+            raise UsageError(f"the settings are those of a branch of run {config.parent}; make it with `lthviz branch`, or leave parent and from_round out")
         run_id = super().begin(config, preset=preset, title=title)
         path = self.root / run_id
         head = self.head(path)

@@ -39,7 +39,7 @@ def short(config: RunConfig, structure: str) -> str:
     found = config.structure(structure)
     if found is None:
         return "Unstructured"
-    return found.name if sum(s.kind == found.kind for s in config.structures) > 1 else found.title
+    return found.name if sum(s.kind == found.kind for s in config.every_structure) > 1 else found.title
 
 
 def doing(config: RunConfig, position: Position) -> str:
@@ -56,8 +56,7 @@ def change(config: RunConfig, position: Position, load: Callable[[int], Round]) 
     now = load(k)
     ticket = now.ticket(structure)
     if kind == "prune":
-        trunk = config.trunk if k > 1 else UNSTRUCTURED
-        return Change(ticket, load(k - 1).ticket(trunk).masks, f"round {k}", f"round {k - 1}")
+        return Change(ticket, load(k - 1).ticket(config.trunk_of(k - 1)).masks, f"round {k}", f"round {k - 1}")
     if kind in ("train", "rewind"):
         return Change(ticket, None, f"{name(config, k, structure)}, round {k}" if k else "Dense", "")
     return Change(ticket, now.ticket(UNSTRUCTURED).masks, short(config, structure), "Unstructured")

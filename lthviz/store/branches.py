@@ -1,0 +1,85 @@
+"""Runs that go on from a round of another: their folders, and which of a run there are."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lthviz.config import RunConfig
+from lthviz.errors import StoreError
+from lthviz.records import Checkpoint
+from lthviz.store import files, log, reading, timings, writing
+from lthviz.store.folders import Head
+from lthviz.store.measured import Measured
+from lthviz.store.writing import checkpoint_path, round_path
+
+
+class Kept(NamedTuple):
+    """What a run's checkpoint holds. round: its unfinished or last round; trained: labels of that round's trained tickets; parts: kinds
+    of weights beside the round's: `theta_k`, `trunk`, `dense`, and in the middle of a training `model` and `momentum`."""
+
+    round: int
+    trained: frozenset[str]
+    parts: frozenset[str]
+
+
+class Branches(Measured):
+    """What of a run another can begin with, and the runs that did."""
+
+    def kept(self, run_id: str) -> Kept | None:
+        """What the run's checkpoint holds, without reading its weights; None where there is none. DamagedError."""
+        try:
+            return Kept(*reading.checkpoint_parts(checkpoint_path(self.path(run_id))))
+        except FileNotFoundError:
+            return None
+
+    def children(self, run_id: str) -> list[str]:
+        """Ids of the runs that were branched from this one, newest first."""
+        found = []
+        for other in self.runs():
+            try:
+                found += [other] if self.head(self.path(other)).config.parent == run_id else []
+            except StoreError:   # deleted meanwhile
+                continue
+        return found
+
+    def put_branch(self, config: RunConfig, checkpoint: Checkpoint, rows: Sequence[Mapping[str, Any]], taken: Sequence[str],
+                   *, preset: str = "", title: str = "") -> str:
+        """Makes the folder of a branch, queued: its parent's files of the rounds before its first own one, and a checkpoint to go on
+        from; its id. A run of that id is left as it is.
+
+        rows: of the trained tickets in the checkpoint. taken: labels of those of them that are the parent's. StoreError.
+        """
+        run_id, parent, first = config.run_id, self.path(config.parent), config.from_round
+        if (self.root / run_id).is_dir():
+            return run_id
+        with self.new_folder(run_id) as folder:
+            files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), preset, title).to_dict()))
+            for k in range(first):
+                _copy(round_path(parent, k), round_path(folder, k))
+            _copy(parent / "layers.json", folder / "layers.json")
+            for line in files.read_lines(parent / "events.jsonl")[0]:
+                if line.startswith((b'{"event":"stage"', b'{"event":"epoch"')) and _round_of(line) < first:
+                    files.append_line(folder / "events.jsonl", line)
+            files.append_line(folder / "events.jsonl", log.line("state", state="queued", message=""))
+            files.write(checkpoint_path(folder), writing.checkpoint_image(run_id, checkpoint, rows))
+            for timing in timings.read_all(self.timing_folders(config.parent))[0]:
+                if timing.round < first or (timing.round == first and timing.structure in taken):
+                    timings.write(folder / timings.FOLDER, timing)
+        return run_id
+
+
+def _copy(source: Path, to: Path) -> None:
+    try:
+        with files.readable(source):
+            data = source.read_bytes()
+    except FileNotFoundError:
+        raise StoreError(f"{source} is not there any more; branch from an earlier round") from None
+    files.write(to, data)
+
+
+def _round_of(line: bytes) -> int:
+    found = log.parse([line])[0].get("round")
+    return found if isinstance(found, int) else 1 << 30
