@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import secrets
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,8 @@ FOLDER = ".sweeps"
 @dataclass(frozen=True)
 class Sweep:
     """A sweep as it was asked for. text: its file's. runs: ids, in the order of the grid. times: when it was begun, each time, in
-    seconds since 1970. backend: who worked on it last: serial, ray, or worker (the one that the app starts)."""
+    seconds since 1970. backend: who worked on it last: serial, ray, or worker (the one that the app starts). token: random, drawn when
+    it was begun for the first time, so that nobody takes another sweep of its name for it."""
 
     name: str
     title: str
@@ -33,6 +36,7 @@ class Sweep:
     runs: tuple[str, ...]
     times: tuple[float, ...]
     backend: str
+    token: str = ""
 
     @property
     def shown(self) -> str:
@@ -66,29 +70,27 @@ class Sweeps(Measured):
 
         One of that name which shares a run is the same sweep, gone on with or changed; another grid gets a number (`NAME-2`).
         """
-        name, number, times = slug(name), 1, ()
-        while True:
-            wanted = name if number == 1 else f"{name}-{number}"
-            try:
-                there = _read(self._sweep_file(wanted))
-            except FileNotFoundError:
-                break
-            except StoreError:   # damaged or newer: it is left as it is
+        name, number, times, token = slug(name), 1, (), ""
+        with self._changing():
+            while True:
+                wanted = name if number == 1 else f"{name}-{number}"
+                try:
+                    there = _read(self._sweep_file(wanted))
+                except FileNotFoundError:
+                    break
+                except StoreError:   # damaged or newer: it is left as it is
+                    number += 1
+                    continue
+                if set(there.runs) & set(runs):
+                    times, token = there.times, there.token
+                    break
                 number += 1
-                continue
-            if set(there.runs) & set(runs):
-                times = there.times
-                break
-            number += 1
-        made = Sweep(wanted, title, text, runs, (*times, round(time.time(), 3)), backend)
-        file = self._sweep_file(wanted)
-        with files.failing(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-        files.sweep(file.parent)
-        value = {"title": made.title, "text": made.text, "runs": made.runs, "times": made.times, "backend": made.backend}
-        files.write(file, files.json_bytes({"format": hdf5.FORMAT, "lthviz": files.version(), **value}))
-        with contextlib.suppress(FileNotFoundError):
-            self._stop_file(wanted).unlink()
+            began = _after(*times, self._stop_time(wanted))
+            made = Sweep(wanted, title, text, runs, (*times, began), backend, token or secrets.token_hex(8))
+            file = self._sweep_file(wanted)
+            files.sweep(file.parent)
+            value = {k: getattr(made, k) for k in ("title", "text", "runs", "times", "backend", "token")}
+            files.write(file, files.json_bytes({"format": hdf5.FORMAT, "lthviz": files.version(), **value}))
         return made
 
     def forget_sweep(self, name: str) -> None:
@@ -114,11 +116,40 @@ class Sweeps(Measured):
             return False
 
     def stop_sweep(self, name: str) -> None:
-        """Asks whoever works on a sweep to begin no more runs; taken back when it is begun again."""
-        files.write(self._stop_file(self.sweep(name).name), b"stop")
+        """Asks all who work on a sweep now to begin no more runs; who begins it later is not asked."""
+        with self._changing():
+            made = self.sweep(name)
+            files.write(self._stop_file(made.name), f"{_after(*made.times):.3f}".encode())
 
-    def sweep_stopped(self, name: str) -> bool:
-        return self._stop_file(name).exists()
+    def sweep_stopped(self, made: Sweep) -> bool:
+        """Whether it was asked to stop after it was begun; `made`: as `keep_sweep` returned it then."""
+        return self._stop_time(made.name) > made.times[-1]
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """One process at a time decides what is kept under which name, and in which order starts and requests to stop come."""
+        file = self.root / FOLDER / ".lock"
+        with files.failing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(file)
+            lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _stop_time(self, name: str) -> float:
+        """When that sweep was asked to stop last, in seconds since 1970; 0.0: never."""
+        file = self._stop_file(name)
+        try:
+            with files.readable(file):
+                text, written = file.read_bytes(), file.stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
+        try:
+            return float(text)
+        except ValueError:   # from before there was a time in it
+            return written
 
     def _sweep_file(self, name: str) -> Path:
         return self.root / FOLDER / f"{name}.json"
@@ -132,6 +163,11 @@ def slug(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:80] or "sweep"
 
 
+def _after(*times: float) -> float:
+    """Now, in milliseconds, and later than those times: another machine's clock may be ahead."""
+    return max(round(time.time(), 3), *(round(t + 0.001, 3) for t in times))
+
+
 def _read(file: Path) -> Sweep:
     value = files.read_json(file)
     try:
@@ -139,7 +175,7 @@ def _read(file: Path) -> Sweep:
         runs, times = tuple(map(_text, value["runs"])), tuple(map(float, value["times"]))
         if not times:
             raise ValueError("it was never begun")
-        return Sweep(file.stem, _text(value["title"]), _text(value["text"]), runs, times, _text(value["backend"]))
+        return Sweep(file.stem, _text(value["title"]), _text(value["text"]), runs, times, _text(value["backend"]), _text(value.get("token", "")))
     except (LookupError, TypeError, ValueError) as e:
         raise DamagedError(f"{file} is damaged: {type(e).__name__}: {e}") from None
 

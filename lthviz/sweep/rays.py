@@ -20,6 +20,7 @@ from lthviz.config import RunConfig
 from lthviz.errors import EnvironmentFault, LthvizError, StoreError
 from lthviz.store import Store, files
 from lthviz.store.sweeps import Sweep
+from lthviz.sweep.capacity import Capacity
 from lthviz.sweep.cluster import Cluster
 from lthviz.sweep.grid import Point
 from lthviz.sweep.one import Outcome, elsewhere, train
@@ -34,17 +35,38 @@ LOOK_S = 60.0
 
 
 def sweep(store: Store, made: Sweep, points: list[Point], told: Callable[[Outcome], None], cluster: Cluster) -> None:
-    """Train the points on the cluster; `told` gets what came of each, as it comes. Raises what `look` raises."""
+    """Train the points on the cluster; `told` gets what came of each, as it comes.
+
+    Raises what `look` raises, and EnvironmentFault when what is left wants resources that have left the cluster.
+    """
     look(cluster, store, made)
     task = cluster.ray.remote(max_retries=RETRIES, max_calls=0)(_task)
-    waiting, busy, at_work = deque(points), deque[Point](), dict[Any, Point]()
+    waiting, busy, stuck, at_work = deque(points), deque[Point](), deque[Point](), dict[Any, Point]()
+    capacity = Capacity(cluster.ray)
     try:
-        while (waiting or busy or at_work) and not store.sweep_stopped(made.name):
+        while (waiting or busy or stuck or at_work) and not store.sweep_stopped(made):
+            capacity.look()
+            for ref, point in list(at_work.items()):
+                if capacity.lacks(cluster.wants(point.config)):   # so it is not running, and never would
+                    cluster.ray.cancel(ref)
+                    stuck.append(at_work.pop(ref))
+            for _ in range(len(stuck)):   # what it wanted may be back
+                point = stuck.popleft()
+                (stuck if capacity.lacks(cluster.wants(point.config)) else waiting).append(point)
             while waiting and len(at_work) < cluster.most:
                 point = waiting.popleft()
                 wants = cluster.wants(point.config)
+                if capacity.lacks(wants):
+                    stuck.append(point)
+                    continue
                 at_work[task.options(name=point.id, **wants).remote(
-                    str(store.root), made.name, made.times[0], point.config.to_dict(), point.preset, wants["num_cpus"])] = point
+                    str(store.root), made.name, made.token, point.config.to_dict(), point.preset, wants["num_cpus"])] = point
+            if stuck and not (busy or at_work):
+                capacity.look(fresh=True)
+                if not all(capacity.lacks(cluster.wants(point.config)) for point in stuck):
+                    continue
+                raise EnvironmentFault(f"{len(stuck)} run{'s' * (len(stuck) != 1)} left undone: {capacity.words(cluster.wants(stuck[0].config))}; bring such a "
+                                       "node back or not, the same sweep begun again does the rest with what is there then")
             if not at_work:   # all that is left is another's
                 time.sleep(POLL_S)
             ready, _ = cluster.ray.wait(list(at_work), timeout=POLL_S) if at_work else ([], [])
@@ -67,7 +89,7 @@ def look(cluster: Cluster, store: Store, made: Sweep) -> None:
 
     nodes = [n for n in cluster.ray.nodes() if n["Alive"] and n["Resources"].get("CPU")]
     task = cluster.ray.remote(num_cpus=0, max_retries=1)(_sees)
-    asked = {task.options(scheduling_strategy=Node(n["NodeID"], soft=False)).remote(str(store.root), made.name, made.times[0]): n for n in nodes}
+    asked = {task.options(scheduling_strategy=Node(n["NodeID"], soft=False)).remote(str(store.root), made.name, made.token): n for n in nodes}
     ready, late = cluster.ray.wait(list(asked), num_returns=len(asked), timeout=LOOK_S)
     for ref in ready:
         name = asked[ref].get("NodeManagerHostname") or asked[ref].get("NodeManagerAddress")
@@ -83,12 +105,12 @@ def look(cluster: Cluster, store: Store, made: Sweep) -> None:
         raise EnvironmentFault(f"worker {asked[late[0]].get('NodeManagerHostname')} did not answer within {LOOK_S:.0f} s; is its node overloaded or gone?")
 
 
-def _sees(root: str, name: str, since: float) -> tuple[str, str]:
+def _sees(root: str, name: str, token: str) -> tuple[str, str]:
     """(version of lthviz here, why the sweep is not seen here)."""
-    return files.version(), unseen(root, name, since)
+    return files.version(), unseen(root, name, token)
 
 
-def unseen(root: str, name: str, since: float) -> str:
+def unseen(root: str, name: str, token: str) -> str:
     """Why this process does not see a sweep that the folder of the runs should have; '' where it does."""
     where = f"worker {platform.node()} does not see the folder of the runs, {root}"
     way_out = "put --runs on a file system that all machines mount at the same path"
@@ -98,12 +120,12 @@ def unseen(root: str, name: str, since: float) -> str:
         found = Store(root).sweep(name)
     except LthvizError:
         return f"{where}: a folder of that name is there, but not with this sweep; {way_out}"
-    return "" if found.times[0] == since else f"{where}: a folder of that name holds another sweep {name!r}; {way_out}"
+    return "" if found.token == token else f"{where}: a folder of that name holds another sweep {name!r}; {way_out}"
 
 
-def _task(root: str, name: str, since: float, config: Mapping[str, Any], preset: str, cpus: int) -> Outcome:
+def _task(root: str, name: str, token: str, config: Mapping[str, Any], preset: str, cpus: int) -> Outcome:
     """One run, in a worker. A node that came later than `look` is looked at here."""
-    if why := unseen(root, name, since):
+    if why := unseen(root, name, token):
         return Outcome(RunConfig.from_dict(config).run_id, "failed", why, host=platform.node(), pid=os.getpid())
     for library in ("OMP", "MKL", "OPENBLAS"):   # read when they are loaded; torch is told again before each training
         os.environ[f"{library}_NUM_THREADS"] = str(cpus)

@@ -76,7 +76,7 @@ def run(store: Store, grid: Grid, backend: Backend, told: Callable[[Outcome], No
 
             rays.sweep(store, sweep, points, tell, cluster)
         else:
-            serial.sweep(store, sweep.name, points, tell)
+            serial.sweep(store, sweep, points, tell)
         return Result(sweep, tuple(outcomes), tally(Briefs(store), grid.ids))
 
 

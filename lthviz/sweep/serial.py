@@ -17,13 +17,13 @@ POLL_S = 0.5
 Told = Callable[[Outcome], None]
 
 
-def sweep(store: Store, name: str, points: list[Point], told: Told) -> None:
+def sweep(store: Store, made: Sweep, points: list[Point], told: Told) -> None:
     """Train the points in order; `told` gets what came of each.
 
     A run that another process trains is passed over and waited for at the end: two of these side by side share the work.
     """
     waiting, busy = deque(points), deque[Point]()
-    while (waiting or busy) and not store.sweep_stopped(name):
+    while (waiting or busy) and not store.sweep_stopped(made):
         if waiting:
             point = waiting.popleft()
             outcome = train(store, point.config, point.preset)

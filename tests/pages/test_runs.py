@@ -113,9 +113,9 @@ def test_a_sweep_is_begun_from_its_text(store, page, words, woken):
     assert all(store.status(x).state == "queued" for x in ids)
     assert "Two seeds" in words(at) and "0 of 2 runs done, 2 left." in bars(at)
     button(at, "sweep-stop-sweep").click().run()
-    assert all(store.status(x).state == "cancelled" for x in ids) and store.sweep_stopped("sweep")
+    assert all(store.status(x).state == "cancelled" for x in ids) and store.sweep_stopped(store.sweep("sweep"))
     button(at, "sweep-on-sweep").click().run()
-    assert all(store.status(x).state == "queued" for x in ids) and not store.sweep_stopped("sweep")
+    assert all(store.status(x).state == "queued" for x in ids) and not store.sweep_stopped(store.sweep("sweep"))
 
 
 def test_a_wrong_sweep_is_refused_where_it_is_written(store, page, words):

@@ -14,7 +14,7 @@ import pytest
 from lthviz.cli import main
 from lthviz.config import RunConfig
 from lthviz.store import Store
-from lthviz.sweep import cluster, grid
+from lthviz.sweep import capacity, cluster, grid
 from lthviz.sweep.cluster import Cluster
 from tests.sweep import tiny
 
@@ -69,6 +69,61 @@ def test_a_worker_that_does_not_see_the_folder_says_so(held):
 def test_it_listens_on_the_loopback_address_and_says_nothing(held):
     assert held["address"].startswith("127.0.0.1:") and (held["cpus"], held["node_cpus"]) == (2, 2)
     assert held["words"].read_text() == ""
+
+
+def test_what_has_left_the_cluster_is_waited_for_and_told_and_what_comes_back_is_used(tmp_path):
+    """Two nodes; the one with the GPU that the first run wants leaves before the sweep begins, and comes back in a second one."""
+    env = {k: v for k, v in os.environ.items() if k not in ENV} | cluster.QUIET | {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+    done = subprocess.run([sys.executable, "-m", "tests.sweep.leaving", str(tmp_path)], cwd=tiny.ROOT, env=env, capture_output=True, text=True,
+                          timeout=tiny.PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    for found in result.values():
+        (line,) = found["logged"]
+        assert line.startswith("a run wants 1 CPU and 1 GPU of one node, the cluster has 1 node of 1 CPU; waiting"), "once, in one line"
+    gpu, cpu = result["away"]["ids"]
+    assert result["away"]["told"] == [[cpu, "finished"]], "the others go on"
+    assert result["away"]["raised"].startswith("1 run left undone: a run wants 1 CPU and 1 GPU of one node, the cluster has 1 node of 1 CPU; ")
+    assert result["back"]["told"] == [[cpu, "finished"], [gpu, "finished"]] and result["back"]["raised"] == ""
+
+
+class Nodes:
+    """What `ray.nodes()` says, to be changed."""
+
+    def __init__(self, *nodes: dict[str, float]):
+        self.there = list(nodes)
+
+    def nodes(self):
+        return [{"Alive": bool(n), "Resources": n} for n in self.there]
+
+
+def test_a_wish_is_given_up_only_after_its_time_and_a_node_has_to_have_all_of_it(monkeypatch, caplog):
+    now = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    there = Nodes({"CPU": 4.0}, {"CPU": 4.0}, {"CPU": 1.0, "GPU": 1.0}, {})
+    found = capacity.Capacity(there)
+    small, gpu, both = ({"num_cpus": c, "num_gpus": g} for c, g in ((4, 0), (1, 0.5), (4, 1)))
+    assert found.fits(small) and found.fits(gpu) and not found.fits(both), "four CPUs and a GPU are there, but on no node together"
+    assert found.words(both) == "a run wants 4 CPUs and 1 GPU of one node, the cluster has 2 nodes of 4 CPUs, 1 node of 1 CPU and 1 GPU"
+    there.there = [{"CPU": 4.0}]
+    found.look()
+    assert not found.lacks(gpu), "asked a moment ago"
+    now[0] = capacity.EVERY_S
+    found.look()
+    assert not found.lacks(gpu) and not found.lacks(small) and len(caplog.messages) == 1
+    now[0] += capacity.GRACE_S - 0.1
+    assert not found.lacks(gpu)
+    now[0] += 0.2
+    assert found.lacks(gpu) and len(caplog.messages) == 1
+    there.there = []
+    found.look(fresh=True)
+    assert found.words(gpu) == "a run wants 1 CPU and 0.5 GPU of one node, the cluster has no node with a CPU"
+    there.there = [{"CPU": 1.0, "GPU": 1.0}]
+    found.look(fresh=True)
+    assert not found.lacks(gpu)
+    there.there = []
+    found.look(fresh=True)
+    assert not found.lacks(gpu), "its time begins anew"
 
 
 @pytest.fixture
@@ -153,6 +208,6 @@ def test_tasks_use_as_many_threads_as_they_have_cpus(tmp_path, file, monkeypatch
     store = Store(tmp_path / "runs")
     config = grid.read(file).points[0].config.replace(threads=0, rounds=0)
     made = store.keep_sweep("t", "", "", (config.run_id,), "ray")
-    outcome = rays._task(str(store.root), "t", made.times[0], config.to_dict(), "", 2)
+    outcome = rays._task(str(store.root), "t", made.token, config.to_dict(), "", 2)
     assert (outcome.state, outcome.run_id) == ("finished", config.run_id)
     assert store.run(config.run_id).info["threads"] == 2 and os.environ["OMP_NUM_THREADS"] == "2"
