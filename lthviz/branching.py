@@ -83,6 +83,21 @@ def begin(store: Store, run_id: str, round: int, config: RunConfig, *, title: st
     return store.put_branch(of_branch, beginning, rows, _inherited(tickets), preset=run.preset, title=title)
 
 
+def settings(run: Run) -> RunConfig:
+    """The parent's settings, to begin from: what they do not change stays as it is."""
+    return run.config.replace(parent="", from_round=0, earlier=())
+
+
+def words(plan: Plan) -> str:
+    """What a branch takes over and what it costs, as part of a sentence."""
+    k, n = plan.config.from_round, plan.trainings
+    said = f"rounds 0 to {k - 1} are taken over" if k > 1 else "the dense network is taken over"
+    if plan.inherited:
+        said += f", of round {k} {', '.join(plan.config.title(x) for x in plan.inherited)}"
+    said += f"; {n} training{'s' * (n != 1)} to do" if n else "; nothing is left to train"
+    return said + ("" if plan.theta_k else ", and before them the dense network's steps up to the rewinding point once more")
+
+
 def branched(run: Run, round: int, config: RunConfig) -> RunConfig:
     """The settings of a branch of `run`: `config` with parent, from_round and how the rounds before were made. UsageError."""
     last = next((k for k in range(len(run.rounds) + 1) if k not in run.finished), 0) - 1

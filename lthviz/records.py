@@ -448,6 +448,11 @@ class Run:
     title: str = ""
     seconds: float = 0.0
 
+    @property
+    def parent(self) -> str:
+        """Id of the run that this one branched from, '' of one that stands alone. It may have been deleted."""
+        return self.config.parent
+
     @cached_property
     def by_name(self) -> dict[str, Layer]:
         return {layer.name: layer for layer in self.layers}

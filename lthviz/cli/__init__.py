@@ -15,11 +15,12 @@ from typing import Any
 
 from lthviz import launch
 from lthviz.cli import bench as bench_command
+from lthviz.cli import branch as branch_command
 from lthviz.cli import compare as compare_command
 from lthviz.cli import sweep as sweep_command
 from lthviz.cli.masks import refill, regroup
 from lthviz.cli.runs import ls, pack, resume, run, show, unpack, work
-from lthviz.config import STRUCTURES, Refill, Regroup, RunConfig, limits
+from lthviz.config import DERIVED, STRUCTURES, Refill, Regroup, RunConfig, limits
 from lthviz.errors import LthvizError, WorldError
 from lthviz.presets import PRESETS
 
@@ -42,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"lthviz: {e}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        goes_on = {run: "`lthviz resume` goes on", resume: "`lthviz resume` goes on", sweep_command.sweep: "the same command goes on"}.get(args.act)
+        goes_on = {run: "`lthviz resume` goes on", branch_command.branch: "`lthviz resume` goes on", resume: "`lthviz resume` goes on", sweep_command.sweep: "the same command goes on"}.get(args.act)
         hint = f"; {goes_on} from the last checkpoint" if goes_on else ""
         print(f"lthviz: stopped{hint}", file=sys.stderr)
         return 1
@@ -64,7 +65,7 @@ class _Parser(argparse.ArgumentParser):
 
 def _settings_help() -> str:
     lines = ["settings for --set and --config (default; limits):"]
-    for f in dataclasses.fields(RunConfig):
+    for f in (f for f in dataclasses.fields(RunConfig) if f.name not in DERIVED):
         meta = f.metadata
         bounds = ", ".join(meta["choices"]) if meta["choices"] else limits(f) if meta["low"] is not None else ""
         default = ",".join(getattr(x, "label", str(x)) for x in f.default) if isinstance(f.default, tuple) else f.default
@@ -94,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, over both; may be repeated")
     sweep_command.add_options(command(sweep_command.sweep, "train many runs from one file; a sweep that was begun goes on",
                                       epilog=sweep_command.EPILOG, **raw))
+    branch_command.add_options(command(branch_command.branch, "a new run from a round of another, with other settings from there on",
+                                       epilog=branch_command.EPILOG, **raw))
     p = command(resume, "go on with a run that was interrupted, cancelled or failed")
     p.add_argument("run", metavar="RUN")
     command(ls, "list the runs")

@@ -36,14 +36,14 @@ def run(args: argparse.Namespace) -> int:
     if not (args.preset or args.config or args.set) or args.preset == "":
         raise UsageError(f"nothing to run: give --preset one of {', '.join(PRESETS)}; or settings alone with --config FILE or --set KEY=VALUE")
     config, name = configured(args)
-    return _together(args, lambda store: store.begin(config, preset=name))
+    return together(args, lambda store: store.begin(config, preset=name))
 
 
 def resume(args: argparse.Namespace) -> int:
-    return _together(args, lambda store: store.run(args.run).id)
+    return together(args, lambda store: store.run(args.run).id)
 
 
-def _together(args: argparse.Namespace, which: Callable[[Store], str]) -> int:
+def together(args: argparse.Namespace, which: Callable[[Store], str]) -> int:
     """Train in this process, or with torchrun's others: the first has the store and the terminal."""
     with launch.world() as world:
         if world and not world.first:
@@ -88,7 +88,8 @@ def _attach(store: Store, run_id: str) -> None:
 def _payload(store: Store, run_id: str) -> dict[str, Any]:
     stored = store.run(run_id)
     return {"run_id": run_id, "state": store.status(run_id).state, "seconds": round(stored.seconds, 3),
-            "config": stored.config.to_dict(), "info": dict(stored.info), "rounds": [dict(r) for r in stored.rows]}
+            "config": stored.config.to_dict(), "parent": stored.parent, "from_round": stored.config.from_round,
+            "branches": store.children(run_id), "info": dict(stored.info), "rounds": [dict(r) for r in stored.rows]}
 
 
 def _results(payload: Mapping[str, Any]) -> Table:
@@ -98,6 +99,10 @@ def _results(payload: Mapping[str, Any]) -> Table:
         accuracies = ("–" if r[k] is None else f"{r[k]:.2f}" for k in ("test_acc", "dense_acc"))
         table.add_row(str(r["round"]), r["structure"], f"{100 * r['density']:.1f} %", f"{100 * r['effective_density']:.1f} %",
                       f"{100 * r['coverage']:.0f} %", *accuracies)
+    if payload["parent"]:
+        table.caption = f"branch of {payload['parent']} from round {payload['from_round']}"
+    if payload["branches"]:
+        table.caption = "\n".join(filter(None, [table.caption, f"branches: {', '.join(payload['branches'])}"]))
     for part, message in payload["info"].get("damaged", {}).items():
         table.add_row(part, f"damaged: {message}")
     return table

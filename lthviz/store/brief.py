@@ -44,6 +44,11 @@ class Brief:
     seconds: float = 0.0
     ended: float = 0.0
 
+    @property
+    def parent(self) -> str:
+        """Id of the run that it branched from, '' of one that stands alone."""
+        return self.config.parent
+
 
 class Briefs:
     """The runs of a store as briefs. What has not changed on disk since the last look is not read again."""
