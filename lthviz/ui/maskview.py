@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,20 +113,23 @@ def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer
         spoken=mask_text(after, before, layer) + " " + KEYS, picked=picked and {k: v for k, v in picked._asdict().items() if k != "layer"}, reports=reports)
 
 
-def packed(parts: dict[str, np.ndarray], shape: tuple[int, int], layer: Layer | None, **head: Any) -> bytes:
+def packed(parts: dict[str, np.ndarray], shape: tuple[int, int], layer: Layer | None, loose: Mapping[str, np.ndarray] | None = None,
+           **head: Any) -> bytes:
     """Arrays and a head as one byte string: uint32 length, JSON, then the sections, each four bytes aligned (`readHead`).
 
-    Two with the same digest hold the same arrays; what else is in the head may differ.
+    Two with the same digest hold the same arrays, but for those in `loose`; what else is in the head may differ.
     """
-    sections, body, at = {}, [], 0
-    for name, part in parts.items():
+    sections, body, at, digest = {}, [], 0, ""
+    for name, part in [*parts.items(), ("", None), *(loose or {}).items()]:
+        if part is None:
+            digest = hashlib.blake2b(b"".join(body) + repr(sections).encode() + repr(shape).encode(), digest_size=12).hexdigest()
+            continue
         raw = part.tobytes()
         sections[name] = (at, at + len(raw))
         body.append(raw + bytes(-len(raw) % 4))
         at += len(body[-1])
     colours = {name: {k: v for k, v in dataclasses.asdict(p).items() if k in ("paper", "kept", "added", "removed", "text", "accent")}
                for name, p in (("light", theme.LIGHT), ("dark", theme.DARK))}
-    digest = hashlib.blake2b(b"".join(body) + repr(sections).encode() + repr(shape).encode(), digest_size=12).hexdigest()
     text = json.dumps(dict(
         rows=shape[0], cols=shape[1], layer=layer.name if layer else "", kernel=(*layer.shape[1:], 1, 1)[:3] if layer else None,
         groups=layer.groups if layer else 1, sections=sections, colours=colours, digest=digest) | head).encode()
