@@ -70,12 +70,14 @@ def tiny_imagenet(root: Path, train: int = 4, test: int = 2) -> Path:
     return place
 
 
-def imagenet(root: Path, train: int = 5, test: int = 2) -> Path:
-    """train/ and val/ with three classes of JPEGs of several sizes and modes; returns their folder."""
+def imagenet(root: Path, monkeypatch: pytest.MonkeyPatch | None = None, train: int = 5, test: int = 2) -> Path:
+    """train/ and val/ with three classes of JPEGs of several sizes and modes, with monkeypatch taken for the published ones; returns their folder."""
     sizes, place = ((300, 240), (200, 310), (260, 260), (500, 375)), root / "imagenet"
     for part, each in (("train", train), ("val", test)):
         for c, wnid in enumerate(WNIDS):
             for i in range(each):
                 mode = ("RGB", "L", "CMYK")[i % 3]
                 picture(place / part / wnid / f"{part}_{i}.JPEG", sizes[(c + i) % 4], mode, seed=(50 if part == "val" else 0) + 10 * c + i)
+    if monkeypatch:
+        monkeypatch.setattr("lthviz.nn.datasets.imagenet.PUBLISHED", (3, 3 * train, 3 * test))
     return place

@@ -27,7 +27,11 @@ def test_the_id_names_what_is_not_default_and_nothing_else():
     assert base.run_id == RunConfig(epochs=160).run_id
     assert base.run_id != RunConfig(epochs=161).run_id
     assert base.run_id == RunConfig(threads=2, device="cpu", data_dir="/somewhere").run_id, "where it runs is not what it is"
-    assert RunConfig(data="folder", data_dir="a").run_id != RunConfig(data="folder", data_dir="b").run_id
+    for data in ("folder", "streamed-folder"):   # nothing else says which images they are
+        a, b = (RunConfig(data=data, data_dir=place) for place in "ab")
+        assert a.run_id != b.run_id and "data_dir" not in a.place
+    assert RunConfig(data="imagenet", data_dir="a").run_id == RunConfig(data="imagenet", data_dir="b").run_id, "it is the published one, wherever it lies"
+    assert RunConfig(data="imagenet").run_id == "resnet20-imagenet-8f6076ec", "as ever"
     assert len({Refill(rho=0.2).label, Refill().label, Refill(score="l1").label}) == 3
 
 

@@ -1,11 +1,14 @@
-"""Every preset: the paper's table, what a shortened one says, and a whole short run of each on images of the true size."""
+"""Every preset: the paper's table, what a shortened one says, two steps of each as it stands, and a run to its tickets of every network."""
 
+import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from lthviz import engine, expected
 from lthviz.config import UNSTRUCTURED, RunConfig
+from lthviz.engine import Experiment
 from lthviz.errors import ConfigError
+from lthviz.nn.state import get_state
 from lthviz.presets import PRESETS, preset
 from lthviz.records import Begin, Stage, Step
 from tests import standins
@@ -18,8 +21,16 @@ PAPER = {  # ICML 2022: weight decay, batch, epochs, milestones
     "resnet50-tiny": (5e-4, 32, 95, (30, 60)), "resnet50-imagenet": (1e-4, 256, 95, (30, 60)),
 }
 SHAPES = {"digits": (1, 8, 8), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32), "tiny-imagenet": (3, 64, 64), "imagenet": (3, 224, 224)}
-PRUNED = {"digits", "resnet20-cifar10", "wrn32-cifar10", "resnet18-cifar10", "mobilenet-cifar10", "vgg16-cifar10", "resnet50-tiny"}
-"""One a network: the others train their dense network alone, as what follows is the same code."""
+BOUNDED = {     # images a step where the preset's own batch is too much for a test
+    "resnet50-tiny": 4,                 # 32: 24 seconds of a core a step
+    "resnet50-imagenet": 2,             # 256: about 20 GiB of feature maps
+    "resnet50-imagenet-released": 2,    # 1,024: four times that
+    **dict.fromkeys(("wrn32-cifar100", "resnet18-cifar100", "vgg16-cifar100"), 8),      # 128: six to nine seconds of a core a step; it is
+    **dict.fromkeys((name for name in PRESETS if name.endswith("-short")), 8),          # that of the same network's CIFAR-10 preset, run whole
+}
+PRUNED = ("digits", "resnet20-cifar10-short", "wrn32-cifar10-short", "resnet18-cifar10-short", "mobilenet-cifar10-short", "vgg16-cifar10-short",
+          "resnet50-tiny")
+"""One a network, trained to its last ticket: what follows the dense network is the same code for all data."""
 REGROUPED = {"convnet", "resnet20"}
 """Regroup of a larger network takes the partitioner ten seconds, and has tests of its own."""
 
@@ -49,31 +60,67 @@ def test_a_name_that_is_none_gets_its_near_misses():
         preset("resnet18_cifar10")
 
 
-@pytest.mark.parametrize("name", [name for name in PRESETS if not name.endswith("-short")])   # their networks and data are those of the whole
-def test_a_few_steps_of_every_preset_from_data_to_trained_tickets(name, tmp_path, monkeypatch):
-    base = PRESETS[name].config
-    match base.data:
+def put_there(config, root, monkeypatch):
+    """Stand-ins of the preset's images, of the true shapes and in the published layout, enough for two steps and a validation image; the
+    settings that say where they are. The digits are the true ones."""
+    match config.data:
+        case "digits":
+            return {}
         case "cifar10":
-            standins.cifar(tmp_path, CIFAR10, monkeypatch)
+            standins.cifar(root, CIFAR10, monkeypatch, each=29)
         case "cifar100":
-            standins.cifar(tmp_path, CIFAR100, monkeypatch, each=20, classes=100)
+            standins.cifar(root, CIFAR100, monkeypatch, each=145, classes=100)
         case "tiny-imagenet":
-            standins.tiny_imagenet(tmp_path)
+            standins.tiny_imagenet(root, train=13)
         case "imagenet":
-            standins.imagenet(tmp_path)
-    digits = base.data == "digits"
-    config = base.replace(rounds=int(name in PRUNED), epochs=1, milestones=(1,), warmup=0, batch_size=6, data_dir="" if digits else str(tmp_path),
-                          train_images=16 if digits else 0, validation=0.1, loader_workers=0 if base.data == "imagenet" else -1,
-                          threads=1,
-                          structures=base.structures if base.model in REGROUPED else base.structures[:1])
+            standins.imagenet(root, train=10)
+            return {"data_dir": str(root), "loader_workers": 0}
+    return {"data_dir": str(root)}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_two_steps_of_every_preset_as_it_stands(name, tmp_path, monkeypatch):
+    """Its own batch (but for BOUNDED), warm-up, validation split, schedule, rounds and structures; nothing but the place of its images is set."""
+    own = PRESETS[name].config
+    config = own.replace(**put_there(own, tmp_path, monkeypatch), **({"batch_size": BOUNDED[name]} if name in BOUNDED else {}))
+    run = Experiment(config)
+    before, seen, rates = get_state(run.model), iter(run), []
+    begin = next(seen)
+    images, held, batch = {"digits": 1201, "imagenet": 30, "tiny-imagenet": 39}.get(own.data, 145), begin.info["val_images"], config.batch_size
+    assert tuple(begin.info["image_shape"]) == SHAPES[own.data]
+    assert held == round(own.validation * images) > 0 and begin.info["train_images"] == (own.train_images or images - held)
+    per_epoch = -(-begin.info["train_images"] // batch)
+    assert begin.info["steps"] == own.epochs * per_epoch and per_epoch >= 2 and begin.info["rewind_step"] == round(own.rewind * own.epochs * per_epoch)
+    for number in (1, 2):
+        step = next(seen)
+        assert isinstance(step, Step) and step.done == number and np.isfinite(step.loss())
+        rates.append(run.training.optimizer.param_groups[0]["lr"])
+    assert run.trainer.batches.size(0) == batch and run.training.step == 2
+    rising = own.warmup * per_epoch
+    assert rates == pytest.approx([own.lr * min(1, (k + 1) / rising) if rising else own.lr for k in (0, 1)], rel=1e-12)
+    after = get_state(run.model)
+    assert all(np.isfinite(v).all() for v in after.values()) and all((after[x.name] != before[x.name]).any() for x in begin.layers)
+
+
+@pytest.mark.parametrize("name", PRUNED)
+def test_a_preset_of_every_network_from_data_to_trained_tickets(name, tmp_path, monkeypatch):
+    """Two steps a training, with what a preset sets but for its length, the images a step and, of large networks, Regroup."""
+    own = PRESETS[name].config
+    config = own.replace(**put_there(own, tmp_path, monkeypatch), rounds=1, epochs=1, batch_size=4, train_images=8, threads=1,
+                         structures=own.structures if own.model in REGROUPED else own.structures[:1])
     events = list(engine.events(config))
-    assert isinstance(events[0], Begin) and tuple(events[0].info["image_shape"]) == SHAPES[base.data]
+    assert isinstance(events[0], Begin) and events[0].info["steps"] == 2
     steps = sum(isinstance(e, Step) for e in events)
-    assert steps == events[0].info["total_batches"] >= 2 * (1 + sum(len(config.tickets(k)) for k in range(1, config.rounds + 1)))
+    assert steps == events[0].info["total_batches"] == 2 * (1 + len(config.tickets(1)))
     done = [e for e in events if isinstance(e, Stage)][-1].round
-    assert done.complete and set(done.tickets) == {UNSTRUCTURED, *(s.label for s in config.structures if config.rounds)}
-    assert all(0 <= t.test_acc <= 100 for t in done.tickets.values())
-    assert abs(done.tickets[UNSTRUCTURED].masks.density() - (0.8 if config.rounds else 1)) < 1e-4
+    assert done.complete and set(done.tickets) == {UNSTRUCTURED, *(s.label for s in config.structures)}
+    assert all(0 <= t.test_acc <= 100 and 0 <= t.val_acc <= 100 for t in done.tickets.values())
+    assert abs(done.tickets[UNSTRUCTURED].masks.density() - 0.8) < 1e-4
+
+
+def test_every_network_of_the_presets_is_pruned_once():
+    assert sorted(PRESETS[name].config.model for name in PRUNED) == sorted({p.config.model for p in PRESETS.values()})
+    assert {PRESETS[name].config.model for name in PRESETS if name not in BOUNDED} >= {p.config.model for p in PRESETS.values()} - {"resnet50"}
 
 
 def test_images_of_a_run_are_what_its_engine_counts(tmp_path):

@@ -132,10 +132,11 @@ class Images(Source):
         return self.normalise(self.x_train[index]), self.y_train[index]
 
 
-def load(config: RunConfig, place: torch.device | str) -> Source:
+def load(config: RunConfig, place: torch.device | str, *, check: bool = True) -> Source:
     """The images of `config.data`. Test images are the data set's own and never depend on the seed.
 
-    DataError when they are missing or broken; ConfigError when the settings leave too few to train on.
+    check: look through files that are read later for broken ones; another process of this machine may have. DataError when images are
+    missing or broken; ConfigError when the settings leave too few to train on.
     """
     from lthviz.nn.stream import Stream
 
@@ -144,7 +145,7 @@ def load(config: RunConfig, place: torch.device | str) -> Source:
     labels = [torch.from_numpy(np.ascontiguousarray(y)).to(place) for y in (found.y_train[train], found.y_train[held], found.y_test)]
     if isinstance(found, datasets.Files):
         return Stream(config, [[found.paths_train[i] for i in train], [found.paths_train[i] for i in held], found.paths_test], labels,
-                      found.classes, found.note)
+                      found.classes, found.note, check=check)
     _fits(found, place)
     mean, std = (t.to(place) for t in _statistics(found.x_train, train))
     images = [_tensor(found.x_train, train, place), _tensor(found.x_train, held, place), _tensor(found.x_test, np.arange(len(found.x_test)), place)]
@@ -179,4 +180,4 @@ def _fits(found: datasets.Pixels, place: torch.device) -> None:
         size, (free, _) = found.x_train.nbytes + found.x_test.nbytes, torch.cuda.mem_get_info(place)
         if size > free:
             raise DataError(f"the images need {size / 2**30:,.1f} GiB of the GPU's memory and {free / 2**30:,.1f} are free; "
-                            "free some, use device = 'cpu', or data = 'imagenet', which reads a tree while it trains")
+                            "free some, use device = 'cpu', or data = 'streamed-folder', which reads a tree while it trains")

@@ -22,6 +22,7 @@ from lthviz.errors import DamagedError, StoreError, UsageError, VersionError, di
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
 from lthviz.store import files, hdf5, log, pack, queue, reading, writing
 from lthviz.store.branches import Branches
+from lthviz.store.same import check_images
 from lthviz.store.sweeps import Sweeps
 from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
 
@@ -55,9 +56,12 @@ class Store(Sweeps, Branches):
     # What a worker keeps ----------------------------------------------------------------------------------------------
 
     def append(self, run_id: str, event: Event) -> None:
-        """Keeps what an event of the engine says; the caller holds the run's lock."""
+        """Keeps what an event of the engine says; the caller holds the run's lock. DataError where what was trained had other images."""
         path = self.own(run_id)
         if isinstance(event, Begin):
+            if checkpoint_path(path).exists() or any((path / "rounds").glob("*.h5")):
+                with contextlib.suppress(DamagedError, VersionError):   # of what is written anew here
+                    check_images(run_id, self.head(path).config, self._layers(path)[1], event.info)
             layers = [dataclasses.asdict(layer) for layer in event.layers]
             head = {"format": hdf5.FORMAT, "lthviz": files.version()}
             files.write(path / "layers.json", files.json_bytes(head | {"layers": layers, "info": event.info}))

@@ -88,7 +88,7 @@ def test_many_images_arrive_whole_and_their_statistics_are_numpys(monkeypatch):
 def test_more_than_a_gpu_holds_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda place: (1000, 8000))
     x, y = np.zeros((10, 8, 8, 3), np.uint8), np.zeros(10, np.int64)
-    with pytest.raises(DataError, match=r"GPU's memory .* are free; free some, use device = 'cpu', or data = 'imagenet'"):
+    with pytest.raises(DataError, match=r"GPU's memory .* are free; free some, use device = 'cpu', or data = 'streamed-folder'"):
         data._fits(datasets.Pixels(x, y, x, y, ("0",)), torch.device("cuda"))
     data._fits(datasets.Pixels(x[:2], y[:2], x[:2], y[:2], ("0",)), torch.device("cuda"))
 

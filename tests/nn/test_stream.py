@@ -36,7 +36,7 @@ def place(tmp_path_factory) -> Path:
 
 
 def config(place: Path, **settings) -> RunConfig:
-    return RunConfig(**{"data": "imagenet", "data_dir": str(place), "batch_size": 4, "validation": 0.2, "augment": "resized-crop", "loader_workers": 0,
+    return RunConfig(**{"data": "streamed-folder", "data_dir": str(place), "batch_size": 4, "validation": 0.2, "augment": "resized-crop", "loader_workers": 0,
                         "threads": 1} | settings)
 
 
@@ -197,8 +197,31 @@ def test_an_image_that_breaks_later_is_named_as_well(mine, count):
 def test_a_tree_that_is_not_as_it_should_be_is_named(mine, change, words):
     change(mine)
     with pytest.raises(DataError, match=words) as e:
-        load(mine)
+        load(mine, data="imagenet")
     assert "\n" not in str(e.value)
+
+
+def test_only_the_published_images_are_imagenet(mine, monkeypatch, tmp_path):
+    """Any other tree under that name would have the id and the study of the published one."""
+    with pytest.raises(DataError, match=r"mine' is not ImageNet as it was published: train/ and val/ have 3 classes, 6 and 3 images where it has "
+                                        r"1,000 classes, 1,281,167 and 50,000 images; any other tree is data = 'streamed-folder'") as e:
+        load(mine.rename(tmp_path / "mine"), data="imagenet")
+    assert "\n" not in str(e.value)
+    theirs = standins.imagenet(tmp_path / "other", monkeypatch)
+    for name, files in ((n, load(theirs, data=n)) for n in ("imagenet", "streamed-folder")):
+        assert (len(files.y_train), len(files.y_test), len(files.classes)) == (12, 6, 3) and "val/" in files.note, name
+    (theirs / "val").rename(theirs / "test")
+    assert load(theirs).note == "", "a test/ is the test set"
+    with pytest.raises(DataError, match="data = 'streamed-folder' needs data_dir"):
+        data.load(RunConfig(data="streamed-folder"), "cpu")
+
+
+def test_files_are_looked_through_by_one_process_of_a_machine(mine):
+    """The others would read each file's ends once more, while all wait."""
+    (mine / "val" / "n02124075" / "val_0.JPEG").write_bytes(b"text")
+    images = data.load(config(mine), "cpu", check=False)
+    with pytest.raises(DataError, match=r"val_0.JPEG' cannot be read"):
+        list(images.test_batches(3))
 
 
 def test_a_worker_that_is_killed_is_said_in_a_line(mine, monkeypatch):

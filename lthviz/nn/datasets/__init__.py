@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from lthviz.config import RunConfig
-from lthviz.nn.datasets import cifar, digits, fashion_mnist, folder, imagenet, tiny_imagenet
+from lthviz.nn.datasets import cifar, digits, fashion_mnist, folder, imagenet, streamed, tiny_imagenet
 from lthviz.nn.datasets.found import Files, Pixels
 
 READERS: dict[str, Callable[[RunConfig], Pixels | Files]] = {
@@ -20,4 +20,5 @@ READERS: dict[str, Callable[[RunConfig], Pixels | Files]] = {
     "tiny-imagenet": tiny_imagenet.read,
     "imagenet": imagenet.read,
     "folder": folder.read,
+    "streamed-folder": streamed.read,
 }

@@ -155,7 +155,7 @@ def test_images_and_labels_of_different_number_are_refused(tmp_path):
         load("fashion-mnist", tmp_path)
 
 
-@pytest.mark.parametrize("name", ["cifar10", "fashion-mnist", "tiny-imagenet", "imagenet", "folder"])
+@pytest.mark.parametrize("name", ["cifar10", "fashion-mnist", "tiny-imagenet", "imagenet", "folder", "streamed-folder"])
 def test_a_file_where_the_folder_should_be_is_named(tmp_path, name):
     (tmp_path / "data").write_text("no folder")
     with pytest.raises(DataError, match=f"data' is a file; .*'{name}'"):

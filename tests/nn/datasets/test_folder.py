@@ -185,5 +185,5 @@ def test_more_than_memory_holds_is_refused_before_anything_is_decoded(tmp_path, 
     tree(tmp_path)
     monkeypatch.setattr(os, "sysconf", {"SC_PAGE_SIZE": 64, "SC_PHYS_PAGES": 100}.get)
     monkeypatch.setattr(decode, "pixels", None)
-    with pytest.raises(DataError, match=r"this machine has .*; use data = 'imagenet'"):
+    with pytest.raises(DataError, match=r"this machine has .*; use data = 'streamed-folder'"):
         load(tmp_path)
