@@ -37,6 +37,8 @@ def outcome(world: World | None, name: str, tell: Callable[[str, str], None]) ->
         try:
             yield
         except BaseException as caught:
+            if world:   # who was told to end may find the others gone already
+                world.broken = True
             if peers:   # for good: torchrun ends us as soon as it has seen that another has ended, but first this must be said
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
             error = (peers.stopped() or caught) if peers and isinstance(caught, KeyboardInterrupt) else caught

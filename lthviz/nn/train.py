@@ -18,10 +18,11 @@ from torch.nn import functional as F
 
 from lthviz import seeds
 from lthviz.config import RunConfig
-from lthviz.errors import Diverged
+from lthviz.errors import Diverged, TrainingError
 from lthviz.nn import device, state
 from lthviz.nn.batches import Batches
 from lthviz.nn.data import Batch, Source
+from lthviz.nn.draws import Draws
 from lthviz.nn.masking import Masked
 from lthviz.nn.modes import evaluating
 from lthviz.nn.schedule import learning_rate
@@ -104,8 +105,8 @@ class Trainer:
 
     @property
     def _at_once(self) -> int:
-        """Images a batch of an evaluation."""
-        return max(1, (1 << 19) // math.prod(self.images.shape[1:]))
+        """Images a batch of an evaluation, of all processes together: each has as many as one alone would."""
+        return self.world.size * max(1, (1 << 19) // math.prod(self.images.shape[1:]))
 
     def calibration(self) -> Batch:
         """`calibration_images` training images for scores.channel_scores: normalised, not augmented, drawn by seed."""
@@ -132,6 +133,7 @@ class Training:
         self.step, self.remember_at, self.epochs = start_step, remember_at, list(epochs_so_far)
         self.remembered: State | None = None
         config = trainer.config
+        self.draws = Draws(config.seed, trainer.device, trainer.world.rank)
         self.optimizer = torch.optim.SGD((self.smaller or model).parameters(), lr=config.lr, momentum=config.momentum,
                                          weight_decay=config.weight_decay, fused=True)
         self.scales = [m.weight for m in self.network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm) and m.affine]
@@ -162,21 +164,30 @@ class Training:
         that counts for nothing comes before, so that a training that goes on sums like one that was never interrupted.
         """
         trainer = self.trainer
-        self.forward = trainer.world.parallel(device.compiled(trainer.config, self.network, trainer.device, trainer.world))
-        if self.forward is not self.network and trainer.world.size > 1:
-            images = torch.zeros((2, *trainer.images.shape), device=trainer.device).contiguous(memory_format=device.memory_format(trainer.config))
-            with evaluating(self.forward), trainer.world.watched():
-                with trainer.precision():
-                    out = self.forward(images)
-                out.float().sum().backward()
-            self.network.zero_grad(set_to_none=True)
+        self.forward = device.compiled(trainer.config, self.network, trainer.device, trainer.world)
+        if trainer.world.size == 1:
+            return
+        self._pass_of_nothing()
+        idle = [p for p in self.network.parameters() if p.requires_grad and p.grad is None]
+        self.forward = trainer.world.parallel(self.forward, idle=bool(idle))
+        self._pass_of_nothing()
+        self.network.zero_grad(set_to_none=True)
+
+    def _pass_of_nothing(self) -> None:
+        trainer = self.trainer
+        self.network.zero_grad(set_to_none=True)
+        images = torch.zeros((2, *trainer.images.shape), device=trainer.device).contiguous(memory_format=device.memory_format(trainer.config))
+        with evaluating(self.forward), trainer.world.watched():
+            with trainer.precision():
+                out = self.forward(images)
+            out.float().sum().backward()
 
     def _backward(self, x: torch.Tensor, y: torch.Tensor, n: int, where: str, lr: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Gradients of the mean loss over the n images of all processes, of which x is a part; that loss, and how many are right."""
         trainer, world = self.trainer, self.trainer.world
         with world.watched(), device.compiling(trainer.config):
-            with trainer.precision(), world.batchnorm(trainer.device):
-                out = self.forward(x)
+            with trainer.precision(), world.batchnorm(trainer.device), self.draws.of(self.step, len(x)):
+                out = self._forward(x)
             if world.size == 1:
                 loss = F.cross_entropy(out.float(), y)
                 whole = loss.detach()
@@ -188,6 +199,16 @@ class Training:
             self.network.zero_grad(set_to_none=True)
             loss.backward()
         return whole, (out.detach().argmax(1) == y).sum()
+
+    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+        try:
+            return self.forward(x)
+        except RuntimeError as e:
+            if "Expected to have finished reduction" not in str(e):
+                raise
+            names = [name for name, p in self.network.named_parameters() if p.requires_grad and p.grad is None]
+            raise TrainingError(f"{self.trainer.config.model} does not use {', '.join(names[:5]) or 'all of its parameters'}{', …' * (len(names) > 5)} "
+                                "in every step, and several processes cannot train such a network; train it in one process") from e
 
     def _epoch(self) -> Iterator[BatchDone | EpochDone]:
         trainer, model = self.trainer, self.network

@@ -24,6 +24,10 @@ from lthviz.errors import TrainingError, WorldError
 from lthviz.nn import batchnorm
 from lthviz.nn.peers import Peers, meet
 
+BEAT_S = 1.0
+"""How often a process that works for long says that it is there."""
+ABORT_S = 10.0
+"""How long NCCL is given to let go of a group in which somebody is missing."""
 TIMEOUT_S = 600.0
 """How long a process that is there but silent is waited for; LTHVIZ_TIMEOUT sets it. One that ends is noticed at once."""
 
@@ -31,12 +35,13 @@ TIMEOUT_S = 600.0
 class World:
     """One of `size` processes, its `rank` from 0. local, locals: its place among those of its machine, and their number.
 
-    Every method must be called by all processes in the same order, but for those of `part`, `fail` and what `by_first` runs.
+    Every method must be called by all processes in the same order, but for `part`, `leave` and those that `by_first`, `together` and
+    `in_turns` run. broken: something ended this process's part in it, so that the others may be gone.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, local: int = 0, locals: int = 1, peers: Peers | None = None, timeout_s: float = TIMEOUT_S) -> None:
         self.rank, self.size, self.local, self.locals, self.peers, self.timeout_s = rank, size, local, locals, peers, timeout_s
-        self._alone = size == 1
+        self._alone, self.broken = size == 1, False
         self._tensors: dist.ProcessGroup | None = None   # of tensors on GPUs
 
     @property
@@ -56,8 +61,11 @@ class World:
                 dist.all_reduce(tensor, group=self._group(tensor.device))
         return tensor
 
-    def parallel(self, network: nn.Module) -> nn.Module:
-        """What is called in the network's place: gradients are then averaged over the processes (not weighted)."""
+    def parallel(self, network: nn.Module, *, idle: bool = False) -> nn.Module:
+        """What is called in the network's place: gradients are then averaged over the processes (not weighted).
+
+        idle: some parameters get no gradient. To look for them costs a walk through the graph each step, so it must be said.
+        """
         if self._alone:
             return network
         device, wrap = next(network.parameters()).device, nn.parallel.DistributedDataParallel
@@ -65,7 +73,7 @@ class World:
         apart = "forward_sync_buffers" if "forward_sync_buffers" in inspect.signature(wrap).parameters else "broadcast_buffers"
         with self.watched():
             return wrap(network, device_ids=[device.index] if device.type == "cuda" else None, process_group=self._group(device),
-                        gradient_as_bucket_view=True, **{apart: False})
+                        gradient_as_bucket_view=True, find_unused_parameters=idle, **{apart: False})
 
     def batchnorm(self, device: torch.device) -> contextlib.AbstractContextManager:
         """Inside, BatchNorm in training mode takes its statistics over the parts of all processes."""
@@ -98,41 +106,60 @@ class World:
         """What `work` returns in the first process, where it runs as in a world of one; the others wait, however long it takes."""
         if self._alone:
             return work()
-        if not self.first:
-            while self.tell():
-                pass
-            return self.broadcast()
-        done, silence = threading.Event(), []
+        return self.broadcast(self.together(work if self.first else None))
 
-        def at_work() -> None:   # nobody else speaks meanwhile
+    # What takes each its own time -------------------------------------------------------------------------------------
+
+    def together(self, work: Callable[[], Any] | None) -> Any:
+        """What `work` returns in this process, as in a world of one; None: nothing to do here. No process goes on before all are through.
+
+        However long one takes: a thread of each says once a second whether its own is. Only who does not even say that is silent.
+        """
+        if self._alone:
+            return work() if work else None
+        through, failed = threading.Event(), threading.Event()
+        if work is None:
+            through.set()
+        errors: list[RuntimeError] = []
+
+        def count() -> None:
+            at_work = self.size
             try:
-                while not done.wait(min(10.0, self.timeout_s / 4)):
-                    dist.broadcast(torch.ones(1, dtype=torch.int64), 0)
+                while at_work:
+                    through.wait(min(BEAT_S, self.timeout_s / 4))
+                    if failed.is_set():   # the others learn of it when this process ends
+                        return
+                    box = torch.tensor([int(not through.is_set())])
+                    dist.all_reduce(box)
+                    at_work = int(box)
             except RuntimeError as e:
-                silence.append(e)
+                errors.append(e)
 
-        thread = threading.Thread(target=at_work, daemon=True)
+        thread = threading.Thread(target=count, daemon=True)
         thread.start()
-        self._alone = True
+        self._alone = True   # nobody else speaks meanwhile
         try:
-            value = work()
+            value = work() if work else None
+        except BaseException:
+            failed.set()
+            raise
         finally:
             self._alone = False
-            done.set()
-            thread.join()
+            through.set()
+            thread.join(2 * BEAT_S if failed.is_set() else None)
         with self.watched():
-            if silence:
-                raise silence[0]
-        self.tell(0)
-        return self.broadcast(value)
+            if errors:
+                raise errors[0]
+        return value
 
-    def first_then_others(self, work: Callable[[], Any]) -> Any:
-        """What `work` returns in this process; it runs in the first, and once that is through in all others."""
-        if self._alone:
-            return work()
-        made: list[Any] = []
-        self.by_first(lambda: made.append(work()))
-        return made[0] if made else work()
+    def in_turns(self, work: Callable[[bool], Any]) -> Any:
+        """What `work` returns in this process. It runs in the first, then in the first of every other machine, then in all others;
+        it is told whether its process is the first of a machine. Everybody waits for everybody, however long it takes."""
+        lead, value = self.local == 0 or self.first, None
+        for turn in (self.first, lead and not self.first, not lead):
+            made = self.together((lambda: work(lead)) if turn else None)
+            value = made if turn else value
+        return value
 
     # What all must agree on -------------------------------------------------------------------------------------------
 
@@ -172,7 +199,20 @@ class World:
         except RuntimeError as e:
             if self.size == 1 or not _of_peers(e):
                 raise
+            self.broken = True
             raise self.peers.why(self.timeout_s) from e
+
+    def leave(self) -> None:
+        """The end of this process's part. With everybody there the groups are closed; in a broken world nothing waits for anybody:
+        what is under way on a GPU is aborted, and connections end with the process."""
+        if self.size == 1:
+            return
+        if not self.broken:
+            dist.destroy_process_group()
+        elif self._tensors is not None:   # a thread: an abort that hangs must not keep the process from ending
+            thread = threading.Thread(target=self._tensors.abort, daemon=True)
+            thread.start()
+            thread.join(ABORT_S)
 
 
 def _of_peers(e: RuntimeError) -> bool:
@@ -219,8 +259,13 @@ def joined() -> Iterator[World]:
         first = str(e).splitlines()[0] if str(e) else type(e).__name__
         raise WorldError(f"rank {rank} of {size} found not all of the others at {where} within {timeout_s:g} s ({first}); are all "
                          "started, with the same address? LTHVIZ_TIMEOUT sets how many seconds it waits") from None
-    yield world
-    dist.destroy_process_group()   # not after an error: nobody may be there to answer
+    try:
+        yield world
+    except BaseException:
+        world.broken = True
+        raise
+    finally:
+        world.leave()
 
 
 def _number(name: str, default: int | None = None) -> int:

@@ -126,7 +126,7 @@ def talk(world: World) -> dict:
 
     found["by_first"], found["seconds"] = world.by_first(alone), time.monotonic() - began
     order = []
-    world.first_then_others(lambda: order.append(time.time()))
+    world.in_turns(lambda lead: order.append(time.time()))
     found["went"] = order[0]
     world.same(lambda: 4, "the numbers")
     try:
