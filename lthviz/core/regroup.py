@@ -68,7 +68,7 @@ def regroup(masks: Masks, settings: Regroup, *, seed: int = 0, partitions: Mappi
         if settings.variant == "paper":
             found, rows = paper.blocks(matrix, own, divided, name=name, seed=seed)
         else:
-            found, rows = _blocks(matrix.shape, parts_by_layer[name] if parts_by_layer else parts(matrix, divided), own)
+            found, rows = part_blocks(matrix.shape, parts_by_layer[name] if parts_by_layer else parts(matrix, divided), own)
         after = matrix
         if len(found):
             after = to_mask(found)
@@ -91,7 +91,7 @@ def _part(mask2d: np.ndarray, rows: np.ndarray) -> Part:
     return Part(rows, order, counts[order], (inside[-1] - inside).max(axis=1))
 
 
-def _blocks(shape: tuple[int, int], found: Sequence[Part], settings: Regroup) -> tuple[Blocks, list[dict]]:
+def part_blocks(shape: tuple[int, int], found: Sequence[Part], settings: Regroup) -> tuple[Blocks, list[dict]]:
     """Blocks of the parts with more than min_rows rows, and a note on every part."""
     rows, cols, notes = [], [], []
     for part in found:

@@ -81,15 +81,22 @@ def estimate(calibration: Calibration, layers: Sequence[Layer], masks: Masks, bl
              structural: bool) -> Estimate:
     """What a ticket should take. blocks: of the layers where they are known, found in the masks elsewhere."""
     gone = stats.removed(masks) if structural else {}
+    found = {}
+    for layer in layers:
+        own = (blocks or {}).get(layer.name)
+        known = own is not None and own.area == masks.nnz(layer.name)
+        found[layer.name] = own if known else core_blocks.from_mask(masks.matrix(layer.name))
+    return of_blocks(calibration, layers, found, gone)
+
+
+def of_blocks(calibration: Calibration, layers: Sequence[Layer], blocks: Mapping[str, Blocks], gone: Mapping[str, np.ndarray]) -> Estimate:
+    """The same, of blocks that hold every weight. gone: the removed channels of each layer, bool (C,); {} where none is removed."""
     found, dense = {}, 0.0
     for layer in layers:
         pixels = layer.out_hw[0] * layer.out_hw[1]
         rows, cols = layer.matrix
         dense += _ms(calibration, pixels, np.array([rows]), np.array([cols]))
-        own = (blocks or {}).get(layer.name)
-        if own is None or own.area != masks.nnz(layer.name):
-            own = core_blocks.from_mask(masks.matrix(layer.name))
-        found[layer.name] = _layer_ms(calibration, layer, pixels, own, gone)
+        found[layer.name] = _layer_ms(calibration, layer, pixels, blocks[layer.name], gone)
     if not any(found.values()):   # nothing is left to run
         return Estimate(0.0, dense + _between(calibration, layers, {}), found)
     return Estimate(sum(found.values()) + _between(calibration, layers, gone), dense + _between(calibration, layers, {}), found)

@@ -1,0 +1,97 @@
+"""Channel scores for Refill: two that masks and weights give at once, three that need the network, which the child computes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from lthviz.config import UNSTRUCTURED, Refill
+from lthviz.core.refill import magnitude_scores, remain_scores
+from lthviz.errors import LthvizError, MaskError
+from lthviz.records import Address
+from lthviz.store import Store
+from lthviz.tuning import desk
+from lthviz.tuning.desk import Progress
+from lthviz.tuning.source import Source
+
+NEEDS_NETWORK = ("l1", "l2", "saliency")
+
+
+def why_not(source: Source, settings: Refill) -> str:
+    """In a line, why that score cannot be had here and what to choose; '' where it can."""
+    if settings.score == "remain" and not _fractional(settings):
+        return ""
+    if source.weights is None:
+        what = "a fractional channel needs the trained weights" if settings.score == "remain" else f"score {settings.score!r} needs the trained weights"
+        return f"{what}; {source.why}. Choose score 'remain'" + (" without fractional" if _fractional(settings) else "")
+    return ""
+
+
+def known(root: Path, source: Source, settings: Refill) -> dict[str, np.ndarray] | None:
+    """Scores of every layer, float64 (C,); None while the child is at them. MaskError where `why_not` says so."""
+    if said := why_not(source, settings):
+        raise MaskError(said)
+    if settings.score == "remain":
+        return remain_scores(source.masks)
+    if settings.score == "magnitude":
+        return magnitude_scores(source.masks, source.weights)
+    there = desk.known(root, _key(source, settings.score))
+    try:
+        found = {name: np.array(there[name]["scores"], np.float64) for name in source.masks}
+    except (LookupError, TypeError, ValueError):
+        return None
+    return found if all(v.shape == source.masks.shape(name)[:1] for name, v in found.items()) else None
+
+
+def ask(root: Path, source: Source, settings: Refill) -> None:
+    """Have the child compute them, where that is needed."""
+    if settings.score in NEEDS_NETWORK and known(root, source, settings) is None:
+        desk.ask(root, _key(source, settings.score), {"run": source.run.id, "round": source.round, "score": settings.score, "layers": list(source.masks)})
+
+
+def retry(root: Path, source: Source, settings: Refill) -> None:
+    desk.retry(root, _key(source, settings.score))
+    ask(root, source, settings)
+
+
+def progress(root: Path, source: Source, settings: Refill) -> Progress:
+    return desk.progress(root, _key(source, settings.score), source.masks)
+
+
+def compute(store: Store, run_id: str, round: int, score: str) -> Mapping[str, np.ndarray]:
+    """The scores that the engine computes in that round: of the trunk's trained network with the weights that were then pruned at zero.
+
+    In the child alone: it loads torch (seconds), the network and the run's images. DataError where the images are not there.
+    """
+    from lthviz.nn import data, device, models, topology
+    from lthviz.nn.masking import Masked
+    from lthviz.nn.scores import channel_scores
+    from lthviz.nn.state import set_state
+    from lthviz.nn.train import Trainer
+
+    config = store.run(run_id).config
+    trunk = store.ticket(Address(run_id, round - 1, config.trunk if round > 1 else UNSTRUCTURED)).weights
+    if trunk is None:
+        raise MaskError(f"{run_id} keeps no weights of round {round - 1}; choose score 'remain'")
+    try:
+        images = data.load(config, device.pick(config))
+    except LthvizError as e:
+        raise MaskError(f"score {score!r} needs the run's images, and {e}. Choose score 'magnitude' or 'remain'") from e
+    model = models.build(config, images.shape, len(images.classes)).to(images.device, memory_format=device.memory_format(config))
+    layers = topology.layers(model, images.shape, linear=config.linear)
+    set_state(model, dict(trunk))
+    Masked(model, layers, store.round(run_id, round).ticket(UNSTRUCTURED).masks, structural=False).enforce()
+    return channel_scores(model, layers, score, *Trainer(config, images, layers).calibration(), batch=config.batch_size)
+
+
+def _key(source: Source, score: str) -> str:
+    c = source.run.config
+    text = f"{score} {source.run.id} {source.round} {source.masks.digest} {c.calibration_images} {c.batch_size}"
+    return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+def _fractional(settings: Refill) -> bool:
+    return settings.fractional or any(own.get("fractional") for own in settings.own.values())
