@@ -93,7 +93,7 @@ class TuneView extends MaskView {
     const { exact, layer: { kind } } = this, value = exact.value === "" ? NaN : +exact.value, fits = allowed(kind, value);
     exact.classList.toggle("wrong", !fits);
     exact.setAttribute("aria-invalid", !fits);
-    this.told(fits ? "" : kind.limits);
+    this.told(fits ? "" : `${kind.sign} must be ${kind.words}.`);
     if (fits) this.turnTo(value);
     this.typing = true;
   }

@@ -6,6 +6,7 @@ the same rule as `core.regroup.cut` and `core.refill.channels`, draws mask and c
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -16,6 +17,7 @@ import streamlit as st
 from lthviz.config import Refill, Regroup
 from lthviz.core.refill import budget, layer_scores, ranking
 from lthviz.core.regroup import Part
+from lthviz.knobs import limits
 from lthviz.records import Layer
 from lthviz.ui import maskview
 
@@ -84,7 +86,7 @@ def payload(before: np.ndarray, structure: Refill | Regroup, *, layer: Layer, pa
         arrays, loose, head = _refill(before, structure, layer_scores({layer.name: scores}, layer.name, before.shape[0]), size)
     return maskview.packed(
         {"before": np.packbits(before)} | arrays, before.shape, layer, loose, paired=True, title=title, mode=mode, order=order, height=height,
-        name=layer.short, keys=maskview.KEYS, picked=None, reports=False, start=start, heard=heard,
+        name=layer.short, limits=_limits(structure), keys=maskview.KEYS, picked=None, reports=False, start=start, heard=heard,
         kept=None if size is None else float(size[before].sum(dtype=np.float64)), **head)
 
 
@@ -123,7 +125,7 @@ def _regroup(before: np.ndarray, settings: Regroup, parts: Sequence[Part], size:
     fallback = not any(band["block"] for band in bands)
     return arrays | {"rows": np.concatenate(rows).astype("<i4")}, {}, {
         "kind": "regroup", "value": settings.t1, "bands": bands, "stay": fallback or settings.leftovers == "keep", "min_rows": settings.min_rows,
-        "parts": len(parts), "outside": 0.0 if size is None else float((size[outside] * before[outside]).sum(dtype=np.float64))}
+        "divided": len(parts), "outside": 0.0 if size is None else float((size[outside] * before[outside]).sum(dtype=np.float64))}
 
 
 def _refill(before: np.ndarray, settings: Refill, scores: np.ndarray, size: np.ndarray | None) -> tuple[dict, dict, dict]:
@@ -139,6 +141,13 @@ def _refill(before: np.ndarray, settings: Refill, scores: np.ndarray, size: np.n
         own = np.take_along_axis((size * before)[best[first:first + room]], ordered, 1).cumsum(1, dtype=np.float64)
         near = {"near": ordered.astype(_index(n)), "shares": np.rint(65535 * own / np.maximum(own[:, -1:], 1e-300)).astype("<u2")}
     return arrays, near, {"kind": "refill", "value": settings.rho, "fractional": settings.fractional, "first": first}
+
+
+def _limits(structure: Refill | Regroup) -> dict[str, Any]:
+    """What the threshold may be: the setting's own limits."""
+    name = "t1" if isinstance(structure, Regroup) else "rho"
+    field = next(f for f in dataclasses.fields(structure) if f.name == name)
+    return {k: field.metadata[k] for k in ("low", "high", "open")} | {"words": limits(field)}
 
 
 def _index(n: int) -> np.dtype:

@@ -7,7 +7,7 @@ function readLive(head, body) {
   const had = new Int32Array(R);                            // weights of each row before
   for (let r = 0, k = 0; r < R; r++) for (let c = 0; c < C; c++, k++) if (code[k]) had[r]++;
   const layer = { head, R, C, code, had, natural, paired: true, orders: {}, counts: [0, 0, 0, 0], blocks: [], version: 0,
-    width: new Int32Array(R), stays: new Uint8Array(R), odd: null, nnz: had.reduce((a, b) => a + b, 0), kind: KINDS[head.kind] };
+    width: new Int32Array(R), stays: new Uint8Array(R), odd: null, nnz: had.reduce((a, b) => a + b, 0), kind: { ...KINDS[head.kind], ...head.limits } };
   layer.rows = new Int32Array(bytesOf(head, body, "rows").buffer);
   (head.kind === "regroup" ? regrouped : refilled)(layer, body);
   const { grouped } = layer.orders;

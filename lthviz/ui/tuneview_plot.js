@@ -104,7 +104,7 @@ class Plot {
 
   gripped() {
     const { kind } = this.view.layer;
-    this.grip = svg(this.svg, "line", { class: "grip", tabindex: 0, role: "slider", "aria-valuemin": kind.values[0], "aria-valuemax": kind.high,
+    this.grip = svg(this.svg, "line", { class: "grip", tabindex: 0, role: "slider", "aria-valuemin": kind.values[0], "aria-valuemax": kind.values.at(-1),
       "aria-label": kind.name === "t1" ? "t1, the line i/t1" : "ρ, the channels that stay whole" });
   }
 
@@ -151,7 +151,7 @@ class Plot {
     const box = this.svg.getBoundingClientRect(), { layer } = this.view, x = event.clientX - box.left;
     if (layer.kind.name === "t1") {
       const t1 = this.atX(x) / Math.max(1e-9, this.atY(event.clientY - box.top));
-      return +Math.max(0.001, Math.min(1000, t1)).toPrecision(3);
+      return +Math.max(0.001, Math.min(layer.kind.values.at(-1), t1)).toPrecision(3);
     }
     const at = this.atX(x), { nnz, R, C, head } = layer;
     if (!head.fractional) return rhoFor(Math.max(1, Math.round(at)), nnz, R, C);

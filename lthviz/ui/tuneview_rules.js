@@ -53,13 +53,13 @@ function rhoFor(K, nnz, R, C) {
 
 // Values that slider and keys take. t1 runs evenly in its logarithm, over numbers that one would choose: 1, 1.05 … 1.95, 2, 2.1 … 4.9, 5, 5.2 … 9.8.
 const T1S = [-2, -1, 0, 1, 2].flatMap(decade => Array.from({ length: 75 }, (_, k) => k < 20 ? 100 + 5 * k : k < 50 ? 200 + 10 * (k - 20) : 500 + 20 * (k - 50))
-  .map(v => +(v * 10 ** (decade - 2)).toPrecision(3))).concat(1000);
+  .map(v => +(v * 10 ** (decade - 2)).toPrecision(3)));
 const RHOS = Array.from({ length: 1001 }, (_, k) => k / 1000);
 const KINDS = {
-  regroup: { name: "t1", sign: "t1", values: T1S, low: 0, high: 1000, open: true, far: 15, limits: "t1 must be greater than 0 and at most 1000." },
-  refill: { name: "rho", sign: "ρ", values: RHOS, low: 0, high: 1, open: false, far: 50, limits: "ρ must be between 0 and 1." },
+  regroup: { name: "t1", sign: "t1", values: T1S, far: 15 },
+  refill: { name: "rho", sign: "ρ", values: RHOS, far: 50 },
 };
-const allowed = ({ low, high, open }, v) => Number.isFinite(v) && v <= high && (open ? v > low : v >= low);
+const allowed = ({ low, high, open }, v) => open ? v > low && v < high : v >= low && v <= high;
 
 // Place of the last of the ascending values that is at most v; -1 before all.
 function placeOf(values, v) {

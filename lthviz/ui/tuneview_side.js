@@ -5,7 +5,8 @@ const MEANING = { kept: "Weights of this layer that stay", density: "Their share
   blocks: "Dense blocks in this layer", magnitude: "Share of the sum of |w| over the unstructured mask's weights that stays" };
 const PAUSE_MS = 150;                                       // after the last key
 
-function percent(share) { return share === null ? "unknown" : `${(100 * share).toFixed(1)} %`; }
+const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false, roundingMode: "halfEven" });       // as Python rounds
+function percent(share) { return share === null ? "unknown" : `${tenths.format(100 * share)} %`; }
 
 function dials(view) {
   const on = (target, type, act, more = {}) => target.addEventListener(type, act, { signal: view.listening.signal, ...more });
@@ -65,7 +66,7 @@ function turn(view, e) {
   if (e.ctrlKey || e.metaKey || e.altKey) return false;
   const { layer, kept } = view, { kind, R, C, nnz, head } = layer, far = e.shiftKey ? 10 : 1;
   const by = { ArrowRight: far, ArrowUp: far, ArrowLeft: -far, ArrowDown: -far, PageUp: kind.far, PageDown: -kind.far }[e.key];
-  const end = { Home: kind.values[0], End: kind.high }[e.key];
+  const end = { Home: kind.values[0], End: kind.values.at(-1) }[e.key];
   if (by === undefined && end === undefined) return false;
   if (end !== undefined) view.turnTo(end);
   else if (e.currentTarget === view.plot && kind.name === "rho" && !head.fractional) view.turnTo(rhoFor(Math.max(1, Math.min(R, layer.full + by)), nnz, R, C));
@@ -128,7 +129,7 @@ function whyWords(layer, part, value) {
     return `x + (C − x)·ρ = ${sum}: ${number(layer.full)} whole channel${s(layer.full)}`
       + (layer.rest ? ` and the ${number(layer.rest)} largest weights of the next${layer.guessed ? ", which is shown whole until you let go" : ""}.` : ".");
   }
-  if (!head.parts) return "Empty: no weight of this layer is left, so there is nothing to cut.";
+  if (!head.divided) return "Empty: no weight of this layer is left, so there is nothing to cut.";
   if (!layer.blocks.length)
     return `Makes no block, whatever t1 is: no part has more than ${number(head.min_rows)} row${s(head.min_rows)}. The layer keeps its unstructured mask.`;
   if (!part) return "";
@@ -142,7 +143,7 @@ function spokenWords(layer) {
   const { head, R, C, counts } = layer, on = counts[KEPT] + counts[ADDED];
   let empty = 0;
   for (let r = 0; r < R; r++) if (!layer.width[r] && !(layer.stays[r] && layer.had[r]) && layer.odd?.row !== r) empty++;
-  return `Mask of ${head.name}: ${number(R)} output channels by ${number(C)} weights each, ${number(on)} of ${number(R * C)} kept (${(100 * on / (R * C)).toFixed(1)} percent)`
+  return `Mask of ${head.name}: ${number(R)} output channels by ${number(C)} weights each, ${number(on)} of ${number(R * C)} kept (${tenths.format(100 * on / (R * C))} percent)`
     + (empty ? `; ${number(empty)} output channel${empty === 1 ? " is" : "s are"} removed whole.` : ".")
     + ` Against the mask before, ${number(counts[KEPT])} weights stay, ${number(counts[ADDED])} are added and ${number(counts[REMOVED])} removed. ${head.keys}`;
 }

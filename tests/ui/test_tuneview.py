@@ -1,0 +1,250 @@
+"""The live view of Tune in a real browser, against core.regroup and core.refill: what it cuts, draws, counts, says and reports."""
+
+import base64
+import dataclasses
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from lthviz.config import Refill, Regroup
+from lthviz.core.partition import Partition
+from lthviz.core.refill import channels, magnitude_scores, refill
+from lthviz.core.regroup import cut, parts, regroup
+from lthviz.figures import mask_text
+from lthviz.records import Layer, Masks
+from lthviz.ui import maskview, tuneview
+
+NAME = "net.0.weight"
+PLANT = '''
+import numpy as np
+from lthviz.records import Layer
+
+def plant(shape, density=0.2, groups=4, seed=0):
+    """A mask whose rows belong to groups that like the same columns, its trained weights, and the group of each row."""
+    rng = np.random.default_rng(seed)
+    C, n = shape[0], int(np.prod(shape[1:]))
+    owner, liked = rng.integers(0, groups, C), rng.random((groups, n)) ** 3
+    weights = rng.standard_normal((C, n)).astype(np.float32) * (0.1 + liked[owner])
+    before = np.abs(weights) > np.quantile(np.abs(weights), 1 - density)
+    owner = np.where(before.any(1), owner, -1).astype(np.int32)
+    return before, weights.astype(np.float32), owner, Layer("net.0.weight", shape, (4, 4))
+'''
+space: dict = {}
+exec(PLANT, space)
+plant = space["plant"]
+pytestmark = pytest.mark.browser
+
+# Reads every number that the component would show: codes of all cells from line(), and from count() in pixels of several sizes.
+ORACLE = """
+window.bytes = text => Uint8Array.from(atob(text), c => c.charCodeAt(0));
+const text = array => { let s = ""; for (let i = 0; i < array.length; i += 8192) s += String.fromCharCode(...array.subarray(i, i + 8192)); return btoa(s); };
+window.open_layer = data => { window.layer = readLive(...readHead(bytes(data))); };
+window.look = (value, pixels) => {
+  layer.set(value);
+  const { R, C } = layer, out = { counts: layer.counts, figures: layer.figures, cuts: layer.parts?.map(p => p.cut), full: layer.full, rest: layer.rest,
+    guessed: !!layer.guessed, spoken: spokenWords(layer), codes: {}, sums: {}, rows: Array.from(layer.rows) };
+  for (const name of ["original", "grouped"]) {
+    const order = layer.orders[name], all = new Uint8Array(R * C), line = new Uint8Array(C);
+    for (let i = 0; i < R; i++) { order.line(i, 0, C, line); all.set(line, i * C); }
+    out.codes[name] = text(all);
+    out.sums[name] = pixels.map(([w, h]) => {
+      const perX = C / w, perY = R / h, cols = edges(w, 0, perX, C), rows = edges(h, 0, perY, R), counts = new Int32Array(w), flat = [];
+      for (let y = 0; y < h; y++) {
+        order.count(rows[y], perY > 1 ? rows[y + 1] : rows[y] + 1, cols, perX > 1, counts);
+        flat.push(...counts);
+      }
+      return flat;
+    });
+  }
+  const natural = new Uint8Array(R * C), blocks = new Int16Array(R * C);
+  for (let r = 0; r < R; r++) for (let c = 0; c < C; c++) { natural[r * C + c] = layer.codeAt(r, c); blocks[r * C + c] = layer.blockAt(r, c); }
+  return { ...out, natural: text(natural), blocks: text(new Uint8Array(blocks.buffer)), boxes: layer.orders.grouped.boxesOf() };
+};
+Object.assign(window, { whyWords, cutOf, channelsOf, rhoFor, fraction, stepped, nearest, KINDS });
+"""
+
+
+@pytest.fixture(scope="module")
+def lab(browser):
+    """A blank page that holds the component's functions."""
+    page, errors = browser.new_page(), []
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    code = maskview.joined(*maskview.PARTS, *tuneview.PARTS).replace("export default", "window.mount =") + ORACLE
+    page.add_script_tag(content=code, type="module")
+    page.wait_for_function("!!window.look")
+    yield page
+    page.close()
+    assert not errors
+
+
+def bits(text, shape, dtype=np.uint8):
+    return np.frombuffer(base64.b64decode(text), dtype).reshape(shape)
+
+
+def found(before, owner, groups=None):
+    return parts(before, Partition(owner, "none", 0))
+
+
+def put(lab, before, structure, layer, **more):
+    lab.evaluate("data => open_layer(data)", base64.b64encode(tuneview.payload(before, structure, layer=layer, **more)).decode())
+
+
+def summed(codes, rows, cols):
+    """Counts of the pixels between these edges, packed as the component packs them, by plain loops."""
+    out = []
+    for y0, y1 in pairwise(rows):
+        for x0, x1 in pairwise(cols):
+            n = np.bincount(codes[y0:y1, x0:x1].ravel(), minlength=4)
+            out.append(int(np.int32(n[1] + (n[2] << 10) + (n[3] << 20))))
+    return out
+
+
+def same(lab, value, before, made, layer, weights, grouped_cols=None):
+    """The browser's layer at this value is the structure that Python made, in every number."""
+    R, C = before.shape
+    after, codes = made.masks.matrix(NAME), made.masks.matrix(NAME) + 2 * before
+    pixels = [(max(1, C // 3), max(1, R // 2)), (max(1, C // 2), R), (C, max(1, R // 2))]
+    seen = lab.evaluate("([value, pixels]) => look(value, pixels)", [value, pixels])
+    assert np.array_equal(bits(seen["natural"], (R, C)), codes)
+    assert np.array_equal(bits(seen["codes"]["original"], (R, C)), codes)
+    assert seen["counts"] == np.bincount(codes.ravel(), minlength=4).tolist()
+    rows = np.array(seen["rows"])
+    assert sorted(rows) == list(range(R))
+    grouped = codes[rows] if grouped_cols is None else np.stack([codes[r][grouped_cols(r)] for r in rows])
+    assert np.array_equal(bits(seen["codes"]["grouped"], (R, C)), grouped)
+    for name, own in (("original", codes), ("grouped", grouped)):
+        for (w, h), sums in zip(pixels, seen["sums"][name], strict=True):
+            edges = [[i * size // n for i in range(n + 1)] for n, size in ((h, R), (w, C))]
+            assert sums == summed(own, *edges)
+    blocks = made.blocks.get(NAME)
+    owner, areas = bits(seen["blocks"], (R, C), np.int16), []
+    for b in range(len(blocks) if blocks else 0):
+        inside = np.zeros((R, C), bool)
+        inside[np.ix_(blocks.rows[b], blocks.cols[b])] = True
+        assert len(np.unique(owner[inside])) == 1 and (owner[~inside] != owner[inside][0]).all() and owner[inside][0] >= 0
+        areas.append(int(inside.sum()))
+    assert ((owner >= 0).sum(), seen["figures"]["blocks"]) == (sum(areas), len(areas))
+    figures = seen["figures"]
+    assert figures["kept"] == after.sum() and figures["density"] == pytest.approx(after.mean())
+    assert figures["coverage"] == pytest.approx(sum(areas) / after.sum() if after.any() else 0)
+    all_kept = np.abs(weights[before]).sum(dtype=np.float64)
+    if all_kept:
+        assert figures["magnitude"] == pytest.approx(np.abs(weights[before & after]).sum(dtype=np.float64) / all_kept, abs=2e-5)
+    assert seen["spoken"].startswith(mask_text(after, before, layer))
+    return seen
+
+
+T1S = (1e-3, 0.02, 0.3, 0.5, 1.0, 1.5, 7 / 3, 4.0, 9.9, 40.0, 300.0, 999.9)
+REGROUPS = {
+    "usual": ((96, 10, 3, 3), 0.2, 4, Regroup()),
+    "short tiles": ((96, 10, 3, 3), 0.2, 4, Regroup(tile_rows=7, min_rows=3)),
+    "leftovers drop": ((60, 10, 3, 3), 0.2, 4, Regroup(min_rows=15)),
+    "leftovers keep": ((60, 10, 3, 3), 0.2, 4, Regroup(min_rows=15, leftovers="keep")),
+    "no block": ((60, 10, 3, 3), 0.2, 4, Regroup(min_rows=60)),
+    "one part": ((40, 30), 0.5, 1, Regroup(groups=1)),
+    "a 1×1 kernel": ((50, 33, 1, 1), 0.1, 3, Regroup(min_rows=2)),
+    "one channel": ((1, 5, 3, 3), 0.4, 1, Regroup(groups=1, min_rows=0)),
+    "one channel that makes no block": ((1, 5, 3, 3), 0.4, 1, Regroup(groups=1)),
+    "every row a part": ((9, 40), 0.3, 64, Regroup(min_rows=0)),
+    "very sparse": ((64, 8, 3, 3), 0.01, 4, Regroup(min_rows=3)),
+    "full": ((40, 8, 3, 3), 1.0, 2, Regroup()),
+}
+
+
+@pytest.mark.parametrize("case", REGROUPS)
+def test_regroup_in_the_browser_is_regroup(lab, case):
+    shape, density, groups, settings = REGROUPS[case]
+    before, weights, owner, layer = plant(shape, density, groups)
+    partition = Partition(owner, "none", 0)
+    mine, masks = found(before, owner), Masks.of({NAME: before.reshape(shape)})
+    put(lab, before, settings, layer, parts=mine, magnitude=weights)
+    order_of = {int(r): p.order for p in mine for r in p.rows}
+    widths = set()
+    for t1 in (*T1S, 1.5, 0.02):                                       # back as well as on
+        made = regroup(masks, dataclasses.replace(settings, t1=t1), partitions={NAME: partition}, parts_by_layer={NAME: mine})
+        seen = same(lab, t1, before, made, layer, weights, lambda r: order_of.get(int(r), np.arange(before.shape[1])))
+        widths.add(tuple(seen["cuts"]))
+        assert sorted(seen["cuts"]) == sorted(cut(p, t1) for p in mine)
+        if not made.notes[NAME]["fallback"]:
+            assert all(seen["boxes"]) and all((b["j0"], b["j1"]) == (0, len(c)) for b, c in zip(seen["boxes"], made.blocks[NAME].cols, strict=True))
+    assert len(widths) > 3 or case in ("one channel", "one channel that makes no block", "very sparse", "full")
+
+
+def test_a_layer_with_nothing_kept_has_nothing_to_cut(lab):
+    layer, before = Layer(NAME, (20, 12), (4, 4)), np.zeros((20, 12), bool)
+    owner = np.full(20, -1, np.int32)
+    masks = Masks.of({NAME: before})
+    put(lab, before, Regroup(), layer, parts=found(before, owner), magnitude=np.zeros((20, 12)))
+    made = regroup(masks, Regroup(), partitions={NAME: Partition(owner, "none", 0)})
+    assert same(lab, 1.5, before, made, layer, np.zeros((20, 12)))["figures"]["magnitude"] is None
+    assert "Empty: no weight" in lab.evaluate("whyWords(layer, undefined, 1.5)")
+
+
+RHOS = (0.0, 0.001, 0.03, 0.1, 0.1 + 0.2, 1 / 3, 0.5, 0.617, 0.999, 1.0)
+REFILLS = {"usual": ((60, 10, 3, 3), 0.2), "a 1×1 kernel": ((50, 33, 1, 1), 0.1), "one channel": ((1, 5, 3, 3), 0.4), "full": ((12, 20), 1.0),
+           "very sparse": ((40, 30), 0.005), "nothing kept": ((20, 12), 0.0)}
+
+
+@pytest.mark.parametrize("fractional", [False, True])
+@pytest.mark.parametrize("case", REFILLS)
+def test_refill_in_the_browser_is_refill(lab, case, fractional):
+    shape, density = REFILLS[case]
+    before, weights, _, layer = plant(shape, density)
+    if not density:
+        before[:] = False
+    masks, by = Masks.of({NAME: before.reshape(shape)}), {NAME: weights.reshape(shape)}
+    scores = magnitude_scores(masks, by)
+    put(lab, before, Refill(fractional=fractional), layer, scores=scores[NAME], magnitude=weights)
+    for rho in (*RHOS, 0.1, 0.0):
+        made = refill(masks, scores, rho=rho, fractional=fractional, weights=by)
+        seen = same(lab, rho, before, made, layer, weights)
+        assert seen["full"] + (seen["rest"] > 0) == made.notes[NAME]["kept"] and seen["rest"] == made.notes[NAME].get("partial", 0)
+        assert not seen["guessed"]
+
+
+def test_equal_scores_leave_the_lower_channel_first(lab):
+    before = np.tile(np.arange(12) < 5, (10, 1))
+    layer, masks = Layer(NAME, (10, 12), (1, 1)), Masks.of({NAME: before})
+    scores = {NAME: np.array([2, 1, 2, 1, 1, 3, 3, 1, 2, 1.0])}
+    put(lab, before, Refill(), layer, scores=scores[NAME], magnitude=before.astype(float))
+    for rho in (0, 0.1, 0.35, 0.8):
+        same(lab, rho, before, refill(masks, scores, rho=rho), layer, before.astype(float))
+
+
+def test_the_cut_compares_in_float64_as_numpy_does(lab):
+    """t1·L(i) just at i: values of t1 beside every quotient i/L(i) of a part."""
+    before, _, owner, _ = plant((40, 10, 3, 3), 0.2, 2)
+    part = found(before, owner)[0]
+    i = np.flatnonzero(part.left) + 1
+    near = [float(v) for q in i / part.left[i - 1] for v in (np.nextafter(q, 0), q, np.nextafter(q, 9e9))]
+    told = lab.evaluate("([left, values]) => values.map(t1 => cutOf(Int32Array.from(left), t1))", [part.left.tolist(), near])
+    assert told == [cut(part, t1) for t1 in near]
+
+
+def test_the_budget_takes_the_decimal_that_was_meant(lab):
+    """Every thousandth, sums of decimals, floats beside them, and awkward ones, for layers whose budgets are often whole."""
+    rng = np.random.default_rng(0)
+    values = [k / 1000 for k in range(1001)] + [0.1 + 0.2, 0.7 + 0.1, 1 / 3, 2 / 7, 1e-9, 4e-10, 6e-10, 1e-300, 0.1234567891234, np.nextafter(1, 0)]
+    values += [float(v) for v in rng.random(500)] + [float(np.nextafter(k / 100, s)) for k in range(1, 100) for s in (0, 1)]
+    for nnz, shape in ((0, (10, 10)), (250, (50, 25)), (1217, (64, 90)), (90, (1, 90)), (100, (10, 10))):
+        told = lab.evaluate("([nnz, R, C, values]) => values.map(v => channelsOf(nnz, R, C, v, false).full)", [nnz, *shape, values])
+        assert told == [channels(nnz, shape, v) for v in values]
+
+
+def test_rho_of_a_mark_keeps_so_many_channels_in_few_decimals(lab):
+    for nnz, (R, n) in ((1217, (64, 90)), (25, (10, 10)), (0, (7, 5)), (2_000_000, (2048, 4608))):
+        least = channels(nnz, (R, n))
+        wanted = [*range(1, R + 1, max(1, R // 200)), R]
+        for K, rho in zip(wanted, lab.evaluate("([nnz, R, C, all]) => all.map(K => rhoFor(K, nnz, R, C))", [nnz, R, n, wanted]), strict=True):
+            assert channels(nnz, (R, n), rho) == max(K, least) and len(repr(rho)) <= 8
+
+
+def test_steps_reach_every_value_and_stop_at_the_ends(lab):
+    for kind, low, high in (("regroup", 0.01, 980), ("refill", 0, 1)):
+        up = lab.evaluate("kind => { let v = KINDS[kind].values[0]; const all = [v]; while (stepped(KINDS[kind], v, 1) !== v) all.push(v = stepped(KINDS[kind], v, 1)); return all; }", kind)
+        assert (up[0], up[-1]) == (low, high) and up == sorted(set(up)) and all(len(repr(v)) <= 6 for v in up)
+        assert lab.evaluate("([kind, all]) => all.map(v => stepped(KINDS[kind], v, -1))", [kind, up]) == [up[0], *up[:-1]]
+    assert lab.evaluate("[stepped(KINDS.regroup, 1.52, 1), stepped(KINDS.regroup, 1.52, -1), stepped(KINDS.regroup, 0.004, 1), stepped(KINDS.regroup, 0.004, -1)]") == [1.55, 1.5, 0.01, 0.004]
