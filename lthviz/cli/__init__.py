@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lthviz import launch
+from lthviz.cli import about as about_commands
 from lthviz.cli import bench as bench_command
 from lthviz.cli import branch as branch_command
 from lthviz.cli import compare as compare_command
 from lthviz.cli import sweep as sweep_command
+from lthviz.cli.ask import cancel, pause, play, step
 from lthviz.cli.masks import refill, regroup
 from lthviz.cli.runs import ls, pack, resume, run, show, unpack, work
 from lthviz.config import DERIVED, STRUCTURES, Refill, Regroup, RunConfig, limits
@@ -90,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     raw = {"formatter_class": argparse.RawDescriptionHelpFormatter}
     p = command(run, "train, prune and structure a network; a run that was begun goes on, one that is at work is watched",
                 epilog=_settings_help(), **raw)
-    p.add_argument("--preset", nargs="?", const="", metavar="P", help=f"one of {', '.join(PRESETS)}; without a name: list them")
+    p.add_argument("--preset", nargs="?", const="", metavar="P", help=f"one of {', '.join(PRESETS)}, or one of your own; without a name: list them")
     p.add_argument("--config", metavar="F.toml", help="settings in a TOML file, over the preset")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting, over both; may be repeated")
     sweep_command.add_options(command(sweep_command.sweep, "train many runs from one file; a sweep that was begun goes on",
@@ -99,9 +101,16 @@ def _parser() -> argparse.ArgumentParser:
                                        epilog=branch_command.EPILOG, **raw))
     p = command(resume, "go on with a run that was interrupted, cancelled or failed")
     p.add_argument("run", metavar="RUN")
+    for act, help in ((pause, "have a run that is at work wait after its batch; nothing is lost"), (play, "have a paused run go on"),
+                      (step, "have a run go on to the end of the next stage, then wait"), (cancel, "end a run; its finished rounds are kept")):
+        command(act, help).add_argument("run", metavar="RUN")
     command(ls, "list the runs")
     p = command(show, "the results of a run")
     p.add_argument("run", metavar="RUN")
+    about_commands.add_about(command(about_commands.about, "a run's title and note, and what it takes of the disk"))
+    about_commands.add_delete(command(about_commands.delete, "delete runs, into the trash"))
+    about_commands.add_undelete(command(about_commands.undelete, "bring deleted runs back"))
+    about_commands.add_trash(command(about_commands.trash, "the deleted runs that can still be had back"))
     p = command(pack, "put a whole run into one file")
     p.add_argument("run", metavar="RUN")
     p.add_argument("-o", "--out", required=True, metavar="F.h5")

@@ -15,8 +15,8 @@ from lthviz import launch, measuring
 from lthviz.cli.output import new_table, show_result
 from lthviz.config import RunConfig, assignments, read_toml
 from lthviz.errors import LthvizError, UsageError
-from lthviz.presets import PRESETS, preset
-from lthviz.store import Store
+from lthviz.presets import PRESETS
+from lthviz.store import Store, presets
 from lthviz.words import duration
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def configured(args: argparse.Namespace) -> tuple[RunConfig, str]:
     """The settings of `run`: preset, then file, then --set; and the preset's name where one was given."""
-    base = preset(args.preset).config if args.preset else RunConfig()
+    base = presets.find(Store(args.runs).root, args.preset).config if args.preset else RunConfig()
     changes = {**(read_toml(args.config) if args.config else {}), **assignments(args.set)}
     return base.replace(**changes), args.preset or ""
 
@@ -112,17 +112,18 @@ def _list_presets(args: argparse.Namespace) -> int:
     """With the time each would take here, measured by a few steps; interrupted, it lists what it knows."""
     from lthviz import expected
 
+    there = presets.everything(Store(args.runs).root)
     found: dict[str, expected.Expected | None] = {}
     try:
-        for name, p in PRESETS.items():
+        for name, p in there.items():
             found[name] = expected.expected(p.config, lambda doing: print(doing, file=sys.stderr))
     except KeyboardInterrupt:
         print("stopped measuring; the rest is listed without its time", file=sys.stderr)
-    times = {name: found.get(name) for name in PRESETS}
+    times = {name: found.get(name) for name in there}
     payload = {k: {"title": p.title, "note": p.note, "source": p.source, "config": p.config.to_dict(),
-                   "expected": times[k] and times[k]._asdict()} for k, p in PRESETS.items()}
+                   "expected": times[k] and times[k]._asdict()} for k, p in there.items()}
     table = new_table("preset", "what", "time here", "to expect", "source", whole="preset")
-    for name, p in PRESETS.items():
+    for name, p in there.items():
         e = times[name]
         table.add_row(name, p.title, duration(e.seconds) + (", or less: the machine is busy" if e.busy else "") if e else "–", p.note, p.source)
     show_result(args, payload, lambda: table)
