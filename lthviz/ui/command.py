@@ -7,14 +7,14 @@ import json
 import shlex
 from typing import Any
 
-from lthviz.config import RunConfig, assignments, parse
+from lthviz.config import DERIVED, RunConfig, assignments, parse
 from lthviz.figures.measured import Setting
 from lthviz.presets import PRESETS
 
 
 def differences(config: RunConfig, base: RunConfig) -> list[str]:
     """`KEY=VALUE` words that turn `base` into `config`; `config.assignments` reads them back."""
-    names = [f.name for f in dataclasses.fields(RunConfig)]
+    names = [f.name for f in dataclasses.fields(RunConfig) if f.name not in DERIVED]
     return [f"{n}={_word(getattr(config, n))}" for n in names if getattr(config, n) != getattr(base, n)]
 
 
@@ -32,6 +32,19 @@ def run_command(config: RunConfig, preset: str = "") -> str:
     for word in differences(config, base) or ([] if preset in PRESETS else [f"model={config.model}"]):
         words += ["--set", word]
     return shlex.join(words)
+
+
+def branch_command(run_id: str, round: int, config: RunConfig, base: RunConfig, title: str = "") -> str:
+    """`python -m lthviz branch …` that branches that run with these settings. base: the run's own."""
+    words = ["python", "-m", "lthviz", "branch", run_id, "--round", str(round)]
+    for word in differences(config, base):
+        words += ["--set", word]
+    return shlex.join(words + (["--title", title] if title else []))
+
+
+def ask_command(action: str, run_id: str) -> str:
+    """`python -m lthviz resume RUN`, or pause, play, step, cancel, show."""
+    return shlex.join(["python", "-m", "lthviz", action, run_id])
 
 
 def bench_command(run_id: str, round: int, structure: str, setting: Setting) -> str:

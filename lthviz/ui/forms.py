@@ -7,11 +7,12 @@ line, so the browser sets no limits of its own.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import streamlit as st
 
-from lthviz.config import STRUCTURES, RunConfig, Structure, limits, parse
+from lthviz.config import DERIVED, STRUCTURES, RunConfig, Structure, limits, parse
 from lthviz.errors import ConfigError
 from lthviz.knobs import checked
 from lthviz.ui import frame
@@ -27,7 +28,7 @@ TITLES = {"linear": "Linear layers", "data_dir": "Data folder", "lr": "Learning 
           "rewind": "Rewind to", "rho": "ρ", "t1": "t1", "min_rows": "Fewest rows", "tile_rows": "Rows of a tile",
           "min_nnz": "Fewest non-zeros a column", "min_cols": "Fewest columns", "seed": "Seed", "milestones": "Milestones",
           "validation": "Held out for validation", "gamma": "Factor at a milestone"}
-FIELDS = {f.name: f for f in dataclasses.fields(RunConfig)}
+FIELDS = {f.name: f for f in dataclasses.fields(RunConfig) if f.name not in DERIVED}
 CELL = 208
 INVALID = object()
 """What a field reads as while what is typed in it is refused."""
@@ -74,12 +75,18 @@ def remove(uid: int) -> None:
     st.session_state["form-structures"] = [x for x in st.session_state["form-structures"] if x[0] != uid]
 
 
-def config_form() -> RunConfig | None:
-    """Draw the form; the configuration it describes, or None while a field is refused."""
-    values: dict[str, Any] = {}
-    for group, names in GROUPS.items():
+def config_form(base: RunConfig | None = None, only: Collection[str] = FIELDS) -> RunConfig | None:
+    """Draw the form; the configuration it describes, or None while a field is refused.
+
+    only: settings that can be changed; the others are those of `base` and are not drawn.
+    """
+    values: dict[str, Any] = {name: getattr(base, name) for name in FIELDS if name not in only}
+    for group, every in GROUPS.items():
         if group == "Training":
             values |= _structures()
+        names = [name for name in every if name in only]
+        if not names:
+            continue
         open_ = group in ("Network and data", "Pruning")
         with st.expander(group, expanded=open_, type="compact", key=f"form-group-{group}"):
             cells = st.container(horizontal=True, gap="medium")

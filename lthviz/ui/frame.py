@@ -53,7 +53,7 @@ STYLE = """<style>
   .stMainBlockContainer { padding: .8rem 1rem 3rem; }
   .stMainBlockContainer h1 { font-size: 1.6rem; }
   .lead, .said { font-size: 1.08rem; }
-  .st-key-menu .place, .st-key-menu a > span:has([data-testid="stIconMaterial"]) { display: none; }
+  .st-key-menu .place, .st-key-menu .st-key-present, .st-key-menu a > span:has([data-testid="stIconMaterial"]) { display: none; }
   .st-key-menu { gap: 0; padding-right: 1.6rem; flex-wrap: nowrap; }
   .st-key-menu .wordmark { font-size: 1rem; margin-right: .1rem; }
   .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .26rem; gap: 0; }
@@ -62,17 +62,57 @@ STYLE = """<style>
 </style>"""
 
 
+PRESENT_STYLE = """<style>
+@media (min-width: 641px) { :root, html { font-size: 20px !important; } .stMainBlockContainer { max-width: 1560px; } }
+.stMainBlockContainer { padding-top: 1rem; }
+.said { max-width: none; font-size: 1.4rem; }
+.stMainBlockContainer :is([data-testid="stButton"], [data-testid="stPageLink"], [data-testid="stSelectbox"], [data-testid="stTextInput"], [data-testid="stMultiSelect"],
+  [data-testid="stNumberInput"], [data-testid="stCheckbox"], [data-testid="stButtonGroup"], [data-testid="stDownloadButton"], [data-testid="stExpander"], .command),
+  .st-key-terminal { display: none; }
+.stMainBlockContainer .st-key-rail [data-testid="stButtonGroup"], .stMainBlockContainer .st-key-present-out [data-testid="stButton"] { display: block; }
+.st-key-present-out { position: fixed; right: 1rem; bottom: .8rem; width: auto; z-index: 1000; opacity: .75; }
+.st-key-present-out:is(:hover, :focus-within) { opacity: 1; }
+.stMainBlockContainer .st-key-present-out .st-key-present-p { display: none; }
+</style>"""
+"""Presenter mode: larger, without menu and controls. They stay in the page, so that their keys still work."""
+
+
+def presenting() -> bool:
+    """Whether the page is shown to others: `present=1` in its address."""
+    return st.query_params.get("present") == "1"
+
+
+def _present(on: bool) -> None:
+    if on:
+        st.query_params["present"] = "1"
+    else:
+        st.query_params.pop("present", None)
+
+
+def _way_out() -> None:
+    """The visible way out of presenter mode; Esc and P lead there too."""
+    st.html(PRESENT_STYLE)
+    with st.container(key="present-out", horizontal=True):
+        st.button("Leave presenter mode", key="present-esc", shortcut="escape", type="tertiary", icon=":material/close_fullscreen:", on_click=_present, args=(False,))
+        st.button("Leave", key="present-p", shortcut="p", on_click=_present, args=(False,))
+
+
 def frame(title: str) -> None:
     """Draw the page's frame; every page begins with it."""
     st.set_page_config(page_title=f"{title} · LTHviz" if title != "LTHviz" else title, page_icon=ICON,
                        layout="wide", initial_sidebar_state="collapsed",
                        menu_items={"About": "LTHviz: a laboratory for structurally sparse lottery tickets. Everything stays on this machine."})
     st.html(STYLE)
+    if presenting():
+        _way_out()
+        return
     root = store().root
     with st.container(horizontal=True, vertical_alignment="center", key="menu", gap="small"):
         st.html("<span class='wordmark'>LTHviz</span>", width="content")
         for page, name, icon in PAGES:
             st.page_link(page, label=name, icon=icon)
+        st.button("Present", key="present", shortcut="p", type="tertiary", icon=":material/slideshow:", on_click=_present, args=(True,),
+                  help="Larger, without menu and controls, to show to others; keys still step")
         st.html(f"<span class='quiet place' title='{html.escape(str(root))}'>runs in {html.escape(_short(root))}</span>", width="content")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from lthviz import branching
 from lthviz.config import UNSTRUCTURED
 from lthviz.figures import wording
 from lthviz.figures.accuracy import accuracy_vs_density, accuracy_vs_density_table
@@ -15,8 +16,8 @@ from lthviz.figures.measured import study
 from lthviz.figures.training import loss_curve, loss_curve_table
 from lthviz.records import Address, Curve, Layer, Run
 from lthviz.speed import machine
-from lthviz.ui import cache, curves, figure, frame, masks, pickers, stages, transport, where
-from lthviz.ui.command import run_command
+from lthviz.ui import branch, cache, curves, figure, frame, masks, pickers, play, stages, transport, where
+from lthviz.ui.command import ask_command, branch_command, run_command
 from lthviz.ui.where import Position
 
 
@@ -26,11 +27,10 @@ def show(run: Run) -> None:
     _head(run)
     transport.live(run, there)
     if there:
-        frame.fragment(_stage)(run, there)
+        frame.fragment(_stage, run_every=play.every())(run, there)
     else:
         _nothing_yet(run)
-    st.subheader("The same from a terminal", anchor=False)
-    frame.command(run_command(run.config, run.preset))
+    _terminal(run)
 
 
 def _head(run: Run) -> None:
@@ -43,6 +43,25 @@ def _head(run: Run) -> None:
             st.button("New run", icon=":material/add:", key="new-run", type="tertiary", help="Start another run, from these settings",
                       on_click=lambda: where.go(new=run.id))
     frame.quiet(f"{pickers.summary(run.config)} · {run.id}" + (" · read-only" if cache.store().is_example(run.id) else ""))
+    branch.line(run)
+
+
+def _terminal(run: Run) -> None:
+    """The commands that make this run, and that do what the page's buttons do."""
+    store = cache.store()
+    with st.container(key="terminal"):
+        st.subheader("The same from a terminal", anchor=False)
+        if not run.parent:
+            frame.command(run_command(run.config, run.preset))
+        elif store.exists(run.parent):
+            parent = branching.settings(cache.run(run.parent))
+            frame.command(branch_command(run.parent, run.config.from_round, branching.settings(run), parent, run.title))
+        else:
+            frame.quiet(f"This run was branched from {run.parent}, which is no longer here, so no command makes it again; `pack` keeps it in a file.")
+        for action in transport.actions(run.id):
+            frame.command(ask_command(action, run.id))
+        if run.finished:
+            frame.command(f"{ask_command('branch', run.id)} --round K --set KEY=VALUE")
 
 
 def _nothing_yet(run: Run) -> None:
@@ -57,7 +76,10 @@ def _nothing_yet(run: Run) -> None:
 
 def _stage(run: Run, there: Sequence[Position]) -> None:
     """The part that stepping redraws."""
+    if where.text("run") != run.id:   # a point of another run of the family was clicked
+        st.rerun()
     place, said = where.find(run.config, there, where.text("round"), where.text("stage"))
+    place = play.advance(there, place)
     layer, more = where.find_layer(run.layers, where.text("layer"))
     frame.notes(said + more)
     _steps(run, there, place)
@@ -89,15 +111,23 @@ def _steps(run: Run, there: Sequence[Position], place: Position) -> None:
                 st.button(name, key=f"step-{name.lower()}", icon=f":material/{icon}:", shortcut=key, disabled=off, type="tertiary",
                           on_click=_step, args=(there[max(0, min(to, len(there) - 1))],))
         pickers.pick_round(sorted({p.round for p in there}), place.round)
+        with st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="bottom", key="play-buttons"):
+            play.controls(there, place)
+        if run.finished and st.button("Branch from here", key="branch-here", icon=":material/fork_right:",
+                                      help=f"A new run that keeps what is before round {max(1, place.round)} and makes that round and what follows "
+                                           "under other settings"):
+            where.go(branch=max(1, place.round))
+            st.rerun()
         if alive:
             key = pickers.showing("follow", following)
             st.toggle("Follow the run", key=key, on_change=_follow, args=(key, place),
                       help="Show each stage as it ends. Stepping back switches it off.")
     here = {p.stage.key: p.stage for p in there if p.round == place.round}
     rail = pickers.showing("pick-stage", place.stage.key)
-    st.segmented_control(f"Stages of round {place.round}", list(here), key=rail, required=True, width="content", wrap=True,
-                         format_func=lambda k: f"{stages.ICONS[here[k].kind]} {stages.label(run.config, place.round, here[k])}",
-                         on_change=lambda: where.go(round=place.round, stage=st.session_state[rail]))
+    with st.container(key="rail"):
+        st.segmented_control(f"Stages of round {place.round}", list(here), key=rail, required=True, width="content", wrap=True,
+                             format_func=lambda k: f"{stages.ICONS[here[k].kind]} {stages.label(run.config, place.round, here[k])}",
+                             on_change=lambda: _step(Position(place.round, here[st.session_state[rail]])))
 
 
 def _mask(place: Position, what: stages.Change, layer: Layer) -> None:
@@ -112,10 +142,10 @@ def _dense(run: Run, place: Position) -> Curve | None:
 
 def _accuracy(run: Run, address: Address) -> None:
     """Accuracy against measured speed where anything is measured, else against the weights that are kept."""
-    timings = cache.timings(run.id)
-    of = study([run], {run.id: timings}, here=machine.identity())
+    family = [run, *branch.relatives(run)]
+    of = study(family, {r.id: cache.timings(r.id) for r in family}, here=machine.identity())
     if not of.timings:
-        figure.show(accuracy_vs_density([run], current=address, dark=frame.dark(), height=430), accuracy_vs_density_table([run]),
+        figure.show(accuracy_vs_density(family, current=address, dark=frame.dark(), height=430), accuracy_vs_density_table(family),
                     key="accuracy", on_point=_open)
         if run.finished[1:]:
             with st.container(horizontal=True, vertical_alignment="center", gap="small", key="how-to-measure"):
@@ -136,6 +166,7 @@ def _accuracy(run: Run, address: Address) -> None:
 
 
 def _step(to: Position) -> None:
+    play.held()
     where.go(**where.at(to))
 
 
@@ -144,5 +175,6 @@ def _follow(key: str, place: Position) -> None:
 
 
 def _open(point: Sequence) -> None:
-    """A point of the curve was clicked: go to its ticket's training."""
-    where.go(round=point[1], stage=f"train:{point[2]}")
+    """A point of the curve was clicked: go to its ticket's training, of whichever run of the family."""
+    play.held()
+    where.go(run=point[0], round=point[1], stage=f"train:{point[2]}")

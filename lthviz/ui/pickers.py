@@ -16,7 +16,8 @@ from lthviz.ui import cache, where
 
 def run_title(run: Run | Brief) -> str:
     """A run's name for people."""
-    return run.title or (PRESETS[run.preset].title if run.preset in PRESETS else f"{run.config.model} on {run.config.data}")
+    named = PRESETS[run.preset].title if run.preset in PRESETS else f"{run.config.model} on {run.config.data}"
+    return run.title or named + (f", from round {run.config.from_round} on" if run.config.parent else "")
 
 
 def summary(config: RunConfig) -> str:

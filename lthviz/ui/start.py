@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lthviz import launch
+from lthviz import branching, launch
 from lthviz.config import RunConfig
 from lthviz.errors import ConfigError, LthvizError
 from lthviz.presets import PRESETS
@@ -44,7 +44,7 @@ def _base(begin: str) -> tuple[RunConfig, str, list[str]]:
         return PRESETS[begin].config, begin, []
     try:
         found = cache.run(begin)
-        return found.config, found.preset if found.preset in PRESETS else "", []
+        return branching.settings(found), found.preset if found.preset in PRESETS else "", []
     except LthvizError:
         return PRESETS["digits"].config, "digits", [f"The link begins from {begin!r}, which is no preset and no run here; "
                                                     f"showing the digits preset."]

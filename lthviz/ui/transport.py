@@ -12,6 +12,7 @@ from lthviz.errors import LthvizError
 from lthviz.figures import theme
 from lthviz.records import Epoch, Run, Status
 from lthviz.ui import cache, frame, stages, where
+from lthviz.ui.command import ask_command
 from lthviz.ui.where import Position
 from lthviz.words import duration
 
@@ -126,23 +127,31 @@ def _buttons(run_id: str, status: Status, waiting: str) -> None:
     with st.container(horizontal=True, key="transport", gap="small"):
         if status.state == "running":
             pausing = waiting == "pause"
-            _request("Pausing" if pausing else "Pause", "pause", run_id, ":material/pause:", "Stop after this batch; nothing is lost",
+            _request("Pausing" if pausing else "Pause training", "pause", run_id, ":material/pause:", "Stop after this batch; nothing is lost",
                      disabled=pausing, main=True)
         if status.state == "paused":
-            _request("Play", "play", run_id, ":material/play_arrow:", "Go on", disabled=waiting == "play", main=True)
+            _request("Go on training", "play", run_id, ":material/play_arrow:", "Go on where it paused", disabled=waiting == "play", main=True)
         if status.state in ("running", "paused"):
             stepping = waiting == "step"
-            _request("Stepping" if stepping else "Step", "step", run_id, ":material/skip_next:", "Go on to the end of the next stage, then pause",
+            _request("Stepping" if stepping else "Train one stage", "step", run_id, ":material/skip_next:", "Go on to the end of the next stage, then pause",
                      disabled=stepping)
         if status.alive:
-            _request("Cancel", "cancel", run_id, ":material/stop:", "End the run; its finished rounds are kept", disabled=waiting == "cancel")
+            _request("Cancel the run", "cancel", run_id, ":material/stop:", "End the run; its finished rounds are kept", disabled=waiting == "cancel")
         elif status.state != "finished":
-            st.button("Resume", key="do-resume", icon=":material/play_arrow:", type="primary", help="Go on from the last checkpoint",
-                      on_click=_ask, args=(run_id, "resume"))
+            st.button("Resume", key="do-resume", icon=":material/play_arrow:", type="primary",
+                      help=f"Go on from the last checkpoint\n\n`{ask_command('resume', run_id)}`", on_click=_ask, args=(run_id, "resume"))
+
+
+def actions(run_id: str) -> tuple[str, ...]:
+    """What can be asked of a run as it stands, each a command as well."""
+    if cache.store().is_example(run_id):
+        return ()
+    state = cache.store().status(run_id).state
+    return {"running": ("pause", "step", "cancel"), "paused": ("play", "step", "cancel"), "queued": ("cancel",), "finished": ()}.get(state, ("resume",))
 
 
 def _request(label: str, action: str, run_id: str, icon: str, help: str, *, disabled: bool = False, main: bool = False) -> None:
-    st.button(label, key=f"do-{action}", icon=icon, help=help, disabled=disabled, type="primary" if main else "secondary",
+    st.button(label, key=f"do-{action}", icon=icon, help=f"{help}\n\n`{ask_command(action, run_id)}`", disabled=disabled, type="primary" if main else "secondary",
               on_click=_ask, args=(run_id, action))
 
 

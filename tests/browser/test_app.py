@@ -180,7 +180,7 @@ def test_a_whole_run_by_clicks_reloaded_in_the_middle(page, runs, url):
     expect(page.get_by_text(re.compile(r"Round 1 of 2: training", re.IGNORECASE))).to_be_visible()
     page.reload()
     assert run_id in page.url
-    expect(button(page, "Pause")).to_be_visible()
+    expect(button(page, "Pause training")).to_be_visible()
     expect(page.get_by_text(re.compile(r"Finished: 3 rounds, 9 tickets trained"))).to_be_visible()
     expect(sentence(page)).to_contain_text("Trained Random")          # it was followed to its last stage
     store = Store(runs[0])
@@ -197,25 +197,25 @@ def test_step_play_pause_cancel_and_resume(page, runs, url):
     page.wait_for_url(re.compile(r"/lab\?run="))
     run_id = re.search(r"run=([\w-]+)", page.url)[1]
     store = Store(runs[0])
-    expect(button(page, "Play")).to_be_visible()
-    button(page, "Step").click()
+    expect(button(page, "Go on training")).to_be_visible()
+    button(page, "Train one stage").click()
     expect(sentence(page)).to_contain_text("Trained Dense")
-    expect(button(page, "Play")).to_be_visible()
+    expect(button(page, "Go on training")).to_be_visible()
     assert [e["kind"] for e in store.events(run_id)[0] if e["event"] == "stage"] == ["train"]
-    button(page, "Step").click()
+    button(page, "Train one stage").click()
     expect(sentence(page)).to_contain_text("Pruned 20")
-    expect(button(page, "Play")).to_be_visible()
+    expect(button(page, "Go on training")).to_be_visible()
     press(page, "ArrowLeft", "Trained Dense")                                     # looking back lets go of the run
     follow = page.get_by_role("switch", name="Follow the run")
     expect(follow).to_have_count(1)
     expect(follow).not_to_be_checked()
-    button(page, "Play").click()
-    button(page, "Pause").click()
+    button(page, "Go on training").click()
+    button(page, "Pause training").click()
     expect(page.get_by_text(re.compile("^Paused. Next: "))).to_be_visible()
     expect(sentence(page)).to_contain_text("Trained Dense")
     page.get_by_text("Follow the run").click()
     expect(sentence(page)).not_to_contain_text("Trained Dense")
-    button(page, "Cancel").click()
+    button(page, "Cancel the run").click()
     expect(page.get_by_text(re.compile("^Cancelled. What it had finished"))).to_be_visible()
     assert store.status(run_id).state == "cancelled" and 0 in store.run(run_id).rounds
     button(page, "Resume").click()

@@ -135,16 +135,16 @@ def test_a_running_run_takes_requests(store, page, words, unfinished):
         at = page("lab", run=run)
         assert at.get("progress")[0].proto.text == f"Round 0 of {ROUNDS}: training the dense network. 3 min 20 s left."
         assert "10 of 100 batches" in words(at)
-        press(at, "Pause")
+        press(at, "Pause training")
         assert store.requested(run) == "pause"
         assert control(at, "button", "Pausing").disabled
         store.set_state(run, "paused")
         store.clear_request(run)
         at = page("lab", run=run)
         assert at.get("progress")[0].proto.text.startswith(f"Paused. Next: round 0 of {ROUNDS}")
-        press(at, "Step")
+        press(at, "Train one stage")
         assert store.requested(run) == "step"
-        press(at, "Play")
+        press(at, "Go on training")
         assert store.requested(run) == "play"
         press(at, "Cancel")
         assert store.requested(run) == "cancel"
@@ -163,7 +163,7 @@ def test_a_quiet_worker_is_warned_of(store, page, unfinished, words, monkeypatch
 def test_an_example_is_read_only(example, run_id, page, words):
     at = page("lab", run=run_id)
     assert "read-only" in words(at)
-    assert not {"Pause", "Cancel", "Resume"} & {b.label for b in at.button}
+    assert not {"Pause training", "Cancel the run", "Resume"} & {b.label for b in at.button}
 
 
 def test_the_command_makes_the_same_run(store, run_id, page, words):
