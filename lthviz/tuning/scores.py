@@ -73,7 +73,7 @@ def compute(store: Store, run_id: str, round: int, score: str) -> Mapping[str, n
     from lthviz.nn.train import Trainer
 
     config = store.run(run_id).config
-    trunk = store.ticket(Address(run_id, round - 1, config.trunk if round > 1 else UNSTRUCTURED)).weights
+    trunk = store.ticket(Address(run_id, round - 1, config.trunk_of(round - 1))).weights
     if trunk is None:
         raise MaskError(f"{run_id} keeps no weights of round {round - 1}; choose score 'remain'")
     try:

@@ -52,7 +52,7 @@ def source(store: Store, run_id: str, round: int) -> Source:
 
 def _trunk(store: Store, run: Run, round: int) -> tuple[dict[str, np.ndarray] | None, str]:
     """The trunk's weights that the round was pruned by, and in words why there are none."""
-    label = run.config.trunk if round > 1 else UNSTRUCTURED
+    label = run.config.trunk_of(round - 1)
     try:
         kept = store.ticket(Address(run.id, round - 1, label)).weights
     except (AddressError, StoreError) as e:
