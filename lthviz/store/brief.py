@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from lthviz.config import RunConfig
-from lthviz.errors import LthvizError, StoreError
+from lthviz.errors import DamagedError, LthvizError, StoreError
 from lthviz.records import Status
-from lthviz.store import files, log, reading
+from lthviz.store import about, files, log, reading
+from lthviz.store.about import About
 from lthviz.store.folders import Head
 from lthviz.store.looking import Looking
 from lthviz.store.writing import ROUND
@@ -27,7 +28,7 @@ class Brief:
     rounds: how many are finished, the dense one included. Accuracies are of test images, percent, None before there is one:
     dense_acc of the dense network, best_acc of the pruned ticket that validation accuracy chooses, last_acc of the one that it
     chooses in the newest round that has trained one. Test accuracy never chooses: without validation both are of the last ticket.
-    seconds: of work. ended: seconds since 1970 at which it took its present state.
+    seconds: of work. ended: seconds since 1970 at which it took its present state. note, source: as in `About`.
     """
 
     id: str
@@ -43,6 +44,8 @@ class Brief:
     last_acc: float | None = None
     seconds: float = 0.0
     ended: float = 0.0
+    note: str = ""
+    source: str = ""
 
     @property
     def parent(self) -> str:
@@ -88,7 +91,7 @@ class Briefs:
     def _of(self, path: Path) -> Brief | str:
         """A brief, or in words why there is none; '' for a folder that went away."""
         try:
-            stamp = tuple(_stat(path / name) for name in ("config.json", "events.jsonl"))
+            stamp = tuple(_stat(path / name) for name in ("config.json", "events.jsonl", about.FILE))
             before, made = self._known.get(path, (None, ""))
             if before != stamp:
                 made = self._read(path)
@@ -108,7 +111,8 @@ class Briefs:
             return str(e)
         example = path.parent != self.store.root
         status = Status("finished", "an example, read-only") if example else self._status(path)
-        return _told(path, head, Brief(path.name, head.config, head.created, head.preset, head.title, example, status))
+        said = _about(path)
+        return _told(path, head, Brief(path.name, head.config, head.created, head.preset, head.title, example, status, note=said.note, source=said.source))
 
     def _status(self, path: Path) -> Status:
         return log.status(path, lambda: self.store.held(path.name), lambda: "resume goes on from the last checkpoint")
@@ -161,6 +165,13 @@ def _of_rounds(path: Path, numbers: Iterable[int]) -> dict[tuple[int, str], Mapp
             continue
         found |= {(r["round"], r["structure"]): r for r in rows}
     return found
+
+
+def _about(path: Path) -> About:
+    try:
+        return about.read(path)
+    except DamagedError:     # the run's own page tells of it
+        return About()
 
 
 def _stat(file: Path) -> tuple[int, int]:

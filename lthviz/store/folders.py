@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import lthviz
 from lthviz.config import RunConfig
 from lthviz.errors import AddressError, ConfigError, DamagedError, StoreError, did_you_mean
-from lthviz.store import files, hdf5, log, timings
+from lthviz.store import about, files, hdf5, log, timings
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,199}")
 
@@ -132,7 +132,8 @@ class Folders:
             value = files.read_json(file)
         except FileNotFoundError:
             raise StoreError(f"{path} has no config.json: no run, or a part of one; delete it or put the file back") from None
-        return Head.from_dict(value, file, path.name)
+        head = Head.from_dict(value, file, path.name)
+        return head._replace(title=about.title(path, head.title))
 
     def exists(self, run_id: str) -> bool:
         """Whether there is a run of that id, the user's own or an example."""

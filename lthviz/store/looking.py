@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 
 from lthviz.errors import AddressError, DamagedError, StoreError
 from lthviz.records import Address, Checkpoint, Epoch, Layer, Round, Run, Status, Ticket
-from lthviz.store import files, hdf5, log, reading, timings
+from lthviz.store import about, files, hdf5, log, reading, timings
+from lthviz.store.about import About
 from lthviz.store.folders import Folders
 from lthviz.store.reading import Outline
 from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
@@ -33,6 +34,10 @@ class Looking(Folders):
         except StoreError as e:
             layers, info, damaged = (), {}, {"layers": str(e), **damaged}
         damaged |= timings.read_all(self.timing_folders(run_id))[1]
+        try:
+            about.read(path)
+        except DamagedError as e:
+            damaged["title and note"] = str(e)
         if damaged:
             info = {**info, "damaged": damaged}
         rounds = tuple(sorted(found))
@@ -74,6 +79,10 @@ class Looking(Folders):
                 damaged[str(index)] = str(e)
                 found.setdefault(index, Outline(index, [], 0.0))
         return found, damaged
+
+    def about(self, run_id: str) -> About:
+        """The title and the note that people gave the run; DamagedError."""
+        return about.read(self.path(run_id))
 
     def results(self, run_id: str) -> list[dict[str, Any]]:
         """One mapping a trained ticket, as `lthviz run --json` prints them under `rounds`."""

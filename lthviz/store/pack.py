@@ -13,7 +13,7 @@ import h5py
 
 from lthviz.errors import DamagedError, StoreError, UsageError
 from lthviz.records import Timing
-from lthviz.store import files, hdf5, timings
+from lthviz.store import about, files, hdf5, timings
 from lthviz.store.folders import Folders, Head, valid
 from lthviz.store.writing import ROUND
 
@@ -28,6 +28,8 @@ def image(run: Path, timing_folders: Sequence[Path] = ()) -> memoryview:
             if (run / name).exists():
                 text = (run / name).read_bytes()
                 hdf5.put_bytes(f, name, text[:text.rfind(b"\n") + 1] if name == "events.jsonl" else text)
+        if (said := about.read(run)._replace(source="")) != about.About():
+            hdf5.put_bytes(f, about.FILE, files.json_bytes(said._asdict()))
         group = f.create_group("rounds", track_order=True)
         for path in sorted((run / "rounds").glob("*.h5")):
             with hdf5.opened(path, ROUND) as source:
@@ -73,7 +75,7 @@ def unpack(store: Folders, file: Path) -> str:
             if not store.is_example(run_id):
                 raise StoreError(f"run {run_id!r} is already here and differs at {differs}; delete it, or unpack elsewhere")
         with store.new_folder(run_id) as folder:
-            for name in _TEXTS:
+            for name in (*_TEXTS, about.FILE):
                 if name in f:
                     files.write(folder / name, f[name][()].tobytes())
             for stem in f["rounds"]:
@@ -81,6 +83,7 @@ def unpack(store: Folders, file: Path) -> str:
                 files.write(folder / "rounds" / f"{stem}.h5", hdf5.image(ROUND, {"lthviz": made_by, "run": run_id}, copy))
             for timing in measured:
                 timings.write(folder / timings.FOLDER, timing)
+            about.change(folder, source=file.name)
     return run_id
 
 
@@ -105,6 +108,6 @@ def _timings(file: Path, f: h5py.File) -> list[Timing]:
 
 
 def _differs(run: Path, packed: h5py.File) -> str:
-    """The first thing in which a run on disk and a packed one differ, '' when there is none; timings are no part of what a run is."""
+    """The first thing in which a run on disk and a packed one differ, '' when there is none; timings and what people say of it are no part of what a run is."""
     with h5py.File(io.BytesIO(image(run)), "r") as mine:
-        return hdf5.same(mine, packed, but=("timings",))
+        return hdf5.same(mine, packed, but=("timings", about.FILE))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,20 @@ from filelock import FileLock, Timeout
 
 from lthviz.config import RunConfig
 from lthviz.core import stats
-from lthviz.errors import DamagedError, StoreError, UsageError, VersionError, did_you_mean
+from lthviz.errors import DamagedError, UsageError, VersionError, did_you_mean
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
-from lthviz.store import files, hdf5, log, pack, queue, reading, writing
+from lthviz.store import about, files, hdf5, log, pack, reading, writing
+from lthviz.store.about import About
 from lthviz.store.branches import Branches
 from lthviz.store.same import check_images
 from lthviz.store.sweeps import Sweeps
+from lthviz.store.trash import Trash
 from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
 
 ACTIONS = ("pause", "play", "step", "cancel")
 
 
-class Store(Sweeps, Branches):
+class Store(Sweeps, Branches, Trash):
     """The runs below a folder, and read-only example runs beside them.
 
     root: None means $LTHVIZ_RUNS, else data/runs. examples: None means `examples` beside root, when it is there,
@@ -164,23 +165,12 @@ class Store(Sweeps, Branches):
         when its process ends, however it ends. (Two seconds, because `held` takes it for a moment.)"""
         return FileLock(self.own(run_id) / "lock", timeout=2)
 
-    def delete(self, run_id: str) -> None:
-        """Removes a run for good; StoreError while a worker has it."""
-        path, lock = self.own(run_id), self.lock(run_id)
-        gone = path.with_name(f".deleted-{path.name}-{time.time_ns():x}")
-        try:
-            lock.acquire()
-        except Timeout:
-            raise StoreError(f"run {run_id!r} is at work; cancel it before deleting it") from None
-        with files.failing(path):
-            try:
-                if files.WINDOWS:  # where a folder with an open file is not renamed, ours or that of a worker that comes now
-                    lock.release()
-                os.rename(path, gone)
-            finally:
-                lock.release()
-            shutil.rmtree(gone)
-        queue.remove(self.measure_folder(run_id))
+    # What people say of it --------------------------------------------------------------------------------------------
+
+    def set_about(self, run_id: str, *, title: str | None = None, note: str | None = None) -> About:
+        """Changes a run's title or note, whether it is at work or not; None leaves one as it is, '' takes it away. What is said now.
+        UsageError for what is too long, StoreError for an example."""
+        return about.change(self.own(run_id), title=title, note=note)
 
     # To share ---------------------------------------------------------------------------------------------------------
 

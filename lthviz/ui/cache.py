@@ -41,7 +41,7 @@ def run(run_id: str) -> Run:
 def stamp(run_id: str) -> Stamp:
     """Of every file that `run` and `timings` read: changes whenever they do; AddressError."""
     path = store().path(run_id)
-    files = [path / "config.json", path / "layers.json", path / "checkpoint.h5", *sorted((path / "rounds").glob("*.h5"))]
+    files = [path / "config.json", path / "about.json", path / "layers.json", path / "checkpoint.h5", *sorted((path / "rounds").glob("*.h5"))]
     return _stamp(*files, *_timing_files(run_id))      # a damaged timing is told in the run's `info`
 
 
