@@ -87,6 +87,7 @@ def test_methods_are_held_against_the_unstructured_ticket_at_equal_density(runs,
         if x["structure"] == "random":          # its density is that of its round's unstructured ticket, seed by seed
             apart = [a["test_acc"] - b["test_acc"] for a, b in zip(rows(store, ids, x["round"], "random"), rows(store, ids, x["round"], "unstructured"))]
             assert x["paired"] == {"mean": pytest.approx(statistics.mean(apart)), "sd": pytest.approx(statistics.stdev(apart)), "n": 3}
+            assert x["difference_is"] == "paired by seed, n = 3, mean ± s.d. of the differences"
         if x["bracket"]:
             low, high = x["bracket"]
             assert low["at"] <= x["at"] <= high["at"]
@@ -116,7 +117,8 @@ def test_the_words_have_means_spreads_numbers_verdicts_and_extremes(runs, compar
     said = compare(study, said=True)
     accs = [r["test_acc"] for r in rows(store, ids, 1, "refill")]
     for words in (f"Study {study}: Handwritten digits, 3 seeds (0, 1, 2)", f"{statistics.mean(accs):.2f} ± {statistics.stdev(accs):.2f}",
-                  "one standard deviation of 3 dense trainings", "Extreme sparsity", "At equal density, against Unstructured", "(3)"):
+                  "one standard deviation of 3 dense trainings", "Extreme sparsity", "At equal density, against Unstructured", "(n = 3)",
+                  "Difference, in points: paired by seed, n = 3, mean ± s.d. of the differences."):
         assert words in said, words
     assert "no ticket wins" in compare(study, "--tolerance", "0", said=True) and "all less sparse" in compare(study, "--unbroken", said=True)
 
@@ -151,6 +153,21 @@ def test_studies_that_differ_in_a_setting_stand_side_by_side(runs, compare):
     assert [len(s["runs"]) for s in result["studies"]] == [3, 1] and result["studies"][1]["level"] is None
     said = compare(study, longer, said=True)
     assert "; epochs 1" in said and "; epochs 2" in said and "its dense network is not trained yet" in said
+
+
+def test_other_images_or_another_network_under_the_same_names_are_refused_and_what_limits_is_said(runs, compare, capsys):
+    store, ids, study = runs
+    config = store.run(ids[0]).config
+    other = store.begin(config.replace(validation=0.3, linear="all"), preset="digits")
+    notes = compare(study, other)["caveats"]
+    assert len(notes) == 2 and "(linear none, all)" in notes[0] and "(validation 0.1, 0.3)" in notes[1]
+    assert all(f"Note: {x}." in compare(study, other, said=True) for x in notes) and compare(study)["caveats"] == []
+    file = store.path(ids[1]) / "layers.json"
+    value = json.loads(file.read_text())
+    value["info"]["image_shape"] = [1, 16, 16]
+    file.write_text(json.dumps(value))
+    err = refused(capsys, study)
+    assert ids[1] in err and "different sizes of images (1×8×8, 1×16×16)" in err and "say nothing about each other" in err
 
 
 def test_wrong_words_get_one_line(runs, capsys):

@@ -13,6 +13,7 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 
 from lthviz.cli.output import new_table, show_result
+from lthviz.core import comparable
 from lthviz.core.study import MeanTicket, Replicates, study_id
 from lthviz.core.versus import AXES, Versus
 from lthviz.errors import AddressError, UsageError, did_you_mean
@@ -25,7 +26,8 @@ if TYPE_CHECKING:   # figures import plotly, which takes a third of a second
 EPILOG = """RUN is the id of a run or of a study. Runs that differ in nothing but the seed (and in where they ran) are replicates of one study, and all
 of them that the store has are taken in. A ticket wins when its mean test accuracy over the replicates is at least the dense network's
 mean less the tolerance: one standard deviation of the dense replicates, 0.25 points where there is one, or --tolerance. Methods are held
-against each other at equal density or equal measured speed, between the two rounds that are named, seed by seed where they share seeds."""
+against each other at equal density or equal measured speed, between the two rounds that are named; where they share seeds the difference
+is paired by seed, else it is that of the means. Runs of other networks or other images (form, folder, size, classes) are refused."""
 
 
 def add_options(p: argparse.ArgumentParser) -> None:
@@ -82,11 +84,9 @@ def replicates(store: Store, names: Sequence[str]) -> tuple[list[Run], list[str]
 
 def of_one_kind(runs: Sequence[Run]) -> None:
     """UsageError where runs differ in their network or data: their accuracies say nothing about each other."""
-    first = runs[0]
-    for run in runs[1:]:
-        if (run.config.model, run.config.data) != (first.config.model, first.config.data):
-            raise UsageError(f"run {first.id} is {first.config.model} on {first.config.data}, run {run.id} is {run.config.model} on {run.config.data}; "
-                             "only runs of one network and data set can be compared")
+    for i, run in enumerate(runs):
+        if why := comparable.unlike(runs[:i], run):
+            raise UsageError(why)
 
 
 def _asked(args: argparse.Namespace) -> str:
@@ -113,9 +113,9 @@ def _payload(of: Studies, found: Sequence[tuple[Replicates, str, list[Versus]]],
                                                        "accuracy": t.accuracy.mean, "n": t.accuracy.n} for label, t in extremes.items()}})
     against = [{"study_id": study.id, "structure": label, "round": v.ticket.round, "at": v.at, "accuracy": v.ticket.accuracy.mean,
                 "reference_accuracy": v.there and v.there.accuracy, "bracket": v.there and [v.there.low._asdict(), v.there.high._asdict()],
-                "paired": v.paired._asdict(), "difference": v.difference} for study, label, of_it in found for v in of_it]
+                "paired": v.paired._asdict(), "difference": v.difference, "difference_is": v.words} for study, label, of_it in found for v in of_it]
     return {"studies": studies, "against": args.against, "reference": args.reference or of.reference, "unbroken": of.unbroken,
-            "equal": against, "left_out": out}
+            "equal": against, "caveats": of.caveats, "left_out": out}
 
 
 # For people -------------------------------------------------------------------------------------------------------------
@@ -145,11 +145,12 @@ class _Words:
             yield ""
         if any(of for _, _, of in self.found):
             yield self._equal()
-            yield ("there: the mean of the reference at that place, between the two rounds; the difference is in points, seed by seed over n seeds. "
-                   "–: the reference has no tickets on both sides.")
+            how = "; ".join(dict.fromkeys(v.words for _, _, of in self.found for v in of if v.words))
+            yield ("there: the mean of the reference at that place, between the two rounds. –: the reference has no tickets on both sides."
+                   + f" Difference, in points: {how}." * bool(how))
         if self.of.timings and self.args.against == "speed":
             yield wording.provenance(self.of.timings)
-        yield from (f"Note: {sentence}." for sentence in self.out)
+        yield from (f"Note: {sentence}." for sentence in self.of.caveats + self.out)
 
     def _tickets(self, study: Replicates, label: str) -> Table:
         from lthviz.figures import replicated_words as words
@@ -172,7 +173,7 @@ class _Words:
         reference = self.args.reference or self.of.reference
         base = next(s for s in self.of.of if reference in s.labels)
         name, density = words.title(base, reference), self.args.against == "density"
-        table = new_table("method", "round", "weights %" if density else "time", "test %", "there", "rounds", "difference (n)", whole="method",
+        table = new_table("method", "round", "weights %" if density else "time", "test %", "there", "rounds", "difference", whole="method",
                           title=f"At equal {'density' if density else 'measured time'}, against {name}" + (f", {self.of.apart[base.id]}" if self.of.several else ""))
         for study, label, of_it in self.found:
             method = rows.short(study.runs[0], label, self.of.labels) + (f" · {self.of.apart[study.id]}" if self.of.several else "")

@@ -35,7 +35,7 @@ class Between(NamedTuple):
 
 class Versus(NamedTuple):
     """A ticket against another method at equal `at`. there: the other method's mean curve at that place, None beyond its ends.
-    paired: ticket less the other method, seed by seed at each seed's own place, in points; n = 0 without a common seed, and beyond the ends,
+    paired: mean and standard deviation of the differences, ticket less the other method, seed by seed at each seed's own place, in points; n = 0 without a common seed, and beyond the ends,
     where the few seeds that still overlap would be a choice of their own."""
 
     ticket: MeanTicket
@@ -47,6 +47,13 @@ class Versus(NamedTuple):
     def difference(self) -> float | None:
         """Of the means, in points; the pairs' mean where there are pairs."""
         return self.paired.mean if self.paired.n else self.ticket.accuracy.mean - self.there.accuracy if self.there else None
+
+    @property
+    def words(self) -> str:
+        """What the difference is: `paired by seed, n = 3, mean ± s.d. of the differences`; '' where there is none."""
+        if self.paired.n:
+            return f"paired by seed, n = {self.paired.n}" + (", mean ± s.d. of the differences" if self.paired.sd is not None else ", the one difference")
+        return "unpaired, the difference of the means" if self.there else ""
 
 
 def read(curve: Iterable[Point], at: float) -> Between | None:

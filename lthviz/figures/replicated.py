@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Any
 
 from lthviz.config import UNSTRUCTURED
+from lthviz.core import comparable, versus, winning
 from lthviz.core import study as studying
-from lthviz.core import versus, winning
 from lthviz.core.study import MeanTicket, Replicates, Summary
 from lthviz.core.versus import Versus
 from lthviz.core.winning import Level
@@ -59,6 +59,11 @@ class Studies:
         """What tells each study from the others, by id: the settings in which they differ; '' for one alone."""
         values = studying.differing([study.config for study in self.of])
         return {study.id: ", ".join(f"{k} {_plain(v)}" for k, v in of.items()) for study, of in zip(self.of, values)}
+
+    @cached_property
+    def caveats(self) -> list[str]:
+        """What limits a comparison of them, a sentence each."""
+        return comparable.caveats(self.runs)
 
     @cached_property
     def reference(self) -> str:

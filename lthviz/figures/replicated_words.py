@@ -22,11 +22,11 @@ def mean_sd(s: Summary, form: str = ".1f", scale: float = 1.0, unit: str = "") -
 
 
 def difference(v: Versus) -> str:
-    """A ticket less another method, in points, with the number of pairs: `−5.11 ± 5.21 (3)`."""
+    """A ticket less another method, in points, with the number of pairs, of whose differences it is: `−5.11 ± 5.21 (n = 3)`."""
     if v.difference is None:
         return "–"
     spread = "" if v.paired.sd is None else f" ± {v.paired.sd:.2f}"
-    return f"{v.difference:+.2f}{spread}".replace("-", "−") + (f" ({v.paired.n})" if v.paired.n else " (no pairs)")
+    return f"{v.difference:+.2f}{spread}".replace("-", "−") + (f" (n = {v.paired.n})" if v.paired.n else " (unpaired)")
 
 
 def seeds(study: Replicates) -> str:
@@ -111,7 +111,8 @@ def versus_table(of: Studies, against: str = "density", reference: str = "") -> 
             out.append({"ticket": short(of, study, label), "round": v.ticket.round,
                         **({"remaining weights (%)": 100 * v.at} if against == "density" else {"measured speedup (×)": 1 / v.at}),
                         "test accuracy (%)": v.ticket.accuracy.mean, "there (%)": v.there and v.there.accuracy, "between rounds": v.there and f"{low}, {high}",
-                        "difference (points)": v.difference, "sd (points)": v.paired.sd, "pairs": v.paired.n})
+                        "difference (points)": v.difference, "s.d. of the differences (points)": v.paired.sd, "pairs": v.paired.n,
+                        "difference is": v.words or None})
     return out
 
 
@@ -153,6 +154,7 @@ def replicate_curves_caption(of: Studies, x: str = "kept") -> str:
         said += f" Ringed, the {rule}: " + "; ".join(
             f"{short(of, study, label)} {f'{100 * t.density.mean:.1f} % of the weights' if (t := of.extremes[study.id, label]) else 'none'}"
             for study in of.of for label in study.labels) + "."
+    said += "".join(f" {_first_up(sentence)}." for sentence in of.caveats)
     return said + (f" {wording.provenance(of.timings)}{_doubtful(of)}" if x == "speed" and of.timings else "")
 
 
@@ -199,6 +201,10 @@ def _apart(of: Studies, study: Replicates) -> str:
 
 def _capital(of: Studies, study: Replicates) -> str:
     return f"{of.apart[study.id] or study.title}: " if of.several else "Here "
+
+
+def _first_up(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _range(values: Sequence[int]) -> str:

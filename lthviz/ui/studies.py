@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from lthviz.core import comparable
 from lthviz.errors import AddressError, LthvizError, StoreError, did_you_mean
 from lthviz.figures import replicated, wording
 from lthviz.figures.measured import Point, Setting, study
@@ -62,10 +63,9 @@ def _runs(first: str, there: Mapping[str, Mapping[str, Head]]) -> tuple[list[Run
             except LthvizError as e:
                 said.append(f"Run {run_id} cannot be read and is left out: {e}.")
                 continue
-            kind, own = ((r.config.model, r.config.data) for r in (run, runs[0] if runs else run))
-            if kind != own:
-                said.append(f"{name} is {' on '.join(kind)}, not {' on '.join(own)}: the two say nothing about each other, so it is left out.")
-                break
+            if why := comparable.unlike(runs, run):
+                said.append(f"Run {run.id} of {name} is left out: {why}.")
+                continue
             runs += [run] if run_id not in {r.id for r in runs} else []
     if not runs:
         raise StoreError(f"no run of study {first!r} can be read: {' '.join(said)}")
@@ -114,7 +114,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
     if equal := versus_table(of, against):
         base = next(s for s in of.of if of.reference in s.labels)
         st.subheader(f"At equal {'measured speed' if against == 'speed' else 'density'}, against {title(base, of.reference)}", anchor=False)
-        frame.quiet("Read from the other curve between the two rounds that are named; differences are taken seed by seed. Equal rounds are not compared.")
+        frame.quiet("Read from the other curve between the two rounds that are named; the last column says what a difference is. Equal rounds are not compared.")
         figure.numbers(equal, key="equal")
     st.subheader("The same from a terminal", anchor=False)
     frame.command(command(of, points, on["unbroken"], against))

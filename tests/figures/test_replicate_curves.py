@@ -219,6 +219,25 @@ def test_two_studies_are_told_apart_by_what_they_differ_in():
     assert {(r["ticket"], r["pairs"]) for r in versus_table(both)} >= {("Refill · epochs 80", 2), ("Refill · epochs 160", 3), ("Unstructured · epochs 80", 2)}
 
 
+def test_a_difference_says_what_it_is():
+    table = versus_table(of())
+    pairs = {(r["ticket"], r["round"]): r for r in table}
+    assert {r["difference is"] for r in table if r["pairs"]} == {"paired by seed, n = 3, mean ± s.d. of the differences"}
+    assert all((r["difference is"] is None) == (r["difference (points)"] is None) for r in table) and "sd (points)" not in table[0]
+    assert pairs["Refill", 1]["s.d. of the differences (points)"] > 0
+    (row, *_) = [r for r in versus_table(of([*SEEDS[:2], make(2, CONFIG.replace(epochs=80)), make(3, CONFIG.replace(epochs=80))])) if "epochs 80" in r["ticket"]
+                 and r["difference (points)"] is not None]
+    assert (row["difference is"], row["pairs"]) == ("unpaired, the difference of the means", 0)
+    (row, *_) = [r for r in versus_table(of(SEEDS[:1])) if r["difference (points)"] is not None]
+    assert (row["difference is"], row["s.d. of the differences (points)"]) == ("paired by seed, n = 1, the one difference", None)
+
+
+def test_the_figure_says_what_limits_the_comparison():
+    assert "Linear layers" not in replicate_curves_caption(of())
+    both = of([*SEEDS, *(make(s, CONFIG.replace(linear="all")) for s in (0, 1))])
+    assert "Linear layers are not pruned alike (linear none, all)" in replicate_curves_caption(both)
+
+
 def test_the_table_has_mean_spread_number_and_verdict_of_every_ticket():
     table = replicate_curves_table(of())
     assert len(table) == 1 + 3 * 3

@@ -148,7 +148,7 @@ def test_two_studies_stand_side_by_side_and_another_network_is_left_out_with_a_w
     at = page("curves", study=study, x="kept", **{"with": [longer, other, "nowhere"]})
     said = words(at)
     assert "Unstructured · epochs 1" in lines(at) and "epochs 2: its dense network is not trained yet" in said
-    assert f"{other} is resnet20 on cifar10, not convnet on digits" in said and "there is no run 'nowhere'" in said
+    assert f" is convnet on digits, run {other} is resnet20 on cifar10; only runs of one network" in said and "there is no run 'nowhere'" in said
 
 
 @pytest.mark.parametrize(("address", "sentence"), [
