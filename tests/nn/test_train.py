@@ -16,6 +16,7 @@ import lthviz
 from lthviz.config import RunConfig
 from lthviz.errors import Diverged, TrainingError
 from lthviz.nn import data, models, topology
+from lthviz.nn.draws import Draws
 from lthviz.nn.masking import Masked
 from lthviz.nn.schedule import learning_rate
 from lthviz.nn.train import BatchDone, EpochDone, Trainer, get_state, set_state
@@ -287,3 +288,65 @@ def test_warm_up_rises_in_equal_steps_to_the_full_rate(schedule):
     rates = [learning_rate(config, s, 5) for s in range(11)]
     np.testing.assert_allclose(np.diff([0, *rates[:10]]), 0.05)
     assert rates[9] == pytest.approx(0.5) and rates[10] == pytest.approx(0.5)
+
+
+# What a network draws by itself
+
+
+DRAWING = {"dropout": "torchvision:mobilenet_v3_small", "stochastic depth": "torchvision:efficientnet_b0"}
+
+
+@pytest.mark.parametrize("name", DRAWING.values(), ids=DRAWING.keys())
+def test_what_a_network_draws_is_the_same_after_a_resume(config, images, name):
+    """Also where another training went before it in the process, and it leaves torch's own generator alone."""
+    config = config.replace(model=name, train_images=40)
+    images = data.load(config, "cpu")
+    trainer = Trainer(config, images)
+
+    def begun(seed: int):
+        torch.manual_seed(seed)
+        return models.build(config, images.shape, 10)
+
+    model = begun(1)
+    whole = trainer.train(model)
+    for event in whole:
+        if isinstance(event, BatchDone) and event.step == 4:   # in the middle of the second epoch
+            middle, momentum = get_state(model), whole.optimizer_state()
+    other = begun(2)
+    list(trainer.train(models.build(config.replace(seed=5), images.shape, 10), start_step=5))
+    set_state(other, middle)
+    before = torch.get_rng_state()
+    again = trainer.train(other, start_step=4, optimizer_state=momentum)
+    *_, last = again
+    assert torch.equal(torch.get_rng_state(), before) and again.draws.any
+    assert same(get_state(other), get_state(model)) and same(again.optimizer_state(), whole.optimizer_state())
+    assert last.val_acc == whole.epochs[-1].val_acc
+
+
+def test_draws_differ_by_seed_step_and_rank_and_nothing_else():
+    def drawn(seed: int, step: int, rank: int) -> bytes:
+        torch.rand(3)
+        with Draws(seed, torch.device("cpu"), rank).of(step, 8):
+            return F.dropout(torch.ones(64)).numpy().tobytes()
+
+    places = [(0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 1, 1)]
+    assert len({drawn(*p) for p in places}) == 5 and all(drawn(*p) == drawn(*p) for p in places)
+
+
+def test_a_network_that_draws_nothing_pays_for_one_step(trainer, monkeypatch):
+    seeded = []
+    monkeypatch.setattr(Draws, "_seeded", lambda self, *where, real=Draws._seeded: seeded.append(where) or real(self, *where))
+    training = trainer.train(fresh(trainer.config, trainer.images, masked=False)[0])
+    list(training)
+    assert seeded == [(0, 16)] and training.draws.any is False
+
+
+def test_a_step_without_images_does_not_say_that_nothing_is_drawn():
+    """A process of a world may have no image of a short batch, and with no image dropout draws nothing."""
+    draws = Draws(0, torch.device("cpu"))
+    with draws.of(0, 0):
+        F.dropout(torch.ones(0))
+    assert draws.any is None
+    with draws.of(1, 4):
+        F.dropout(torch.ones(4))
+    assert draws.any is True

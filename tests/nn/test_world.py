@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from torch.nn import functional as F
 
 from lthviz.errors import ConfigError, WorldError
 from lthviz.nn import device, world
+from lthviz.nn.train import Trainer
 from lthviz.nn.world import World
 from tests.nn import world_cases as cases
 
@@ -72,7 +75,54 @@ def test_what_is_said_and_summed_is_the_same_everywhere(found):
         assert f["seconds"] > 3.9, "the others wait for it, longer than they would for one that is silent"
         assert "of rank 1 are not those of rank 0" in f["apart"]
         assert f"rank 0 of {size} has no GPU of its own" in f["gpu"] and f["auto"] == "cpu"
-    assert all(f["talk"]["went"] >= found[0]["talk"]["went"] for f in found)
+
+
+def test_loading_goes_by_turns_however_long_it_takes_and_one_of_a_machine_looks_through_the_files(found):
+    """Each turn is longer than the world's patience; nobody goes on before all are through."""
+    turns = [f["talk"]["turns"] for f in found]
+    assert [lead for lead, _, _ in turns] == [True, True, False][:len(found)]
+    for (_, _, ended), (_, began, _) in itertools.pairwise(turns):
+        assert began >= ended
+    assert min(f["talk"]["waited"] for f in found) >= turns[-1][2]
+
+
+def test_dropout_is_drawn_by_step_and_rank(found):
+    """A training that goes on has the bits of one that was never interrupted, and all have the same weights."""
+    for f in (f for f in found if f["dropout"]):
+        whole, again = f["dropout"]
+        for part in ("state", "momentum"):
+            for name, value in whole[part].items():
+                np.testing.assert_array_equal(again[part][name], value, err_msg=name)
+        assert again["epochs"] == whole["epochs"]
+        for name, value in found[0]["dropout"][0]["state"].items():
+            if "num_batches" not in name:
+                np.testing.assert_array_equal(whole["state"][name], value, err_msg=name)
+
+
+def test_a_network_that_does_not_use_all_of_itself_trains_as_in_one_process(found):
+    expected = cases.idle()
+    for f in found:
+        np.testing.assert_allclose(f["idle"]["losses"], expected["losses"], rtol=2e-3)
+        for name, value in expected["state"].items():
+            np.testing.assert_allclose(f["idle"]["state"][name], value, rtol=2e-2, atol=2e-3, err_msg=name)
+        assert (f["idle"]["state"]["spare.weight"] == 0.5).all() and (f["idle"]["state"]["spare.bias"] == 0.25).all(), "nor does it decay"
+
+
+def test_a_network_that_uses_a_layer_now_and_then_is_refused_in_a_line(found):
+    for f in found:
+        assert "does not use now_and_then.weight, now_and_then.bias in every step" in f["fickle"] and "\n" not in f["fickle"]
+
+
+def test_each_process_evaluates_as_many_images_at_once_as_one_alone_would(images, config):
+    for shape in ((3, 224, 224), (1, 8, 8)):
+        class Of(type(images)):
+            @property
+            def shape(self, shape=shape):
+                return shape
+        of = Of(*(getattr(images, f.name) for f in dataclasses.fields(images)))
+        alone = Trainer(config, of)._at_once
+        assert [Trainer(config, of, (), World(r, 64))._at_once // 64 for r in (0, 63)] == [alone, alone]
+        assert World(63, 64).part(64 * alone).stop - World(63, 64).part(64 * alone).start == alone
 
 
 @pytest.mark.parametrize("kind", cases.LAYERS)
@@ -144,6 +194,21 @@ def test_going_on_from_a_snapshot_gives_the_same_bits_in_the_same_world(found):
             for name, value in whole[part].items():
                 np.testing.assert_array_equal(again[part][name], value, err_msg=name)
         assert again["epochs"] == whole["epochs"]
+
+
+def test_where_a_peer_is_gone_nothing_is_closed_that_needs_it():
+    """Closing a group of NCCL's waits for all of its members; a process whose peer has died leaves that to its own end."""
+    env = os.environ | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": "2", "LTHVIZ_TIMEOUT": "20"}
+    ranks = [subprocess.Popen([sys.executable, "-m", "tests.nn.world_cases", "lost"], cwd=ROOT, env=env | {"RANK": str(r)}, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) for r in range(2)]
+    try:
+        said, errors = ranks[0].communicate(timeout=120)
+    finally:
+        for rank in ranks:
+            rank.kill()
+            rank.communicate()
+    assert (said.split("\n")[:2], ranks[0].returncode) == (["PeerLost", "left open"], 0), errors
+    assert "Traceback" not in errors
 
 
 # Alone -----------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import distributed as dist
 from torch import nn
 from torch.nn import functional as F
 
@@ -30,6 +31,7 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 CONFIG = RunConfig(model="convnet", data="digits", epochs=2, batch_size=16, train_images=90, augment="shift", schedule="cosine",
                    weight_decay=5e-3, rewind=0.25, threads=1, device="cpu", memory_format="channels_last", validation=0.13)
 """Six batches an epoch, the last of ten images."""
+DROPOUT = CONFIG.replace(model="torchvision:mobilenet_v3_small", train_images=48)
 LAST_OF_TWO = CONFIG.replace(train_images=82)
 """The last batch of an epoch has two images: one of three processes has none of it."""
 KINDS = ("dense", "masked", "smaller")
@@ -125,9 +127,7 @@ def talk(world: World) -> dict:
         return [world.rank, world.part(7), world.sum(torch.ones(1)).item()]
 
     found["by_first"], found["seconds"] = world.by_first(alone), time.monotonic() - began
-    order = []
-    world.in_turns(lambda lead: order.append(time.time()))
-    found["went"] = order[0]
+    found["turns"], found["waited"] = turns(World(world.rank, world.size, max(0, world.rank - 1), 1 + (world.rank > 0), world.peers, world.timeout_s))
     world.same(lambda: 4, "the numbers")
     try:
         world.same(lambda: 4 + (world.rank == 1), "the numbers")
@@ -139,6 +139,55 @@ def talk(world: World) -> dict:
         found["gpu"] = str(e)
     found["auto"] = device.pick(CONFIG.replace(device="auto"), world).type
     return found
+
+
+def turns(world: World) -> tuple[tuple[bool, float, float], float]:
+    """The first on a machine of its own, all others on a second; each is slower than the world's patience. (Who was to look, from
+    when to when), and when this process went on."""
+    def work(lead: bool) -> tuple[bool, float, float]:
+        began = time.time()
+        time.sleep(3.6)
+        return lead, began, time.time()
+
+    return world.in_turns(work), time.time()
+
+
+def idle(world: World | None = None) -> dict:
+    """A timm network of which a part is not used, trained for two steps of six images."""
+    config = CONFIG.replace(model="timm:test_resnet", train_images=14, batch_size=6, epochs=1, momentum=0.0)
+    images = data.load(config, "cpu")
+    trainer = Trainer(config, images, (), world) if world else Trainer(config, images)
+    model = models.build(config, images.shape, 10)
+    model.spare = nn.Linear(3, 3)
+    with torch.no_grad():
+        model.spare.weight.fill_(0.5)
+        model.spare.bias.fill_(0.25)
+    training = trainer.train(model)
+    losses = [event.loss.item() for event in training if isinstance(event, BatchDone)]
+    return {"losses": losses, "state": get_state(model)}
+
+
+class Fickle(nn.Module):
+    """Uses one of its layers in every second training step only, and in evaluation mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head, self.now_and_then, self.steps = nn.Linear(64, 10), nn.Linear(10, 10), 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.head(x.flatten(1))
+        self.steps += self.training
+        return x if self.training and self.steps % 2 else self.now_and_then(x)
+
+
+def fickle(world: World) -> str:
+    trainer = Trainer(CONFIG, data.load(CONFIG, "cpu"), (), world)
+    try:
+        for _ in trainer.train(Fickle()):
+            pass
+    except LthvizError as e:
+        return str(e)
+    return ""
 
 
 def main(folder: Path, second_port: str) -> None:
@@ -163,9 +212,25 @@ def main(folder: Path, second_port: str) -> None:
         for kind in KINDS if world.size == 2 else KINDS[2:]:
             found["trained"][kind] = trained(CONFIG, kind, world)
         found["trained"]["last of two"] = trained(LAST_OF_TWO, "masked", world)
+        found["dropout"] = [trained(DROPOUT, "dense", world, stop) for stop in (0, 1)] if world.size == 2 else []
+        found["idle"] = idle(world)
+        found["fickle"] = fickle(world)
         found["again"] = trained(CONFIG, "smaller", world, stop=1)
         torch.save(found, folder / f"{world.rank}.pt")
 
 
+def lost() -> None:
+    """Rank 1 is gone in the middle; what rank 0 makes of it, and whether its groups stand."""
+    with joined() as world:
+        world._tensors = dist.new_group()   # stands where NCCL's would
+        if world.rank == 1:
+            os._exit(1)
+        try:
+            world.sum(torch.ones(1))
+        except LthvizError as e:
+            print(type(e).__name__)
+    print("left", "open" if dist.is_initialized() else "closed")
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    lost() if sys.argv[1] == "lost" else main(Path(sys.argv[1]), sys.argv[2])
