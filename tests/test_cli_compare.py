@@ -11,7 +11,7 @@ from lthviz.core.study import study_id
 from lthviz.presets import preset
 from lthviz.store import Store
 from tests.replicates import SEEDS
-from tests.speeds import timings
+from tests.speeds import CONDITIONS, timing, timings
 
 
 @pytest.fixture
@@ -109,7 +109,12 @@ def test_at_equal_speed_measurements_of_one_setting_count(runs, compare, capsys)
         if t["round"]:
             assert t["time_ratio"] == {"mean": pytest.approx(statistics.mean(found)), "sd": pytest.approx(statistics.stdev(found), abs=1e-12), "n": 2}
     assert all(x["paired"]["n"] <= 2 for x in result["equal"]) and compare(study, "--against", "speed", "--batch", 1)["setting"]["batch"] == 1
-    assert "time" in compare(study, "--against", "speed", said=True)
+    assert "time" in (said := compare(study, "--against", "speed", said=True)) and "busy" not in said
+    row = next(r for r in store.run(ids[0]).rows if (r["round"], r["structure"]) == (1, "refill"))
+    store.put_timing(ids[0], timing(store.run(ids[0]), dict(row), conditions={**CONDITIONS, "others_cores": 1.5}, time=1.9e9))
+    marked = {(t["round"], t["structure"]): t["disturbed"] for t in compare(study, "--against", "speed")["studies"][0]["tickets"] if t["disturbed"]}
+    assert marked == {(1, "refill"): 1}
+    assert "?: 1 of the 16 measurements, of 1 ticket, was made on a busy machine and is doubtful." in compare(study, "--against", "speed", said=True)
 
 
 def test_the_words_have_means_spreads_numbers_verdicts_and_extremes(runs, compare):

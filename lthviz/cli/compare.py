@@ -100,7 +100,7 @@ def _asked(args: argparse.Namespace) -> str:
 def _payload(of: Studies, found: Sequence[tuple[Replicates, str, list[Versus]]], args: argparse.Namespace, out: list[str]) -> dict[str, Any]:
     def ticket(study: Replicates, t: MeanTicket) -> dict[str, Any]:
         return {k: v._asdict() if hasattr(v, "_asdict") else v for k, v in vars(t).items()} | {
-            "wins": None if t.dense or not of.levels[study.id] else of.wins(study, t), "n": t.accuracy.n}
+            "wins": None if t.dense or not of.levels[study.id] else of.wins(study, t), "n": t.accuracy.n, "disturbed": of.doubtful(study, t)}
 
     studies = []
     for study in of.of:
@@ -150,6 +150,8 @@ class _Words:
                    + f" Difference, in points: {how}." * bool(how))
         if self.of.timings and self.args.against == "speed":
             yield wording.provenance(self.of.timings)
+            if doubtful := words.doubtful(self.of).removeprefix("Open with a dot: "):
+                yield f"?: {doubtful}"
         yield from (f"Note: {sentence}." for sentence in self.of.caveats + self.out)
 
     def _tickets(self, study: Replicates, label: str) -> Table:
@@ -160,8 +162,8 @@ class _Words:
                           title=words.title(study, label))
         sparsest = self.of.extremes[study.id, label]
         for t in study.of(label):
-            fourth = words.mean_sd(t.time_ratio, ".3f") + (f" ({t.time_ratio.n})" if t.time_ratio.n not in (0, t.accuracy.n) else "") if speed \
-                else words.mean_sd(t.coverage, ".0f", 100)
+            seeds = f" ({t.time_ratio.n})" if t.time_ratio.n not in (0, t.accuracy.n) else ""
+            fourth = words.mean_sd(t.time_ratio, ".3f") + seeds + "?" * bool(self.of.doubtful(study, t)) if speed else words.mean_sd(t.coverage, ".0f", 100)
             table.add_row(str(t.round), words.mean_sd(t.density, ".1f", 100), words.mean_sd(t.effective_density, ".1f", 100), fourth,
                           words.mean_sd(t.accuracy, ".2f"), str(t.accuracy.n), words.verdict(self.of, study, t) + ("*" if t is sparsest else ""))
         return table
@@ -178,7 +180,7 @@ class _Words:
         for study, label, of_it in self.found:
             method = rows.short(study.runs[0], label, self.of.labels) + (f" · {self.of.apart[study.id]}" if self.of.several else "")
             for v in of_it:
-                at = f"{100 * v.at:.1f}" if density else f"{v.at:.3f}"
+                at = f"{100 * v.at:.1f}" if density else f"{v.at:.3f}" + "?" * bool(self.of.doubtful(study, v.ticket))
                 there = (f"{v.there.accuracy:.2f}", f"{v.there.high.round}, {v.there.low.round}") if v.there else ("–", "–")
                 table.add_row(method, str(v.ticket.round), at, f"{v.ticket.accuracy.mean:.2f}", *there, words.difference(v))
         return table

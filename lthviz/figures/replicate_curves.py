@@ -1,7 +1,7 @@
 """Mean test accuracy over the seeds of a study against what a ticket costs: a line a method, its band one standard deviation wide.
 
 The dense network is the origin. A ring marks each method's sparsest winning ticket. Points with fewer seeds than the study has are
-smaller; single seeds stand thin behind, where they are asked for. A number of one seed has no band.
+smaller; at speeds, one behind which there is a measurement made on a busy machine is open and has a dot. Single seeds stand thin behind, where they are asked for. A number of one seed has no band.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def replicate_curves(of: Studies, *, x: str = "kept", near: bool = False, seeds:
     before: list[Trace] = []
     for (study, label, tickets), s in zip(lines, styles):
         way = _way(study, tickets)
-        behind += ([_seeds(study, label, x, s.line(dark))] if seeds else []) + _band(way, x, s.line(dark))
+        behind += ([_seeds(of, study, label, x, s.line(dark))] if seeds else []) + _band(way, x, s.line(dark))
         before += _mean(of, study, label, way, x, s, dark)
     before += [_dense(of, study, x, p) for study in of.of if study.dense and study.dense.accuracy.n]
     still = {"type": "scatter", "unselected": {"marker": {"opacity": 1}}}     # a click leads on; nothing fades
@@ -99,22 +99,26 @@ def _band(way: Sequence[MeanTicket | None], x: str, colour: str) -> list[Trace]:
                        hoverinfo="skip", showlegend=False, name="band")]
 
 
-def _seeds(study: Replicates, label: str, x: str, colour: str) -> Trace:
+def _seeds(of: Studies, study: Replicates, label: str, x: str, colour: str) -> Trace:
     """The single seeds of a method as one trace, thin."""
     xs: list[float | None] = []
     ys: list[float | None] = []
     keys: list[Any] = []
     said: list[str] = []
+    symbols: list[str] = []
     for run in study.runs:
-        for (k, of), row in sorted(study.rows[run.config.seed].items()):
+        for (k, structure), row in sorted(study.rows[run.config.seed].items()):
             share, accuracy = row.get(_FIELDS[x]) if k else 1.0, rows.accuracy(row)
-            if (of == label or k == 0) and share and accuracy is not None:
+            if (structure == label or k == 0) and share and accuracy is not None:
                 xs.append(1 / share if x == "speed" else 100 * share)
                 ys.append(accuracy)
-                keys.append((run.id, k, of))
-                said.append(f"<b>{html.escape(rows.name(run, row, several=False))}, seed {run.config.seed}</b><br>test accuracy {accuracy:.2f} %")
-        xs, ys, keys, said = ([*v, end] for v, end in ((xs, None), (ys, None), (keys, None), (said, "")))
-    return dict(x=xs, y=ys, mode="lines+markers", line=dict(color=colour, width=0.8), marker=dict(size=3, color=colour), opacity=0.5, name="single seed",
+                keys.append((run.id, k, structure))
+                disturbed = x == "speed" and keys[-1] in of.disturbed
+                symbols.append(theme.doubtful("circle") if disturbed else "circle")
+                said.append(f"<b>{html.escape(rows.name(run, row, several=False))}, seed {run.config.seed}</b><br>test accuracy {accuracy:.2f} %"
+                            + "<br>measured on a busy machine, so doubtful" * disturbed)
+        xs, ys, keys, said, symbols = ([*v, end] for v, end in ((xs, None), (ys, None), (keys, None), (said, ""), (symbols, "circle")))
+    return dict(x=xs, y=ys, mode="lines+markers", line=dict(color=colour, width=0.8), marker=dict(size=[3 if v == "circle" else 7 for v in symbols], symbol=symbols, color=colour), opacity=0.5, name="single seed",
                       showlegend=False, hovertext=said, hovertemplate="%{hovertext}<extra></extra>", customdata=keys, connectgaps=False)
 
 
@@ -128,9 +132,12 @@ def _mean(of: Studies, study: Replicates, label: str, way: Sequence[MeanTicket |
                               legendgroup=group, showlegend=False, hoverinfo="skip"))
     points = way[first:]
     sizes = [(8 if t is None or t.accuracy.n == len(study.seeds) else 5) + (s.symbol == "triangle-up") for t in points]
+    symbols = [theme.doubtful(s.symbol) if t and x == "speed" and of.doubtful(study, t) else s.symbol for t in points]
+    marked = set(symbols) != {s.symbol}
     out.append(dict(
         x=[t and place(t, x) for t in points], y=[t and t.accuracy.mean for t in points], mode="lines+markers", connectgaps=False, name=short(of, study, label),
-        legendgroup=group, line=look, marker=dict(symbol=s.symbol, size=sizes, color=colour, line=dict(width=2 if "open" in s.symbol else 0, color=colour)),
+        legendgroup=group, line=look, marker=dict(symbol=symbols if marked else s.symbol, size=sizes, color=colour, line=dict(
+            width=[2 if "open" in v else 0 for v in symbols] if marked else 2 if "open" in s.symbol else 0, color=colour)),
         hovertext=[_hover(of, study, t) if t else "" for t in points], hovertemplate="%{hovertext}<extra></extra>",
         customdata=[t and _key(study, t) for t in points]))
     best = of.extremes[study.id, label]

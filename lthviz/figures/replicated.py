@@ -10,7 +10,7 @@ from typing import Any
 from lthviz.config import UNSTRUCTURED
 from lthviz.core import comparable, versus, winning
 from lthviz.core import study as studying
-from lthviz.core.study import MeanTicket, Replicates, Summary
+from lthviz.core.study import Key, MeanTicket, Replicates, Summary
 from lthviz.core.versus import Versus
 from lthviz.core.winning import Level
 from lthviz.figures import measured, rows
@@ -21,7 +21,7 @@ from lthviz.records import Run, Timing
 @dataclass(frozen=True, eq=False)
 class Studies:
     """Studies on one setting of measurement. tolerance: in points, None: the default; unbroken: a method's extreme sparsity needs
-    all its less sparse tickets to win as well. timings: those of the setting; here: identity of the reader's machine."""
+    all its less sparse tickets to win as well. timings: those of the setting; disturbed: of which tickets these were measured on a busy machine; here: identity of the reader's machine."""
 
     of: tuple[Replicates, ...]
     setting: Setting | None = None
@@ -29,6 +29,7 @@ class Studies:
     tolerance: float | None = None
     unbroken: bool = False
     here: str = ""
+    disturbed: frozenset[Key] = frozenset()
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -73,6 +74,10 @@ class Studies:
     def wins(self, study: Replicates, ticket: MeanTicket) -> bool:
         return winning.wins(ticket, self.levels[study.id])
 
+    def doubtful(self, study: Replicates, ticket: MeanTicket) -> int:
+        """How many of the measurements behind a ticket's time ratio were made on a busy machine."""
+        return sum((run.id, ticket.round, ticket.structure) in self.disturbed for run in study.runs)
+
     def versus(self, against: str = "density", reference: str = "") -> list[tuple[Replicates, str, list[Versus]]]:
         """Every method against the reference method of the first study that has it, at equal density or speed."""
         reference = reference or self.reference
@@ -89,7 +94,8 @@ def studies(runs: Sequence[Run], timings: Mapping[str, Sequence[Timing]] | None 
     found = {run.id: measured.at(timings.get(run.id, ()), setting) for run in runs}
     times = {(run, k, label): t.time_ratio for run, of in found.items() for (k, label), t in of.items()}
     together = tuple(t for of in found.values() for t in of.values() if t.round)
-    return Studies(tuple(studying.studies(runs, times)), setting, together, tolerance, unbroken, here)
+    disturbed = frozenset((run, k, label) for run, of in found.items() for (k, label), t in of.items() if k and t.disturbed)
+    return Studies(tuple(studying.studies(runs, times)), setting, together, tolerance, unbroken, here, disturbed)
 
 
 def place(ticket: MeanTicket, x: str) -> float | None:

@@ -95,8 +95,8 @@ def replicate_curves_table(of: Studies) -> list[dict[str, Any]]:
                             ("multiply-adds", t.flops_ratio)):
                 row |= {f"{name} (%)": rows.scaled(s.mean), f"{name}, sd (%)": rows.scaled(s.sd)}
             speed = {} if t.dense else {"measured speedup (×)": t.speedup, "time ratio": t.time_ratio.mean, "time ratio, sd": t.time_ratio.sd,
-                                        "time ratio, n": t.time_ratio.n}
-            row |= dict.fromkeys(("measured speedup (×)", "time ratio", "time ratio, sd", "time ratio, n")) | speed
+                                        "time ratio, n": t.time_ratio.n, "disturbed": doubt(of, study, t) or None}
+            row |= dict.fromkeys(("measured speedup (×)", "time ratio", "time ratio, sd", "time ratio, n", "disturbed")) | speed
             row |= {"training (s)": t.seconds.mean, "training, sd (s)": t.seconds.sd, "seeds": " ".join(map(str, t.seeds))}
             out.append(row)
     return out
@@ -112,8 +112,15 @@ def versus_table(of: Studies, against: str = "density", reference: str = "") -> 
                         **({"remaining weights (%)": 100 * v.at} if against == "density" else {"measured speedup (×)": 1 / v.at}),
                         "test accuracy (%)": v.ticket.accuracy.mean, "there (%)": v.there and v.there.accuracy, "between rounds": v.there and f"{low}, {high}",
                         "difference (points)": v.difference, "s.d. of the differences (points)": v.paired.sd, "pairs": v.paired.n,
-                        "difference is": v.words or None})
+                        "difference is": v.words or None,
+                        **({"disturbed": doubt(of, study, v.ticket) or None} if against == "speed" else {})})
     return out
+
+
+def doubt(of: Studies, study: Replicates, t: MeanTicket) -> str:
+    """`1 of 3 measured on a busy machine, so doubtful`; '' where none was."""
+    n = of.doubtful(study, t)
+    return f"{n} of {t.time_ratio.n} measured on a busy machine, so doubtful" if n else ""
 
 
 def verdict(of: Studies, study: Replicates, t: MeanTicket) -> str:
@@ -135,6 +142,8 @@ def replicate_curves_alt(of: Studies, x: str = "kept") -> str:
             name = f"{title(study, label)}{_apart(of, study)}"
             said.append(f"{name}: sparsest winning ticket at {100 * t.density.mean:.1f} percent of the weights with {t.accuracy.mean:.1f} percent accuracy" if t
                         else f"{name}: no ticket wins")
+    if n := len(_marked(of)) if x == "speed" else 0:
+        said.append(f"the speed of {n} ticket{'s' * (n != 1)} is doubtful, measured on a busy machine")
     axis = AXES[x].name if x == "flops" else AXES[x].name.lower()
     return f"Mean test accuracy over seeds against {axis}: " + ("; ".join(said) if said else "no ticket has been trained yet") + "."
 
@@ -155,7 +164,7 @@ def replicate_curves_caption(of: Studies, x: str = "kept") -> str:
             f"{short(of, study, label)} {f'{100 * t.density.mean:.1f} % of the weights' if (t := of.extremes[study.id, label]) else 'none'}"
             for study in of.of for label in study.labels) + "."
     said += "".join(f" {_first_up(sentence)}." for sentence in of.caveats)
-    return said + (f" {wording.provenance(of.timings)}{_doubtful(of)}" if x == "speed" and of.timings else "")
+    return said + (f" {wording.provenance(of.timings)} {doubtful(of)}".rstrip() if x == "speed" and of.timings else "")
 
 
 def hover(of: Studies, study: Replicates, t: MeanTicket) -> list[str]:
@@ -169,7 +178,8 @@ def hover(of: Studies, study: Replicates, t: MeanTicket) -> list[str]:
     shares = (("kept", t.density), ("effective", t.effective_density), ("in blocks", t.coverage), ("multiply-adds", t.flops_ratio))
     said += [f"{what} {mean_sd(s, '.1f', 100, ' %')}" for what, s in shares if s.n]
     if t.time_ratio.n and not t.dense:
-        said.append(f"measured {wording.times(t.speedup)}: {mean_sd(t.time_ratio, '.3f')} of the dense time (n = {t.time_ratio.n})")
+        said.append(f"measured {wording.times(t.speedup)}: {mean_sd(t.time_ratio, '.3f')} of the dense time (n = {t.time_ratio.n})"
+                    + (f"; {words}" if (words := doubt(of, study, t)) else ""))
     return said + ([f"training {mean_sd(t.seconds, '.1f')} s"] if t.seconds.n else [])
 
 
@@ -190,9 +200,16 @@ def _fewer(of: Studies) -> str:
     return "; ".join(f"{'' if len(names) == methods else ' and '.join(names) + ', '}{where} (n = {n})" for (where, n), names in by.items())
 
 
-def _doubtful(of: Studies) -> str:
-    n = sum(bool(t.disturbed) for t in of.timings)
-    return f" {n} of these {len(of.timings)} measurements {'were' if n != 1 else 'was'} made on a busy machine and {'are' if n != 1 else 'is'} doubtful." if n else ""
+def doubtful(of: Studies) -> str:
+    """A sentence about the measurements that were made on a busy machine; '' where none was."""
+    n, tickets = len(of.disturbed), len(_marked(of))
+    return (f"Open with a dot: {n} of the {len(of.timings)} measurements, of {tickets} ticket{'s' * (tickets != 1)}, "
+            f"{'were' if n != 1 else 'was'} made on a busy machine and {'are' if n != 1 else 'is'} doubtful.") if n else ""
+
+
+def _marked(of: Studies) -> list[MeanTicket]:
+    """The tickets behind whose speed there is a doubtful measurement."""
+    return [t for study in of.of for t in study.tickets if of.doubtful(study, t)]
 
 
 def _apart(of: Studies, study: Replicates) -> str:

@@ -4,12 +4,13 @@ import itertools
 import json
 import math
 import statistics
+from dataclasses import replace
 
 import pytest
 
 from lthviz.config import Refill, Regroup, RunConfig
 from lthviz.core.study import studies as sorted_into
-from lthviz.figures import replicated, scales
+from lthviz.figures import replicated, scales, theme
 from lthviz.figures.measured import AXES
 from lthviz.figures.replicate_curves import replicate_curves
 from lthviz.figures.replicated_words import (
@@ -193,6 +194,33 @@ def test_at_speeds_a_ticket_stands_at_the_inverse_of_its_mean_time_ratio():
     caption = replicate_curves_caption(measured(), "speed")
     assert "mean time ratio over 3 measured seeds" in caption and "Xeon, 2 cores" in caption
     assert replicate_curves(of(), x="speed").layout.annotations[0].text == "No ticket is measured yet"
+
+
+def test_a_measurement_on_a_busy_machine_marks_its_ticket_in_the_picture_the_hover_the_table_and_the_sentences():
+    busy = {"machine": "m", "cpu": "Xeon", "cores": 2, "others_cores": 1.5}
+    found = {r.id: [replace(t, conditions=busy) if (i, t.round, t.structure) in {(0, 2, "refill"), (1, 2, "refill"), (2, 3, "unstructured")} else t
+                    for t in timings(r)] for i, r in enumerate(SEEDS)}
+    study = of(timings=found)
+    fig = replicate_curves(study, x="speed", seeds=True)
+    plain = lines(replicate_curves(measured(), x="speed"))
+    for label, t in zip(LABELS, lines(fig).values()):
+        usual = plain[t.name].marker.symbol
+        symbols = [t.marker.symbol] * 3 if isinstance(t.marker.symbol, str) else list(t.marker.symbol)
+        expected = {"refill": [None, 2, None], "unstructured": [None, None, 1]}.get(label, [None] * 3)
+        assert symbols == [theme.doubtful(usual) if n else usual for n in expected]
+        for h, n in zip(t.hovertext, expected):
+            assert (f"; {n} of 3 measured on a busy machine, so doubtful" in h) if n else "busy" not in h
+    single = {tuple(c): (symbol, h) for t in named(fig, "single seed") for c, symbol, h in zip(t.customdata, t.marker.symbol, t.hovertext) if c}
+    marked = {(SEEDS[0].id, 2, "refill"), (SEEDS[1].id, 2, "refill"), (SEEDS[2].id, 3, "unstructured")}
+    assert {key for key, (symbol, h) in single.items() if symbol != "circle" and "busy" in h} == marked
+    assert {key for key, (symbol, h) in single.items() if symbol != "circle" or "busy" in h} == marked
+    said = "Open with a dot: 3 of the 27 measurements, of 2 tickets, were made on a busy machine and are doubtful."
+    assert said in replicate_curves_caption(study, "speed") and "speed of 2 tickets is doubtful" in replicate_curves_alt(study, "speed")
+    assert {(r["round"], r["structure"]): r["disturbed"] for r in replicate_curves_table(study) if r["disturbed"]} == {
+        (2, "refill"): "2 of 3 measured on a busy machine, so doubtful", (3, "unstructured"): "1 of 3 measured on a busy machine, so doubtful"}
+    assert [(r["ticket"], r["round"]) for r in versus_table(study, "speed") if r["disturbed"]] == [("Refill", 2)]
+    for kept in (replicate_curves(study, x="kept"), replicate_curves(measured(), x="speed")):     # where no time counts, nothing is marked
+        assert all(isinstance(t.marker.symbol, str) for t in lines(kept).values()) and "busy" not in kept.layout.meta["caption"]
 
 
 def test_the_axes_hold_every_mean_and_band_and_a_close_look_says_what_is_below():
