@@ -17,7 +17,8 @@ from lthviz.ui.cache import store
 
 PAGES = (("app.py", "Home", ":material/home:"), ("pages/lab.py", "Lab", ":material/science:"),
          ("pages/masks.py", "Masks", ":material/grid_on:"), ("pages/speed.py", "Speed", ":material/speed:"),
-         ("pages/curves.py", "Curves", ":material/show_chart:"), ("pages/runs.py", "Runs", ":material/table_rows:"))
+         ("pages/curves.py", "Curves", ":material/show_chart:"), ("pages/compare.py", "Compare", ":material/compare_arrows:"),
+         ("pages/runs.py", "Runs", ":material/table_rows:"))
 STATES = {"queued": ("schedule", "gray"), "running": ("play_arrow", "primary"), "paused": ("pause", "orange"),
           "finished": ("check", "gray"), "cancelled": ("stop", "gray"), "failed": ("error", "red"),
           "interrupted": ("power_off", "orange"), "example": ("auto_stories", "gray")}

@@ -10,14 +10,12 @@ import streamlit as st
 
 from lthviz import launch
 from lthviz.errors import LthvizError
-from lthviz.ui import cache, frame, pickers, runs_rows, sweeps
+from lthviz.ui import cache, frame, pickers, runs_about, runs_rows, runs_trash, sweeps
 from lthviz.ui.runs_rows import FILTERS, Row
 
-_CHOSEN, _ASKING = "runs-chosen", "runs-asking"
+_CHOSEN = "runs-chosen"
 SAID = "runs-said"
 """Where sentences wait that a callback has to say."""
-SHOWN = 8
-"""So many ids are spelt out where runs are named."""
 
 
 def show() -> None:
@@ -27,8 +25,9 @@ def show() -> None:
         st.title("Runs", anchor=False, width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             st.page_link("pages/lab.py", label="New run", icon=":material/add:", query_params={"new": "digits"})
+    sizes = runs_about.sizes(found)
     if found:
-        frame.said(runs_rows.sentence(found))
+        frame.said(f"{runs_rows.sentence(found)} {runs_about.room(sizes)}")
     elif not broken:
         frame.empty("No run is in this folder. Start one, or a whole sweep of them below; every run of this folder is then listed here, "
                     "whoever trains it.")
@@ -36,7 +35,8 @@ def show() -> None:
         frame.told("warning", line, "info")
     sweeps.live(found)
     if found:
-        _table(found)
+        _table(found, sizes)
+    runs_trash.show()
     for name, why in broken.items():
         frame.told("error", f"{name!r} cannot be read, and is left as it is: {why}", "broken_image")
     sweeps.new()
@@ -48,16 +48,18 @@ def everything() -> tuple[list[Row], dict[str, str]]:
     return runs_rows.rows(found, cache.store().sweeps()), broken
 
 
-def _table(found: Sequence[Row]) -> None:
+def _table(found: Sequence[Row], sizes: dict[str, int]) -> None:
+    runs_trash.undo()
     shown = _narrow(found)
     actions = st.container(key="runs-actions")
     if not shown:
         st.caption("No run is like that; take a filter away.")
         return
-    chosen = _chosen(shown)
+    chosen = _chosen(shown, sizes)
     with actions:
-        _asking(found)
         _act(chosen, len(shown), len(found))
+        if len(chosen) == 1:
+            runs_about.show(chosen[0], sizes[chosen[0].brief.id], found)
 
 
 def _narrow(found: Sequence[Row]) -> list[Row]:
@@ -87,7 +89,7 @@ def _filter(name: str, value: Any) -> None:
         st.query_params.pop(name, None)
 
 
-def _chosen(shown: Sequence[Row]) -> list[Row]:
+def _chosen(shown: Sequence[Row], sizes: dict[str, int]) -> list[Row]:
     """Draw the table; the rows chosen in it. What is chosen is remembered by id: rows move when runs come and go."""
     ids = [r.brief.id for r in shown]
     key = f"runs-{hashlib.sha256(' '.join(ids).encode()).hexdigest()[:12]}"
@@ -97,11 +99,11 @@ def _chosen(shown: Sequence[Row]) -> list[Row]:
         st.session_state["runs-default"] = [i for i, x in enumerate(ids) if x in known]
     number = st.column_config.NumberColumn
     event = st.dataframe(
-        [runs_rows.cells(r) for r in shown], hide_index=True, key=key, on_select="rerun", selection_mode="multi-row", placeholder="–",
+        [runs_rows.cells(r, sizes.get(r.brief.id)) for r in shown], hide_index=True, key=key, on_select="rerun", selection_mode="multi-row", placeholder="–",
         selection_default={"selection": {"rows": st.session_state["runs-default"], "columns": [], "cells": []}},
         height="content" if len(shown) < 14 else 560, alt=f"Table of {len(shown)} runs",
         column_config={
-            "state": st.column_config.TextColumn(width=92), "run": st.column_config.TextColumn(width=205), "model": st.column_config.TextColumn(width=90),
+            "state": st.column_config.TextColumn(width=92), "title": st.column_config.TextColumn(width=150), "run": st.column_config.TextColumn(width=205), "model": st.column_config.TextColumn(width=90),
             "data": st.column_config.TextColumn(width=76), "seed": number(width=52), "structures": st.column_config.TextColumn(width=230),
             "rounds": number(width=62, help="Finished, the dense one included"), "of": number(width=40, help="All rounds, the dense one included"),
             "dense": number("dense %", width=72, format="%.1f", help="Test accuracy of the dense network"),
@@ -109,7 +111,10 @@ def _chosen(shown: Sequence[Row]) -> list[Row]:
                            "without validation images, of the last one"),
             "last": number("last %", width=66, format="%.1f", help="The same, of the newest round's tickets alone"),
             "minutes": number("min", width=60, format="%.1f", help="Minutes of work, pauses not counted"),
-            "sweep": st.column_config.TextColumn(width=130),
+            "disk": number("MB", width=62, format="%.3g", help="What it takes of the disk, in megabytes of 1,000,000 bytes"),
+            "branch of": st.column_config.TextColumn(width=150, help="The run that it goes on from, and from which round"),
+            "note": st.column_config.TextColumn(width=220), "sweep": st.column_config.TextColumn(width=130),
+            "came in": st.column_config.TextColumn(width=120, help="The packed file that it was taken from"),
             "changed": st.column_config.DatetimeColumn(width=130, format="YYYY-MM-DD HH:mm", help="When it took its present state"),
             "message": st.column_config.TextColumn(width=320)})
     rows = [i for i in event["selection"]["rows"] if i < len(shown)]
@@ -123,14 +128,14 @@ def _act(chosen: Sequence[Row], shown: int, total: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="runs-act"):
         if not chosen:
             count = f"{shown:,} of {total:,} runs shown. " if shown != total else ""
-            frame.quiet(f"{count}Choose rows at their left edge to open, resume, cancel or delete runs; click a column's head to sort.")
+            frame.quiet(f"{count}Choose rows at their left edge to open, compare, rename, resume, cancel or delete runs; click a column's head to sort.")
             return
         frame.quiet(f"{len(chosen)} chosen", width="content")
         _button("Resume", runs_rows.resumable(chosen), "play_arrow", lambda ids: launch.resume_all(cache.store(), ids),
                 "Put back into the queue of the worker on this machine; each goes on from its last checkpoint")
         _button("Cancel", runs_rows.cancellable(chosen), "stop", lambda ids: each(ids, lambda x: launch.request(cache.store(), x, "cancel")),
                 "End them; their finished rounds are kept")
-        _button("Delete", runs_rows.deletable(chosen), "delete", _ask, "Remove them from the disk, after a question")
+        _button("Delete", runs_rows.deletable(chosen), "delete", runs_trash.discard, "Move them to the trash; it can be undone")
         _open(chosen)
 
 
@@ -158,29 +163,9 @@ def _open(chosen: Sequence[Row]) -> None:
     if len(chosen) == 1:
         for page, label, icon in (("lab", "Lab", "science"), ("masks", "Masks", "grid_on"), ("speed", "Speed", "speed"), ("curves", "Curves", "show_chart")):
             st.page_link(f"pages/{page}.py", label=label, icon=f":material/{icon}:", query_params={"run": run_id})
+        st.page_link("pages/lab.py", label="Duplicate with changes", icon=":material/content_copy:", query_params={"new": run_id},
+                     help="Start another run from its settings")
     else:
-        st.page_link("pages/curves.py", label="Compare curves", icon=":material/show_chart:",
+        st.page_link("pages/compare.py", label="Compare", icon=":material/compare_arrows:", query_params={"of": ",".join(r.brief.id for r in chosen)})
+        st.page_link("pages/curves.py", label="Their curves", icon=":material/show_chart:",
                      query_params=[("run", run_id), *(("with", r.brief.id) for r in chosen[1:])])
-
-
-def _ask(ids: list[str]) -> None:
-    st.session_state[_ASKING] = ids
-
-
-def _asking(found: Sequence[Row]) -> None:
-    """The question before runs are deleted; it names them."""
-    there = {r.brief.id for r in found}
-    if not (ids := [x for x in st.session_state.get(_ASKING, ()) if x in there]):
-        return
-    n = len(ids)
-    with st.container(border=True, key="runs-question"):
-        named = ", ".join(ids[:SHOWN]) + (f" and {n - SHOWN} more" if n > SHOWN else "")
-        st.markdown(f"**Delete {n} run{'s' * (n != 1)} for good?** Masks, weights, curves and measurements of {frame.plain(named)} are removed from the disk.")
-        with st.container(horizontal=True, gap="small"):
-            st.button(f"Delete {n} run{'s' * (n != 1)}", key="runs-delete-now", type="primary", icon=":material/delete:", on_click=_delete, args=(ids,))
-            st.button("Keep " + ("it" if n == 1 else "them"), key="runs-keep", on_click=lambda: st.session_state.pop(_ASKING, None))
-
-
-def _delete(ids: list[str]) -> None:
-    st.session_state.pop(_ASKING, None)
-    each(ids, cache.store().delete)

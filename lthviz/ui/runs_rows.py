@@ -13,6 +13,10 @@ FILTERS = {"state": "State", "model": "Model", "data": "Data", "sweep": "Sweep"}
 """Names of what the table can be narrowed by, as they stand in the address, and for people."""
 
 
+IMPORTED = "imported"
+"""What runs that came in a packed file are found by, beside their state."""
+
+
 class Row(NamedTuple):
     """A run of the table, and the sweeps that it belongs to."""
 
@@ -27,14 +31,16 @@ class Row(NamedTuple):
     def words(self) -> str:
         """All that a search looks at, in small letters."""
         b = self.brief
-        return " ".join([b.id, self.state, b.title, b.preset, b.config.model, b.config.data, structures(b), b.status.message,
+        return " ".join([b.id, self.state, b.title, b.preset, b.config.model, b.config.data, structures(b), b.status.message, b.note, b.source, b.config.parent,
                          *(s.shown for s in self.sweeps), *(s.name for s in self.sweeps)]).lower()
 
     def has(self, name: str) -> set[str]:
         """What a filter of that name compares with."""
         if name == "sweep":
             return {s.name for s in self.sweeps}
-        return {self.state if name == "state" else getattr(self.brief.config, name)}
+        if name == "state":
+            return {self.state} | ({IMPORTED} if self.brief.source else set())
+        return {getattr(self.brief.config, name)}
 
 
 def rows(briefs: Iterable[Brief], sweeps: Iterable[Sweep]) -> list[Row]:
@@ -65,13 +71,14 @@ def structures(brief: Brief) -> str:
     return ", ".join(s.name for s in brief.config.structures) or "–"
 
 
-def cells(row: Row) -> dict[str, Any]:
-    """A row as the table shows it; numbers stay numbers, so that it can be sorted by them."""
+def cells(row: Row, size: int | None = None) -> dict[str, Any]:
+    """A row as the table shows it; numbers stay numbers, so that it can be sorted by them. size: of its folder, in bytes."""
     b = row.brief
-    return {"state": row.state, "run": b.id, "model": b.config.model, "data": b.config.data, "seed": b.config.seed, "structures": structures(b),
+    came = {"branch of": f"{b.config.parent}, round {b.config.from_round}" if b.config.parent else None, "came in": b.source or None}
+    return {"state": row.state, "title": b.title or None, "run": b.id, "model": b.config.model, "data": b.config.data, "seed": b.config.seed, "structures": structures(b),
             "rounds": b.rounds, "of": b.config.rounds + 1, "dense": b.dense_acc, "best": b.best_acc, "last": b.last_acc,
-            "minutes": round(b.seconds / 60, 2) if b.seconds else None, "sweep": ", ".join(s.shown for s in row.sweeps),
-            "changed": datetime.fromtimestamp(b.ended, UTC), "message": b.status.message}
+            "minutes": round(b.seconds / 60, 2) if b.seconds else None, "disk": None if size is None else size / 1e6, "note": b.note or None, **came,
+            "sweep": ", ".join(s.shown for s in row.sweeps) or None, "changed": datetime.fromtimestamp(b.ended, UTC), "message": b.status.message}
 
 
 def sentence(found: Sequence[Row]) -> str:
@@ -79,6 +86,8 @@ def sentence(found: Sequence[Row]) -> str:
     count = {s: sum(r.state == s for r in found) for s in ("running", "paused", "queued", "failed", "interrupted", "cancelled", "finished", "example")}
     names = {"running": "at work", "queued": "waiting", "example": "example" + "s" * (count["example"] > 1)}
     parts = [f"{n:,} {names.get(s, s)}" for s, n in count.items() if n]
+    imported = sum(bool(r.brief.source) for r in found)
+    parts += [f"{imported:,} of them imported"] if imported else []
     return f"{len(found):,} run{'s' * (len(found) != 1)}: {', '.join(parts)}."
 
 

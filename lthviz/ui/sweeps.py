@@ -47,7 +47,7 @@ def live(found: Sequence[Row]) -> None:
 def _seen(found: Sequence[Brief]) -> int:
     """Changes when the rest of the page has to be drawn anew: a row of the table, but for what only moves; its filters; a word to say."""
     asked = tuple(tuple(st.query_params.get_all(name)) for name in (*runs_rows.FILTERS, "find"))
-    return hash((tuple((b.id, b.status.state, b.rounds, b.last_acc) for b in found), asked, len(st.session_state.get(runs.SAID, ()))))
+    return hash((tuple((b.id, b.status.state, b.rounds, b.last_acc, b.title, b.note) for b in found), asked, len(st.session_state.get(runs.SAID, ()))))
 
 
 def _live(seen: int) -> None:

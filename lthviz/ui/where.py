@@ -17,7 +17,9 @@ from lthviz.records import Layer
 
 LAB, MASKS = ("run", "round", "stage", "layer", "x"), ("run", "round", "ticket", "layer")
 SPEED = ("run", "round", "ticket", "layer", "batch", "threads", "device")
-CURVES = ("run", "study", "x", "near", "seeds", "unbroken", "tolerance", "batch", "threads", "device")
+CURVES = ("run", "study", "x", "near", "seeds", "unbroken", "tolerance", "baseline", "layers", "batch", "threads", "device")
+COMPARE = ("of", "run", "x", "near", "seeds", "unbroken", "tolerance", "baseline", "layers", "density", "all", "batch", "threads", "device")
+TUNE = ("run", "round", "structure", "layer", "scope", "base", "map")
 """What each page has in its address to say where it stands, and under what is measured."""
 _PLACE = {"round", "stage", "ticket", "layer"}
 _MEMORY, _PAGE, _LEAD = "where", "where-page", "where-lead"
@@ -58,19 +60,21 @@ def remember() -> None:
     names, last = set(st.session_state.get(_PAGE, LAB)), st.session_state.get(_MEMORY, {})
     names |= _PLACE if "round" in names else set()
     kept = {k: v for k, v in last.items() if k not in names} if last.get("run") == text("run") else {}
-    here = kept | {k: text(k) for k in {*LAB, *MASKS, *SPEED, *CURVES} if text(k)}
+    here = kept | {k: text(k) for k in {*LAB, *MASKS, *SPEED, *CURVES, *TUNE} if text(k)}
     if "stage" in here:
         here["ticket"] = here["stage"].partition(":")[2]
     elif "ticket" in here and "round" in here:
         same = all(last.get(k) == here[k] for k in ("run", "round", "ticket"))
         here["stage"] = last["stage"] if same and "stage" in last else f"train:{here['ticket']}"
+    if "structure" not in names and "ticket" in here and last.get("ticket") != here["ticket"]:
+        here["structure"] = here["ticket"]       # what was looked at elsewhere is what is tuned next
     st.session_state[_MEMORY] = here
 
 
 def arrive(names: Iterable[str]) -> None:
-    """On a page opened from the menu, go on where the last page was left. names: LAB, MASKS, SPEED or CURVES."""
+    """On a page opened from the menu, go on where the last page was left. names: LAB, MASKS, SPEED, CURVES or TUNE."""
     st.session_state[_PAGE] = tuple(names)
-    if not {"run", "study", "new"} & set(st.query_params):
+    if not {"run", "study", "new", "of"} & set(st.query_params):
         memory = st.session_state.get(_MEMORY, {})
         for name in names:
             if name in memory:

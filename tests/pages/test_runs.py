@@ -77,28 +77,73 @@ def test_chosen_runs_are_resumed_and_cancelled(several, store, page, woken):
     assert not at.exception and store.status(several["failed"]).state == "cancelled"
 
 
-def test_deleting_asks_first_and_names_what_goes(several, store, page, words):
-    at = choose(page("runs"), several["failed"], several["cancelled"])
+def test_deleted_runs_go_to_the_trash_and_come_back(several, store, page, words, woken):
+    at = choose(page("runs"), several["failed"], several["queued"])
     button(at, "runs-delete").click().run()
-    assert "Delete 2 runs for good?" in words(at) and several["failed"] in words(at)
-    assert store.exists(several["failed"]), "asked only"
-    button(at, "runs-keep").click().run()
-    assert "for good" not in words(at) and store.exists(several["failed"])
-    at = choose(at, several["failed"], several["cancelled"])
-    button(at, "runs-delete").click().run()
-    button(at, "runs-delete-now").click().run()
-    assert not at.exception
-    assert [store.exists(several[s]) for s in ("failed", "cancelled", "finished", "queued")] == [False, False, True, True]
+    assert not at.exception and "2 runs deleted:" in words(at) and several["failed"] in words(at)
+    assert [store.exists(several[s]) for s in ("failed", "cancelled", "finished", "queued")] == [False, True, True, False]
     assert several["failed"] not in set(table(at)["run"])
+    del woken[:]
+    button(at, "runs-undo").click().run()
+    assert not at.exception and store.exists(several["failed"]) and "runs deleted:" not in words(at) and not store.trashed()
+    assert several["failed"] in set(table(at)["run"]) and woken, "the one that waits is to be taken"
+
+
+def test_the_trash_restores_one_and_is_emptied_after_a_question(several, store, page, words):
+    keys = [store.discard(several[s]).key for s in ("failed", "cancelled", "interrupted")]
+    at = page("runs")
+    assert not [b for b in at.button if b.key == "runs-undo"], "not deleted here and now"
+    at.button(key=f"restore-{keys[1]}").click().run()
+    assert store.exists(several["cancelled"]) and [t.key for t in store.trashed()] == [keys[2], keys[0]]
+    at.button(key="trash-empty").click().run()
+    assert "Remove 2 runs for good?" in words(at) and len(store.trashed()) == 2, "asked only"
+    at.button(key="trash-keep").click().run()
+    assert "for good?" not in words(at)
+    at.button(key="trash-empty").click().run()
+    later = store.discard(several["cancelled"])
+    at.button(key="trash-empty-now").click().run()
+    assert [t.key for t in store.trashed()] == [later.key], "what was deleted after the question was not in it"
 
 
 def test_what_is_at_work_meanwhile_is_not_deleted_and_says_so(several, store, page, words):
     at = choose(page("runs"), several["failed"], several["cancelled"])
-    button(at, "runs-delete").click().run()
     with store.lock(several["failed"]):
-        button(at, "runs-delete-now").click().run()
+        button(at, "runs-delete").click().run()
     assert f"run '{several['failed']}' is at work; cancel it before deleting it" in words(at)
     assert store.exists(several["failed"]) and not store.exists(several["cancelled"])
+
+
+def field(at, name, run_id):
+    return next(w for w in (*at.text_input, *at.text_area) if (w.key or "").startswith(f"about-{name}-{run_id}"))
+
+
+def test_a_title_and_a_note_are_changed_in_place_and_shown_plain(several, store, run_id, page, words):
+    at = choose(page("runs"), run_id)
+    note = "**not bold** <img src=x onerror=alert(1)> ![x](http://elsewhere/x.png)"
+    field(at, "title", run_id).set_value("  The good\none ").run()
+    field(at, "note", run_id).set_value(note).run()
+    assert not at.exception and store.about(run_id)[:2] == ("The good one", note)
+    row = table(at).set_index("run").loc[run_id]
+    assert (row["title"], row["note"]) == ("The good one", note)
+    assert "elsewhere" not in words(at), "nothing but the table and the field shows it"
+    field(at, "title", run_id).set_value("").run()
+    assert store.about(run_id).title == ""
+
+
+def test_a_title_that_is_too_long_is_refused_and_stays_to_be_mended(several, store, run_id, page, words):
+    at = choose(page("runs"), run_id)
+    field(at, "title", run_id).set_value("x" * 10_000).run()
+    assert "a title of 10,000 characters is too long" in words(at) and store.about(run_id).title == ""
+    assert field(at, "title", run_id).value == "x" * 10_000
+
+
+def test_the_disk_the_parent_and_the_duplicate(several, store, run_id, page, words):
+    from lthviz.store import disk
+    at = choose(page("runs"), run_id)
+    assert table(at).set_index("run").loc[run_id]["disk"] == pytest.approx(disk.size(store.path(run_id)) / 1e6)
+    assert f"They take {disk.words(sum(disk.size(store.path(i)) for i in store.runs()))}" in words(at) and "are free." in words(at)
+    link = next(x for x in at.get("page_link") if x.proto.label == "Duplicate with changes")
+    assert link.proto.page.endswith("lab") and link.proto.query_string == f"new={run_id}"
 
 
 def test_a_sweep_is_begun_from_its_text(store, page, words, woken):
