@@ -7,6 +7,9 @@ const ORDERS = { original: ["Original", "As the network stores it (G)"],
 const PANELS = { before: ["before"], after: ["after"], diff: ["diff"], pair: ["left", "right"] };
 // What each code (never, added, removed, kept) is drawn as in a panel: 0 paper, 1 kept, 2 added, 3 removed.
 const STATES = { before: [0, 0, 1, 1], after: [0, 1, 0, 1], diff: [0, 2, 3, 1], left: [0, 0, 3, 1], right: [0, 2, 0, 1] };
+const CELLS = { weights: ["Weights", "One cell a weight: output channels × columns"], kernels: ["Kernels", "One cell a kernel, shaded by how many of its positions are kept: output × input channels"] };
+const DEFAULTS = { mode: "after", order: "original", cells: "weights", shade: false, window: "" };   // what a link or the page may ask for
+const asking = from => Object.fromEntries(Object.entries(DEFAULTS).map(([field, usual]) => [field, from[field] ?? usual]));
 const NAMES = { before: "before", after: "after", diff: "before → after", left: "before", right: "after" };
 const ECHO_MS = 5000;                  // longest that a report takes to come back
 const mounted = new WeakMap();
@@ -21,17 +24,18 @@ class MaskView {
   // kept: what a reader chose, which outlives a rerun. zoom t: 0 the whole layer, 1 the largest cells; cx, cy: cell in the middle.
   constructor(parent, kept) {
     const find = name => parent.querySelector(`.${name}`);
-    for (const name of ["stage", "cells", "marks", "legend", "hint", "title", "modes", "orders", "zoom"]) this[name] = find(name);
+    for (const name of ["stage", "cells", "marks", "legend", "hint", "title", "modes", "kinds", "orders", "shades", "zoom", "save", "ramp", "field"]) this[name] = find(name);
     this.root = find("mv");
     this.readout = find("read");
     this.names = [...parent.querySelectorAll(".name")];
-    this.kept = kept ?? { t: 0, cx: 0, cy: 0, only: null, cursor: null, picked: null };
+    this.kept = kept ?? { t: 0, cx: 0, cy: 0, only: null, cursor: null, picked: null, exact: null };
     this.alive = true;
     this.calls = 0;
     this.images = [];
     this.listening = new AbortController();
     buttons(this);
     listen(this);
+    fields(this);
     this.resized = new ResizeObserver(() => { if (this.shape && this.shape.css !== cssSize(this)) this.draw(); });   // at once: no stretched frame
     this.resized.observe(this.stage);
   }
@@ -56,10 +60,14 @@ class MaskView {
     if (this.layer?.head.digest === head.digest) this.layer.head = head;
     else { this.layer = this.read(head, body); this.hover = null; }
     const { layer } = this, which = this.which(head);
-    if (k.which !== which)
-      Object.assign(k, { which, t: 0, cx: layer.C / 2, cy: layer.R / 2, only: null, cursor: null, picked: head.picked });
-    this.heed(head);
+    if (k.which !== which) {
+      clearTimeout(this.later);
+      Object.assign(k, { which, t: 0, cx: layer.C / 2, cy: layer.R / 2, only: null, cursor: null, picked: head.picked, exact: null, window: "", reported: [] });
+      k.asked = { ...k.asked, window: "", cells: k.asked?.cells };
+      k.askedPick = JSON.stringify(head.picked ?? null);
+    }
     this.stage.style.height = `${head.height}px`;
+    this.heed(head);
     this.title.textContent = head.title;
     this.marks.setAttribute("aria-label", head.spoken);
   }
@@ -69,20 +77,29 @@ class MaskView {
 
   // Python asks for a view anew, or the reader's choice stays. What comes back of our own reports is old news: meanwhile the reader
   // may have gone on.
-  heed({ mode, order }) {
-    const k = this.kept, now = performance.now();
+  heed(head) {
+    const k = this.kept, now = performance.now(), asked = asking(head), differs = (a, b) => Object.keys(DEFAULTS).filter(field => a?.[field] !== b[field]);
     k.reported = (k.reported ?? []).filter(r => now - r.at < ECHO_MS);
-    const echo = k.reported.findIndex(r => r.mode === mode && r.order === order);
+    const echo = k.reported.findIndex(r => !differs(r, asked).length);
     if (echo >= 0) k.reported.splice(0, echo + 1);
     else {
-      if (k.asked !== mode) k.mode = mode;
-      if (k.askedOrder !== order) k.order = order;
+      const anew = differs(k.asked, asked);
+      for (const field of anew) k[field] = asked[field];
+      if (anew.includes("window")) this.setWindow(windowOf(asked.window, this.layer.R, this.across) ?? null);
     }
-    Object.assign(k, { asked: mode, askedOrder: order });
+    k.asked = asked;
+    const picked = JSON.stringify(head.picked ?? null);
+    if (picked !== k.askedPick && head.picked !== undefined && !(k.sentPicks ?? []).includes(picked)) k.picked = head.picked;
+    k.sentPicks = (k.sentPicks ?? []).filter(p => p !== picked);
+    k.askedPick = picked;
   }
 
   get mode() { return this.layer.paired ? this.kept.mode : "after"; }
-  get order() { return this.layer.orders[this.kept.order] ?? this.layer.orders.original; }
+  get kernelled() { return this.kept.cells === "kernels" && !!this.layer.kernels; }
+  get order() { const orders = this.kernelled ? this.layer.kernels : this.layer.orders; return orders[this.kept.order] ?? orders.original; }
+  get across() { return this.kernelled ? this.layer.C / this.layer.kernels.original.unit : this.layer.C; }        // cells in a row
+  get shaded() { return !!this.kept.shade && !!this.layer.level; }
+  get zoomed() { return this.kept.t > 0 || !!this.kept.exact; }
 
   release() {
     this.alive = false;
@@ -90,6 +107,8 @@ class MaskView {
     this.resized.disconnect();
     cancelAnimationFrame(this.frame);
     clearTimeout(this.ahead);
+    clearTimeout(this.later);
+    this.travel?.stop();
   }
 
   theme() {
@@ -109,15 +128,16 @@ class MaskView {
 
   draw() {
     if (!this.alive || !this.stage.clientWidth) return;
-    const began = performance.now(), g = this.shape = shapeOf(this), { R, C } = this.layer, { only } = this.kept;
+    this.travel?.stop();
+    this.travel = null;
+    const began = performance.now(), g = this.shape = shapeOf(this), { R } = this.layer;
     for (const canvas of [this.cells, this.marks])
       if (canvas.width !== g.width || canvas.height !== g.height) Object.assign(canvas, { width: g.width, height: g.height });
     const ctx = this.cells.getContext("2d", { willReadFrequently: true });
     ctx.clearRect(0, 0, g.width, g.height);
     g.panels.forEach(({ name, x, y, w, h }, n) => {
       if (this.images[n]?.width !== w || this.images[n]?.height !== h) this.images[n] = new ImageData(w, h);
-      const states = only === null || !this.both ? STATES[name] : STATES[name].map((state, code) => code !== only ? 0 : code === NEVER ? 1 : state);
-      paint(new Uint32Array(this.images[n].data.buffer), w, h, this.order, R, C, g, states, this.ink, hatch(g.ratio));
+      paint(new Uint32Array(this.images[n].data.buffer), w, h, this.order, R, this.across, g, this.statesOf(name), this.ink, hatch(g.ratio), this.tint(name));
       ctx.putImageData(this.images[n], x, y);
     });
     this.names.forEach((label, n) => {
@@ -125,16 +145,27 @@ class MaskView {
       label.textContent = !panel ? "" : this.layer.paired ? NAMES[panel.name] : "kept weights";
       if (panel) label.style.translate = `${panel.x / g.ratio}px ${(panel.y - g.label) / g.ratio}px`;
     });
-    this.marks.classList.toggle("pan", this.kept.t > 0);
-    this.marks.style.touchAction = this.kept.t > 0 ? "none" : "pan-y";
+    this.marks.classList.toggle("pan", this.zoomed);
+    this.marks.style.touchAction = this.zoomed ? "none" : "pan-y";
     drawMarks(this);
     this.say();
-    Object.assign(this.root.dataset, { mode: this.mode, order: this.order === this.layer.orders.grouped ? "grouped" : "original", zoom: this.kept.t.toFixed(3),
+    showWindow(this);
+    const grouped = this.kept.order === "grouped" && !!this.layer.orders.grouped;
+    Object.assign(this.root.dataset, { mode: this.mode, order: grouped ? "grouped" : "original", cells: this.kernelled ? "kernels" : "weights",
+      shade: this.shaded ? "on" : "off", window: windowText(this), zoom: this.kept.t.toFixed(3),
       theme: this.dark ? "dark" : "light", drawMs: (performance.now() - began).toFixed(2), draws: +(this.root.dataset.draws ?? 0) + 1 });
   }
 
+  // What a code is drawn as in a panel, and by what opacity a mean level is.
+  statesOf(name) {
+    const { only } = this.kept;
+    return only === null || !this.both ? STATES[name] : STATES[name].map((state, code) => code !== only ? 0 : code === NEVER ? 1 : state);
+  }
+
+  tint(name) { return this.shaded && name !== "before" && name !== "left" ? mean => shade(mean, this.layer.head.shades.levels) : null; }
+
   say() {
-    const cell = this.hover ?? this.kept.cursor, text = cell ? cellWords(this.layer, this.order, cell) : wholeWords(this.layer, this.shape, this.kept.picked);
+    const cell = this.hover ?? this.kept.cursor, text = cell ? cellWords(this.layer, this.order, cell, this.shaded) : wholeWords(this.layer, this.shape, this.kept.picked, this);
     if (this.readout.textContent !== text) this.readout.textContent = text;
   }
 
@@ -160,12 +191,39 @@ class MaskView {
     this.setMode(k.mode === "diff" ? k.last ?? "after" : "diff");
   }
 
+  // Weights travel to their new places; whoever asks for less motion sees them there at once.
   setOrder(order) {
-    const k = this.kept;
+    const k = this.kept, from = this.order;
     if (!this.layer.orders[order] || order === k.order) return;
-    const cell = k.cursor && this.order.cell(k.cursor.i, k.cursor.j);
-    k.order = order;
-    if (cell) k.cursor = this.place(cell.r, cell.c);         // the cursor stays on its weight
+    this.rearrange(() => { k.order = order; });
+    if (this.order === from || still() || !this.images.length) return;
+    const { shape: g } = this;
+    this.marks.getContext("2d").clearRect(0, 0, g.width, g.height);
+    this.travel = new Travel(this, from, this.order);
+  }
+
+  setCells(cells) {
+    const k = this.kept, was = this.across;
+    if (!this.layer.kernels || cells === k.cells) return;
+    this.rearrange(() => {
+      k.cells = cells;
+      const share = this.across / was, box = k.exact;
+      k.cx *= share;
+      if (box) this.frameOn({ ...box, j0: Math.floor(box.j0 * share), j1: Math.ceil(box.j1 * share) });
+    });
+  }
+
+  setShade(on) {
+    if (on === !!this.kept.shade) return;
+    this.kept.shade = on;
+    this.switched();
+  }
+
+  // The cursor stays on its weight.
+  rearrange(act) {
+    const k = this.kept, cell = k.cursor && this.order.cell(k.cursor.i, k.cursor.j);
+    act();
+    if (cell) k.cursor = this.place(cell.r, cell.c);
     this.hover = null;
     this.switched();
   }
@@ -173,10 +231,23 @@ class MaskView {
   switched() {
     controls(this);
     this.draw();
-    const { mode, order } = this.kept;
-    if (!this.layer.head.reports) return;
-    this.kept.reported.push({ mode, order, at: performance.now() });
-    this.send("view", { layer: this.layer.head.layer, mode, order });
+    this.tell();
+  }
+
+  // The page hears what is shown, where it listens.
+  tell() {
+    clearTimeout(this.later);
+    const { layer: { head }, kept: k } = this;
+    if (!head.reports || !this.shape) return;
+    const now = { ...asking(k), window: windowText(this) };
+    k.window = now.window;
+    k.reported.push({ ...now, at: performance.now() });
+    this.send("view", { layer: head.layer, ...now });
+  }
+
+  tellSoon() {
+    clearTimeout(this.later);
+    this.later = setTimeout(() => { if (this.alive && windowText(this) !== this.kept.window) this.tell(); }, SETTLED_MS);
   }
 
   showOnly(code) {
@@ -190,6 +261,7 @@ class MaskView {
   // about: device pixels {x, y} inside a panel that stay over their weight; else the cursor comes to the middle, or the middle stays.
   zoomTo(t, about = null) {
     const k = this.kept, g = this.shape;
+    k.exact = null;
     k.t = t < 1e-6 ? 0 : Math.min(1, t);
     const next = shapeOf(this);
     if (about) this.panTo(g.x0 + about.x * g.perX + next.seenX / 2 - about.x * next.perX, g.y0 + about.y * g.perY + next.seenY / 2 - about.y * next.perY);
@@ -198,11 +270,32 @@ class MaskView {
   }
 
   panTo(cx, cy) {
-    Object.assign(this.kept, { cx, cy });
+    const k = this.kept, { exact } = k;
+    Object.assign(k, { cx, cy });
+    if (exact) {
+      const { i0, i1, j0, j1 } = exact, across = j1 - j0, down = i1 - i0, into = (x, most) => Math.max(0, Math.min(most, x));
+      const j = into(cx - across / 2, this.across - across), i = into(cy - down / 2, this.layer.R - down);
+      k.exact = { i0: i, i1: i + down, j0: j, j1: j + across };
+    }
     const g = shapeOf(this);                                 // where the middle can really be
-    Object.assign(this.kept, { cx: g.x0 + g.seenX / 2, cy: g.y0 + g.seenY / 2 });
+    Object.assign(k, { cx: g.x0 + g.seenX / 2, cy: g.y0 + g.seenY / 2 });
     this.hover = null;
+    this.tellSoon();
     this.ask();
+  }
+
+  // box {i0, i1, j0, j1} of places, null: the whole layer. Zooming goes on from about as near.
+  setWindow(box) {
+    const k = this.kept;
+    if (!box) Object.assign(k, { exact: null, t: 0 });
+    else this.frameOn(box);
+    this.hover = null;
+    if (this.shape) this.draw();
+  }
+
+  frameOn(box) {
+    Object.assign(this.kept, { exact: box, cx: (box.j0 + box.j1) / 2, cy: (box.i0 + box.i1) / 2 });
+    this.kept.t = nearness(this);
   }
 
   point(cell) {
@@ -214,7 +307,7 @@ class MaskView {
 
   // The first key shows the cursor where one looks; it never leaves the picture.
   moveCursor(di, dj) {
-    const k = this.kept, g = this.shape, { R, C } = this.layer, inside = (x, most) => Math.max(0, Math.min(most, x));
+    const k = this.kept, g = this.shape, { layer: { R }, across: C } = this, inside = (x, most) => Math.max(0, Math.min(most, x));
     k.cursor = k.cursor ? { i: inside(k.cursor.i + di, R - 1), j: inside(k.cursor.j + dj, C - 1) } : { i: Math.floor(g.y0), j: Math.floor(g.x0) };
     this.hover = null;
     const into = (x, start, seen) => Math.max(x + 1 - seen, Math.min(x, start));
@@ -225,14 +318,19 @@ class MaskView {
 
   // kind: "row", "column", "block", or "auto": the block where there are several, else the row. Twice the same: nothing is selected.
   pick(kind, { i, j }) {
-    const { r: row, c: column } = this.order.cell(i, j), block = this.layer.blockAt(row, column), was = this.kept.picked;
+    const { r: row, c: column } = this.order.cell(i, j), unit = this.order.unit ?? 1, was = this.kept.picked;
+    let block = -1;
+    for (let k = 0; k < unit && block < 0; k++) block = this.layer.blockAt(row, column + k);
     if (kind === "auto") kind = block >= 0 && this.layer.blocks.length > 1 ? "block" : "row";
     const same = was?.kind === kind && { row: was.row === row, column: was.column === column, block: was.block === block }[kind];
     this.choose(same ? null : { kind, row, column, block });
   }
 
   choose(picked) {
-    this.kept.picked = picked;
+    const k = this.kept;
+    k.picked = picked;
+    (k.sentPicks ??= []).push(JSON.stringify(picked));
+    if (k.sentPicks.length > 8) k.sentPicks.shift();
     this.mark();
     this.send("select", picked && { layer: this.layer.head.layer, ...picked });
   }

@@ -21,14 +21,16 @@ from lthviz.figures import order as orders
 from lthviz.figures import theme
 from lthviz.figures.masks import mask_text
 from lthviz.records import Blocks, Layer
+from lthviz.ui.maskview_levels import levels_of
 
-__all__ = ["MODES", "ORDERS", "Picked", "mask_text", "mask_view"]
+__all__ = ["CELLS", "MODES", "ORDERS", "Picked", "mask_text", "mask_view"]
 
 MODES = {"before": "Before", "after": "After", "pair": "Both", "diff": "Difference"}
 LARGEST = 32_000_000
 """Weights of a layer: on the smallest picture a pixel then stands for fewer than 1,024, all that its counts can hold."""
 ORDERS = {"original": "Original", "grouped": "Grouped"}
-KEYS = "Arrow keys move from weight to weight, plus and minus zoom, D shows the difference."
+CELLS = {"weights": "Weights", "kernels": "Kernels"}
+KEYS = "Arrow keys move from weight to weight, plus and minus zoom, D shows the difference, G the other order."
 
 
 class Picked(NamedTuple):
@@ -43,13 +45,15 @@ class Picked(NamedTuple):
 
 
 BAR = """<div class="bar"><span class="title"></span>
-<div class="seg modes" role="group" aria-label="Which mask is shown"></div><div class="seg orders" role="group" aria-label="Order of rows and columns"></div>
-<div class="seg zoom push" role="group" aria-label="Zoom"></div></div>"""
+<div class="seg modes" role="group" aria-label="Which mask is shown"></div><div class="seg kinds" role="group" aria-label="What a cell stands for" hidden></div><div class="seg orders" role="group" aria-label="Order of rows and columns"></div>
+<div class="seg shades" role="group" aria-label="Size of weights" hidden></div>
+<div class="seg zoom push" role="group" aria-label="Zoom"></div><div class="seg save"></div></div>"""
 STAGE = """<div class="stage"><canvas class="cells" aria-hidden="true"></canvas><canvas class="marks" tabindex="0" role="application"></canvas>
 <span class="name" aria-hidden="true"></span><span class="name" aria-hidden="true"></span><div class="hint" aria-hidden="true"></div></div>"""
-FOOT = """<div class="read" aria-live="polite"></div><div class="legend" role="group" aria-label="Weights in each state"></div>"""
-PARTS = ("maskview_cells.js", "maskview_shape.js", "maskview_paint.js", "maskview_marks.js", "maskview_words.js", "maskview_controls.js",
-         "maskview_hands.js", "maskview.js")
+FOOT = """<div class="under"><div class="read" aria-live="polite"></div><label class="window">Window <input class="field" spellcheck="false" autocomplete="off"></label></div>
+<div class="legend" role="group" aria-label="Weights in each state"></div><div class="ramp" aria-live="polite" hidden></div>"""
+PARTS = ("maskview_cells.js", "maskview_kernels.js", "maskview_weights.js", "maskview_shape.js", "maskview_window.js", "maskview_paint.js", "maskview_motion.js", "maskview_marks.js", "maskview_words.js", "maskview_controls.js",
+         "maskview_save.js", "maskview_hands.js", "maskview.js")
 """What the mask view and the live view of Tune share; each adds its own default export."""
 
 
@@ -64,20 +68,21 @@ def joined(*names: str) -> str:
     return "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in names)
 
 
-def mask_view(after: np.ndarray, before: np.ndarray | None = None, *, key: str, layer: Layer | None = None, blocks: Blocks | None = None,
-              row_order: np.ndarray | None = None, col_order: np.ndarray | None = None, title: str = "", mode: str = "after",
-              order: str = "original", height: int = 420, on_select_change: Callable[[], None] | None = None,
-              on_view_change: Callable[[], None] | None = None) -> Picked | None:
+def mask_view(after: np.ndarray, before: np.ndarray | None = None, *, key: str, on_select_change: Callable[[], None] | None = None,
+              on_view_change: Callable[[], None] | None = None, layer: Layer | None = None, **asked: Any) -> Picked | None:
     """Draw a layer's mask, bool (C, n), against the mask `before` where there is one; returns what is selected.
 
     blocks: outlined, and with them a grouped order is offered (`figures.grouped`), unless row_order (C,) and col_order (n,)
-    give another. mode: first view, a key of MODES; order: a key of ORDERS; a reader's own choice stays until either changes.
-    height: of the picture, css pixels. on_view_change: called when view or order was switched; `st.session_state[key].view` is
-    then {"layer", "mode", "order"}. Without it a switch never reaches the server. ValueError when shapes or orders do not fit.
+    give another. mode: first view, a key of MODES; order: a key of ORDERS; cells: a key of CELLS, kernels where the layer has some of more
+    than one position; shade: whether kept weights are shaded by |weights|, (C, n), or `why` says in a line why there are none (without both
+    it is not offered); window: "12-40,100-299", rows and columns that are seen, places from 0, ends included, "" for all. A reader's own
+    choice stays until one of these changes. picked: what is selected, where the page keeps it; None: nothing; not given: what the reader selected.
+    height: of the picture, css pixels. on_view_change: called when any of that was switched; `st.session_state[key].view` is
+    then {"layer", "mode", "order", "cells", "shade", "window"}. Without it a switch never reaches the server. ValueError when shapes or
+    orders do not fit.
     """
-    picked = _picked(st.session_state.get(key), layer)
-    data = payload(after, before, layer=layer, blocks=blocks, row_order=row_order, col_order=col_order, title=title, mode=mode,
-                   order=order, height=height, picked=picked, reports=on_view_change is not None)
+    asked.setdefault("picked", _picked(st.session_state.get(key), layer))
+    data = payload(after, before, layer=layer, reports=on_view_change is not None, **asked)
     heard = {"on_view_change": on_view_change} if on_view_change else {}
     return _picked(_component()(key=key, data=data, on_select_change=on_select_change or _nothing, **heard), layer)
 
@@ -90,14 +95,17 @@ def _picked(state: Any, layer: Layer | None) -> Picked | None:
 
 def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer | None = None, blocks: Blocks | None = None,
             row_order: np.ndarray | None = None, col_order: np.ndarray | None = None, title: str = "", mode: str = "after",
-            order: str = "original", height: int = 420, picked: Picked | None = None, reports: bool = False) -> bytes:
+            order: str = "original", cells: str = "weights", shade: bool = False, weights: np.ndarray | None = None, why: str = "",
+            window: str = "", height: int = 420, picked: Picked | None = None, reports: bool = False) -> bytes:
     """What the browser is given: uint32 length, a JSON head, then sections of raw bytes (read by `readLayer`)."""
     if after.dtype != bool or after.ndim != 2 or (before is not None and (before.dtype != bool or before.shape != after.shape)):
         raise ValueError("a mask should be a bool array (C, n), and the mask before of the same shape")
     if after.size > LARGEST:
         raise ValueError(f"a mask of {after.shape[0]} × {after.shape[1]} weights is too large to draw; at most {LARGEST:,}")
-    if mode not in MODES or order not in ORDERS:
-        raise ValueError(f"mode {mode!r} and order {order!r} should be one of {', '.join(MODES)} and {', '.join(ORDERS)}")
+    if mode not in MODES or order not in ORDERS or cells not in CELLS:
+        raise ValueError(f"mode {mode!r}, order {order!r} and cells {cells!r} should be one of {', '.join(MODES)}; {', '.join(ORDERS)}; {', '.join(CELLS)}")
+    if weights is not None and weights.shape != after.shape:
+        raise ValueError(f"weights have shape {weights.shape}; the mask has {after.shape}")
     arranged = orders.given(after.shape, row_order, col_order) or orders.grouped(after, before, blocks)
     parts: dict[str, np.ndarray] = {"after": np.packbits(after)}
     if before is not None:
@@ -107,8 +115,13 @@ def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer
         parts |= {f"rows{b}": few.rows[b].astype("<i4"), f"cols{b}": few.cols[b].astype("<i4")}
     if arranged:
         parts |= {"order": arranged.rows.astype("<i4"), **{f"band{b}": x.cols.astype("<i4") for b, x in enumerate(arranged.bands)}}
+    shades = levels_of(weights, after, sum(p.nbytes for p in parts.values())) if weights is not None and shade else None
+    if shades:
+        parts["levels"] = shades[0]
     return packed(
-        parts, after.shape, layer, paired=before is not None, title=title, mode=mode, order=order, height=height,
+        parts, after.shape, layer, paired=before is not None, title=title, mode=mode, order=order, cells=cells, shade=shade, window=window,
+        height=height, shades=shades and shades[1], shadable=weights is not None or bool(why), why=why or "No |w|: nothing is kept in this layer.",
+        convolution=layer is not None and layer.convolution,
         blocks=[0] * (len(few) if few else 0), bands=[(b.start, b.stop) for b in arranged.bands] if arranged else [],
         spoken=mask_text(after, before, layer) + " " + KEYS, picked=picked and {k: v for k, v in picked._asdict().items() if k != "layer"}, reports=reports)
 

@@ -35,6 +35,11 @@ function readLayer(head, body) {
     const bands = head.bands.map(([start, stop], b) => ({ start, stop, cols: ints(`band${b}`) }));
     layer.orders.grouped = arrange(layer, ints("order"), bands, null);
   }
+  if (head.shades) {
+    layer.level = readLevels(head, new Uint32Array(section("levels").buffer), code);
+    for (const order of Object.values(layer.orders)) weighed(layer, order);
+  }
+  layer.kernels = kernelOrders(layer);
   return layer;
 }
 

@@ -7,9 +7,13 @@ function buttons(view) {
     b.addEventListener("click", act, { signal: view.listening.signal });
     return b;
   };
-  for (const group of [view.modes, view.orders, view.zoom]) group.replaceChildren();
+  for (const group of [view.modes, view.kinds, view.orders, view.shades, view.zoom, view.save]) group.replaceChildren();
   view.modeButtons = Object.entries(MODES).map(([mode, [text, label]]) => [mode, button(view.modes, text, label, () => view.setMode(mode))]);
   view.orderButtons = Object.entries(ORDERS).map(([order, [text, label]]) => [order, button(view.orders, text, label, () => view.setOrder(order))]);
+  view.kindButtons = Object.entries(CELLS).map(([cells, [text, label]]) => [cells, button(view.kinds, text, label, () => view.setCells(cells))]);
+  view.shadeButton = button(view.shades, "|w|", "Shade kept weights by their size after training (W)", () => view.setShade(!view.kept.shade));
+  view.shadeButton.setAttribute("aria-label", "Shade kept weights by |w|, their size after training");
+  button(view.save, "PNG", "Save this picture with its title and legend (S)", () => savePicture(view));
   button(view.zoom, "−", "Zoom out (−)", () => view.zoomBy(-0.12));
   button(view.zoom, "+", "Zoom in (+)", () => view.zoomBy(0.12));
   button(view.zoom, "Fit", "Show the whole layer (0)", () => view.zoomTo(0));
@@ -19,6 +23,11 @@ function controls(view) {
   const { kept, layer, mode, both } = view, { counts, R, C } = layer;
   view.modes.hidden = !layer.paired;
   view.orders.hidden = !layer.orders.grouped;
+  view.kinds.hidden = !layer.kernels;
+  view.shades.hidden = !layer.head.shadable;
+  for (const [cells, b] of view.kindButtons) b.setAttribute("aria-pressed", (cells === "kernels") === view.kernelled);
+  view.shadeButton.setAttribute("aria-pressed", !!kept.shade);
+  tellRamp(view);
   for (const [name, b] of view.modeButtons) b.setAttribute("aria-pressed", name === mode);
   for (const [order, b] of view.orderButtons) b.setAttribute("aria-pressed", order === kept.order);
   const other = mode === "before" ? REMOVED : ADDED;
@@ -47,6 +56,16 @@ function controls(view) {
     count.textContent = number(n);
     share.nodeValue = ` (${(100 * n / (R * C)).toFixed(1)} %)`;
   });
+}
+
+// Below the legend: what the shades mean, or why there are none.
+function tellRamp(view) {
+  const { ramp: line, layer, kept } = view, { shades, why = "", shadable } = layer.head, text = !kept.shade || !shadable ? "" : view.shaded ? rampWords(layer) : shades ? "" : why;
+  const look = `${text} ${view.dark}`;
+  line.hidden = !shadable;
+  if (line.look === look) return;
+  line.look = look;
+  line.replaceChildren(...(view.shaded && text ? [ramp(view)] : []), text);
 }
 
 // A square in a state's colour and hatch, painted as the picture is.

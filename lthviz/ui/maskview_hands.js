@@ -22,7 +22,7 @@ function listen(view) {
     if (b) return view.zoomTo(drag.t + Math.log2(apart(a, b) / drag.apart) / 4);
     const dx = a.clientX - drag.x, dy = a.clientY - drag.y;
     drag.moved ||= Math.hypot(dx, dy) > 4;
-    if (!drag.moved || !view.kept.t) return;
+    if (!drag.moved || !view.zoomed) return;
     view.marks.classList.add("panning");
     view.panTo(drag.cx - dx * view.shape.ratio * view.shape.perX, drag.cy - dy * view.shape.ratio * view.shape.perY);
   });
@@ -44,8 +44,10 @@ function listen(view) {
       cell && { x: (e.clientX - box.left) * ratio - cell.panel.x, y: (e.clientY - box.top) * ratio - cell.panel.y });
   }, { passive: false });
   on(view.marks, "keydown", e => { if (key(view, e)) { e.preventDefault(); e.stopPropagation(); } });
-  on(document, "keydown", e => {                          // D works wherever nothing is being typed
-    if (!typing(e.composedPath()[0]) && !e.ctrlKey && !e.metaKey && !e.altKey && e.key.toLowerCase() === "d") view.difference();
+  on(document, "keydown", e => {                          // D and G work wherever nothing is being typed
+    if (typing(e.composedPath()[0]) || e.ctrlKey || e.metaKey || e.altKey) return;
+    if (e.key.toLowerCase() === "d") view.difference();
+    else if (e.key.toLowerCase() === "g") view.setOrder(view.kept.order === "original" ? "grouped" : "original");
   });
 }
 
@@ -68,7 +70,7 @@ const FAR = 16;        // weights that an arrow key with Shift, or a page key, j
 // True when the key meant something here.
 function key(view, e) {
   if (e.ctrlKey || e.metaKey || e.altKey) return false;
-  const { kept } = view, { C } = view.layer, far = e.shiftKey ? FAR : 1;
+  const { kept, across: C } = view, far = e.shiftKey ? FAR : 1;
   const move = { ArrowUp: [-far, 0], ArrowDown: [far, 0], ArrowLeft: [0, -far], ArrowRight: [0, far], Home: [0, -C], End: [0, C],
     PageUp: [-FAR, 0], PageDown: [FAR, 0] }[e.key];
   if (move) view.moveCursor(...move);
@@ -79,6 +81,9 @@ function key(view, e) {
   else if (e.key === "Escape" && (kept.cursor || kept.picked)) view.forget();
   else if (e.key.toLowerCase() === "d") view.difference();
   else if (e.key.toLowerCase() === "g") view.setOrder(kept.order === "original" ? "grouped" : "original");
+  else if (e.key.toLowerCase() === "k" && e.shiftKey) view.setCells(kept.cells === "kernels" ? "weights" : "kernels");
+  else if (e.key.toLowerCase() === "w" && view.layer.head.shadable) view.setShade(!kept.shade);
+  else if (e.key.toLowerCase() === "s") savePicture(view);
   else return false;
   return true;
 }

@@ -1,6 +1,6 @@
 // What lies over the cells: outlines of blocks, what is selected, the cursor, and two bars that tell where in the layer one is.
 function drawMarks(view) {
-  const { shape: g, kept, layer, order, colours } = view, { R, C } = layer, ctx = view.marks.getContext("2d"), one = g.ratio;
+  const { shape: g, kept, layer, order, colours, across: C } = view, { R } = layer, ctx = view.marks.getContext("2d"), one = g.ratio;
   ctx.clearRect(0, 0, g.width, g.height);
   for (const panel of g.panels) {
     const X = j => panel.x + (j - g.x0) / g.perX, Y = i => panel.y + (i - g.y0) / g.perY;
@@ -18,7 +18,7 @@ function drawMarks(view) {
     ctx.clip();
     for (const box of order.boxesOf()) if (box && (box.i1 - box.i0) / g.perY >= 3 * one) frame(box, colours.text, one);
     const bar = (colour, x, y, w, h) => { ctx.fillStyle = colour; ctx.fillRect(x, y, w, h); };
-    const box = kept.picked && extent(layer, order, kept.picked);
+    const box = kept.picked && extent(layer, order, kept.picked, C);
     if (Array.isArray(box)) for (const part of box) frame(part, colours.accent, 2 * one, 0, 2 * one);
     else if (box) {                                         // torn apart here: ticks at the edges for its rows and columns
       const tick = 9 * one, thick = cell => Math.max(one, 1 / cell);
@@ -41,7 +41,7 @@ function drawMarks(view) {
 }
 
 // Boxes of what is selected: a row, a column in every band, a block; where the order tears the block apart, its rows' and columns' places.
-function extent({ C, blocks }, order, { kind, row, column, block }) {
+function extent({ blocks }, order, { kind, row, column, block }, C) {
   if (kind === "row") return [{ i0: order.rowAt[row], i1: order.rowAt[row] + 1, j0: 0, j1: C }];
   if (kind === "column") return order.bands.map(({ start, stop, colAt }) => ({ i0: start, i1: stop, j0: colAt[column], j1: colAt[column] + 1 }));
   const box = order.boxesOf()[block];

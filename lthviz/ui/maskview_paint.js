@@ -13,10 +13,10 @@ function inks(colours) {
 }
 
 // Paints w × h pixels into `out` (Uint32Array, ABGR). order: line() and count() of maskview_cells.js; states[code]: what a code is
-// drawn as here (0: paper). step: pixels of a hatch line.
-function paint(out, w, h, order, R, C, view, states, colours, step) {
+// drawn as here (0: paper). step: pixels of a hatch line. tint: opacity by mean level, where weights are shaded (order.weigh).
+function paint(out, w, h, order, R, C, view, states, colours, step, tint = null) {
   const cols = edges(w, view.x0, view.perX, C), rows = edges(h, view.y0, view.perY, R);
-  if (view.perX > 1 || view.perY > 1) paintMany(out, w, h, order, cols, rows, view, states, colours, step);
+  if (view.perX > 1 || view.perY > 1 || order.unit > 1 || tint) paintMany(out, w, h, order, cols, rows, view, states, colours, step, tint);
   else paintCells(out, w, h, order, C, cols, rows, view, states, colours, step);
 }
 
@@ -38,44 +38,54 @@ function paintCells(out, w, h, order, C, cols, rows, view, states, { gap, ink },
   }
 }
 
-// A pixel's counts come from the order. Few different counts occur, so colours are
-// remembered (direct-mapped, by counts, cells and hatch phase).
-function paintMany(out, w, h, order, cols, rows, view, states, colours, step) {
-  const wideX = view.perX > 1, wideY = view.perY > 1, counts = new Int32Array(w), phase = phases(w + h, step, 0);
-  const colour = mixer(states, colours), blank = pixel(colours.paper), everywhere = states[NEVER] !== 0;
-  const known = new Uint32Array(4096), knownCounts = new Int32Array(4096).fill(-1), knownCells = new Int32Array(4096);
-  const cells = new Int32Array(w);                      // of a pixel in this row, shifted left for the hatch phase
+// A pixel's counts come from the order.
+function paintMany(out, w, h, order, cols, rows, view, states, colours, step, tint) {
+  const wideX = view.perX > 1, wideY = view.perY > 1, counts = new Int32Array(w), levels = new Int32Array(w), phase = phases(w + h, step, 0);
+  const find = remembered(mixer(states, colours, tint)), blank = pixel(colours.paper), everywhere = states[NEVER] !== 0, unit = order.unit ?? 1;
+  const cells = new Int32Array(w), hair = pixel(colours.gap);       // cells of a pixel in this row, shifted left for the hatch phase
   let last0 = -1, last1 = -1, lastTall = 0;
   for (let y = 0, k = 0; y < h; y++) {
-    const y0 = rows[y], y1 = wideY ? rows[y + 1] : y0 + 1, tall = y1 - y0;
-    if (y0 !== last0 || y1 !== last1) {
+    const y0 = rows[y], y1 = wideY ? rows[y + 1] : y0 + 1, tall = y1 - y0, first = y0 !== last0 || y1 !== last1;
+    if (first) {
       order.count(y0, y1, cols, wideX, counts);
-      if (tall !== lastTall) for (let x = 0; x < w; x++) cells[x] = (wideX ? tall * (cols[x + 1] - cols[x]) : tall) << 1;
+      if (tint) order.weigh(y0, y1, cols, wideX, levels);
+      if (tall !== lastTall) for (let x = 0; x < w; x++) cells[x] = (wideX ? tall * (cols[x + 1] - cols[x]) : tall) * unit << 1;
       last0 = y0; last1 = y1; lastTall = tall;
     }
+    if (view.hair && first) { out.fill(hair, k, k += w); continue; }
     for (let x = 0; x < w; x++, k++) {
       const n = counts[x];
-      if (n === 0 && !everywhere) { out[k] = blank; continue; }
-      const of = cells[x] | phase[x + y], slot = (n ^ n >>> 9 ^ n >>> 17 ^ of << 3) & 4095;
-      if (knownCounts[slot] !== n || knownCells[slot] !== of) {
-        known[slot] = colour(n & FIELD, n >>> 10 & FIELD, n >>> 20 & FIELD, of >> 1, of & 1);
-        knownCounts[slot] = n; knownCells[slot] = of;
-      }
-      out[k] = known[slot];
+      out[k] = n === 0 && !everywhere ? blank : find(n, cells[x] | phase[x + y], levels[x]);
     }
+    if (view.hair) for (let x = 1; x < w; x++) if (cols[x] !== cols[x - 1]) out[k - w + x] = hair;
   }
 }
 
-// The colour of a pixel with so many added, removed and kept weights among its cells.
-function mixer(states, { paper, ink }) {
-  return (added, removed, kept, cells, phase) => {
-    const counts = [cells - added - removed - kept, added, removed, kept], sum = [0, 0, 0];
-    let shown = 0;
-    for (let code = 0; code < 4; code++) if (states[code] && counts[code]) {
-      shown += counts[code];
-      ink[phase][states[code]].forEach((v, i) => { sum[i] += counts[code] * v; });
+// Few different counts occur, so colours are remembered (direct-mapped, by counts, cells and hatch phase, and levels).
+function remembered(colour) {
+  const known = new Uint32Array(4096), knownCounts = new Int32Array(4096).fill(-1), knownCells = new Int32Array(4096), knownLevels = new Int32Array(4096);
+  return (n, of, level) => {
+    const slot = (n ^ n >>> 9 ^ n >>> 17 ^ of << 3 ^ level << 5) & 4095;
+    if (knownCounts[slot] !== n || knownCells[slot] !== of || knownLevels[slot] !== level) {
+      known[slot] = colour(n & FIELD, n >>> 10 & FIELD, n >>> 20 & FIELD, of >> 1, of & 1, level);
+      knownCounts[slot] = n; knownCells[slot] = of; knownLevels[slot] = level;
     }
-    return pixel(shown ? mix(paper, sum.map(v => v / shown), (shown / cells) ** INK) : paper);
+    return known[slot];
+  };
+}
+
+// The colour of a pixel with so many added, removed and kept weights among its cells; level: sum over its weights after, for `tint`.
+function mixer(states, { paper, ink }, tint = null) {
+  return (added, removed, kept, cells, phase, level) => {
+    const counts = [cells - added - removed - kept, added, removed, kept], sum = [0, 0, 0], after = added + kept, dim = tint && after ? tint(level / after) : 1;
+    let shown = 0, strong = 0;
+    for (let code = 0; code < 4; code++) if (states[code] && counts[code]) {
+      const weight = counts[code] * (code & 1 ? dim : 1);
+      shown += counts[code];
+      strong += weight;
+      ink[phase][states[code]].forEach((v, i) => { sum[i] += weight * v; });
+    }
+    return pixel(shown ? mix(paper, sum.map(v => v / strong), (shown / cells) ** INK * strong / shown) : paper);
   };
 }
 

@@ -4,22 +4,32 @@ const FIT_LARGEST = 24, LARGEST = 28, HAIR = 7;           // of a cell: at most 
 
 const cssSize = ({ stage }) => `${stage.clientWidth}×${stage.clientHeight}×${window.devicePixelRatio}`;
 
-// Zoom runs from the whole layer, stretched to its panel, to square cells; in between each axis grows by its own constant factor.
+const EXACT = 64;                                         // css pixels of a cell at most in a window that was asked for
+
+// Zoom runs from the whole layer, stretched to its panel, to square cells; in between each axis grows by its own constant factor. A window
+// that was asked for fills its panel.
 function shapeOf(view) {
-  const { stage, layer: { R, C }, kept: { t, cx, cy } } = view, ratio = window.devicePixelRatio || 1, px = css => Math.round(css * ratio);
+  const { stage, layer: { R }, across: C, kept: { t, cx, cy, exact } } = view, ratio = view.ratio ?? (window.devicePixelRatio || 1), px = css => Math.round(css * ratio);
   const width = px(stage.clientWidth), height = px(stage.clientHeight), label = px(LABEL), gap = px(GAP);
   const names = PANELS[view.mode], two = names.length > 1, across = two && stage.clientWidth >= NARROW;
   const w = across ? Math.floor((width - gap) / 2) : width, h = two && !across ? Math.floor((height - 2 * label - gap / 2) / 2) : height - label;
-  const axis = (room, cells, centre) => {
-    const fit = Math.min(room / cells, FIT_LARGEST * ratio), cell = fit ** (1 - t) * Math.max(fit, LARGEST * ratio) ** t;
+  const axis = (room, cells, centre, from, to) => {
+    const fit = Math.min(room / cells, FIT_LARGEST * ratio), near = Math.max(fit, LARGEST * ratio), cell = fit ** (1 - t) * near ** t;
+    if (exact) {
+      const seen = to - from, size = Math.max(1, Math.min(room, Math.round(seen * EXACT * ratio)));
+      return { size, per: seen / size, seen, start: from, near: near > fit ? Math.log(size / seen / fit) / Math.log(near / fit) : 0 };
+    }
     const size = Math.max(1, Math.min(room, Math.round(cells * cell))), per = t === 0 ? cells / size : 1 / cell, seen = Math.min(cells, size * per);
     return { size, per, seen, start: Math.max(0, Math.min(cells - seen, centre - seen / 2)) };
   };
-  const x = axis(w, C, cx), y = axis(h, R, cy), down = label + h + Math.round(gap / 2);
+  const x = axis(w, C, cx, exact?.j0, exact?.j1), y = axis(h, R, cy, exact?.i0, exact?.i1), down = label + h + Math.round(gap / 2);
   const panels = names.map((name, i) => ({ name, w: x.size, h: y.size, x: across ? i * (w + gap) : 0, y: label + (across ? 0 : i * down) }));
   return { panels, width, height, ratio, label, css: cssSize(view), x0: x.start, y0: y.start, perX: x.per, perY: y.per, seenX: x.seen, seenY: y.seen,
-    hair: x.per * HAIR < 1 && y.per * HAIR < 1 };
+    hair: x.per * HAIR < 1 && y.per * HAIR < 1, near: ((x.near ?? t) + (y.near ?? t)) / 2 };
 }
+
+// How near (0…1) the window that was asked for is.
+const nearness = view => Math.max(0.02, Math.min(1, shapeOf(view).near));
 
 // First cell of each of w pixels, from `start` on; [w] ends the last. Below one cell a pixel, the cell at the pixel's middle.
 function edges(w, start, per, size) {
@@ -30,7 +40,7 @@ function edges(w, start, per, size) {
 
 // The weights under a pointer: places i…i1 and j…j1 (excluded) of its pixel, and its panel; null beside the picture.
 function cellAt(view, event) {
-  const box = view.marks.getBoundingClientRect(), g = view.shape, { R, C } = view.layer;
+  const box = view.marks.getBoundingClientRect(), g = view.shape, { layer: { R }, across: C } = view;
   const px = Math.floor((event.clientX - box.left) * g.ratio), py = Math.floor((event.clientY - box.top) * g.ratio);
   const panel = g.panels.find(p => px >= p.x && px < p.x + p.w && py >= p.y && py < p.y + p.h);
   if (!panel) return null;

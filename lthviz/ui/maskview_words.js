@@ -22,30 +22,33 @@ function pickedName(layer, { kind, row, column, block }) {
 }
 
 // Nothing pointed at: what the axes are, how much a pixel holds, what is selected.
-function wholeWords(layer, shape, picked) {
-  const { head, R, C } = layer, per = Math.max(1, shape.perX) * Math.max(1, shape.perY);
-  const columns = head.kernel ? `${number(C)} weights each (${head.kernel.join(" × ")})` : `${number(C)} columns`;
-  const holds = per < 1.05 ? "Every weight has a cell of its own." : `One pixel = about ${per < 10 ? per.toFixed(1) : Math.round(per)} weights.`;
-  return `${number(R)} output channels, top to bottom; ${columns}, left to right. ${holds}` + (picked ? ` Selected: ${pickedName(layer, picked)}.` : "");
+function wholeWords(layer, shape, picked, { kernelled = false } = {}) {
+  const { head, R, C } = layer, per = Math.max(1, shape.perX) * Math.max(1, shape.perY), [cin, kh, kw] = head.kernel ?? [];
+  const columns = kernelled ? `${number(cin)} kernels of ${kh} × ${kw} each` : head.kernel ? `${number(C)} weights each (${head.kernel.join(" × ")})` : `${number(C)} columns`;
+  const what = kernelled ? "kernel" : "weight", single = head.kernel && head.convolution && kh * kw === 1 ? " A kernel is one weight here." : "";
+  const holds = per < 1.05 ? `Every ${what} has a cell of its own${kernelled ? ", shaded by how many of its positions are kept" : ""}.` : `One pixel = about ${per < 10 ? per.toFixed(1) : Math.round(per)} ${what}s.`;
+  const none = layer.counts[KEPT] + layer.counts[ADDED] ? "" : " Nothing is kept in this layer.";
+  return `${number(R)} output channels, top to bottom; ${columns}, left to right. ${holds}${single}${none}` + (picked ? ` Selected: ${pickedName(layer, picked)}.` : "");
 }
 
-// One weight, or all the weights {i…i1, j…j1} of a pixel.
-function cellWords(layer, order, { i, j, i1 = i + 1, j1 = j + 1 }) {
-  const n = (i1 - i) * (j1 - j), first = order.cell(i, j);
+// One weight or kernel, or all the weights {i…i1, j…j1} of a pixel. shaded: with the size of the weights.
+function cellWords(layer, order, cell, shaded = false) {
+  const { i, j, i1 = i + 1, j1 = j + 1 } = cell, unit = order.unit ?? 1, n = (i1 - i) * (j1 - j) * unit, first = order.cell(i, j);
+  if (i1 - i === 1 && j1 - j === 1 && unit > 1) return kernelWords(layer, first, unit);
   if (n === 1) {
-    const b = layer.blockAt(first.r, first.c), many = layer.blocks.length;
-    return `${cellName(layer, first.r, first.c)} · ${stateName(layer, layer.codeAt(first.r, first.c))}`
+    const b = layer.blockAt(first.r, first.c), many = layer.blocks.length, level = shaded ? layer.level[first.r * layer.C + first.c] : 0;
+    return `${cellName(layer, first.r, first.c)} · ${stateName(layer, layer.codeAt(first.r, first.c))}` + (level ? ` · ${levelName(layer, level)}` : "")
       + (b >= 0 ? ` · block ${b + 1} of ${many}` : many ? " · in no block" : "");
   }
   const counts = [0, 0, 0, 0], line = new Uint8Array(layer.C);
   for (let y = i; y < i1; y++) {
-    order.line(y, j, j1, line);
-    for (let x = j; x < j1; x++) counts[line[x]]++;
+    order.line(y, j * unit, j1 * unit, line);
+    for (let x = j * unit; x < j1 * unit; x++) counts[line[x]]++;
   }
   const states = layer.paired ? [[KEPT, "kept"], [ADDED, "added"], [REMOVED, "removed"], [NEVER, "never there"]] : [[KEPT, "kept"], [NEVER, "pruned"]];
   const found = states.filter(([code]) => counts[code]).map(([code, name]) => `${counts[code]} ${name}`).join(", ");
   const rows = i1 - i > 3 ? `${first.r} and ${i1 - i - 1} more` : Array.from(order.rows.slice(i, i1)).join(", ");
-  const plain = order === layer.orders.original;
-  const columns = j1 - j === 1 ? `column ${first.c}` : plain ? `columns ${j}–${j1 - 1}` : `${j1 - j} columns (places ${j}–${j1 - 1})`;
+  const plain = order === layer.orders.original || order === layer.kernels?.original, what = unit > 1 ? "kernel" : "column";
+  const columns = j1 - j === 1 ? `${what} ${first.c / unit}` : plain ? `${what}s ${j}–${j1 - 1}` : `${j1 - j} ${what}s (places ${j}–${j1 - 1})`;
   return `output channel${i1 - i > 1 ? "s" : ""} ${rows}, ${columns} · one pixel = ${n} weights: ${found}`;
 }
