@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -21,7 +21,8 @@ from lthviz.records import Run, Timing
 @dataclass(frozen=True, eq=False)
 class Studies:
     """Studies on one setting of measurement. tolerance: in points, None: the default; unbroken: a method's extreme sparsity needs
-    all its less sparse tickets to win as well. timings: those of the setting; disturbed: of which tickets these were measured on a busy machine; here: identity of the reader's machine."""
+    all its less sparse tickets to win as well. timings: those of the setting; disturbed: of which tickets these were measured on a busy machine; here: identity of the reader's machine;
+    names: short ones of the studies by id, where they have any."""
 
     of: tuple[Replicates, ...]
     setting: Setting | None = None
@@ -30,6 +31,7 @@ class Studies:
     unbroken: bool = False
     here: str = ""
     disturbed: frozenset[Key] = frozenset()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def runs(self) -> tuple[Run, ...]:
@@ -57,7 +59,9 @@ class Studies:
 
     @cached_property
     def apart(self) -> dict[str, str]:
-        """What tells each study from the others, by id: the settings in which they differ; '' for one alone."""
+        """What tells each study from the others, by id: its name, else the settings in which they differ; '' for one alone."""
+        if self.names:
+            return {study.id: self.names.get(study.id, "") for study in self.of}
         values = studying.differing([study.config for study in self.of])
         return {study.id: ", ".join(f"{k} {_plain(v)}" for k, v in of.items()) for study, of in zip(self.of, values)}
 
