@@ -1,5 +1,6 @@
 """Runs in real worker processes: attached to, paused, stepped, cancelled, killed and resumed."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lthviz import launch
+from lthviz import launch, measuring
 from lthviz.config import Refill
 from lthviz.errors import UsageError
 from lthviz.records import Stage
@@ -23,13 +24,37 @@ FEW = SMALL.replace(rounds=1, structures=(Refill(),))
 
 
 @pytest.fixture
-def store(tmp_path):
-    made = Store(tmp_path / "runs")
+def store(tmp_path, monkeypatch):
+    """No worker outlives its test: what a failed one leaves in the queue is not trained either."""
+    made, spawned, spawn = Store(tmp_path / "runs"), [], measuring.spawn
+    monkeypatch.setattr(measuring, "spawn", lambda *words, **options: spawned.append(spawn(*words, **options)) or spawned[-1])
     yield made
-    for run_id in made.runs():   # no worker outlives its test
-        if made.held(run_id):
-            made.request(run_id, "cancel")
-    wait(lambda: not any(made.held(r) for r in made.runs()), "the workers to end")
+    for run_id in made.runs():
+        if made.status(run_id).state in ("queued", "running", "paused"):
+            with contextlib.suppress(UsageError):   # it has ended meanwhile
+                launch.request(made, run_id, "cancel")
+    try:
+        wait(lambda: all(worker.poll() is not None for worker in spawned), "the workers to end", 30)
+    finally:
+        for worker in spawned:
+            if worker.poll() is None:
+                os.killpg(worker.pid, signal.SIGKILL)   # a session of its own, with what it measured with
+                worker.wait()
+        left = at_work(made.root)
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+def at_work(root: Path) -> list[int]:
+    """Processes of lthviz that were started for the runs below `root`, those that only wait to be buried left out."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes().split(b"\0")
+            if b"lthviz" in words and os.fsencode(root) in words and int(folder.name) != os.getpid():
+                found.append(int(folder.name))
+    return found
 
 
 def wait(condition, what, seconds=90):
