@@ -23,29 +23,35 @@ HOLLOW = {"square-open": "square-open-dot", "x-thin-open": "x-open"}
 """Markers of estimated speeds, where the measured one's is open already."""
 
 
-def accuracy_curves(study: Study, *, x: str = "speed", near: bool = False, current: Address | None = None, brief: bool = False, dark: bool = False,
-           height: int = 460) -> go.Figure:
+def accuracy_curves(study: Study, *, x: str = "speed", near: bool = False, current: Address | None = None, brief: bool = False, baseline: str = "",
+                    dark: bool = False, height: int = 460) -> go.Figure:
     """Accuracy against `x`, one of AXES, a line a structure and run; a ring around the `current` ticket.
 
     near: the accuracies within NEAR points of the dense network alone; how many tickets lie below is said in the figure.
-    brief: a caption of two short sentences.
+    brief: a caption of two short sentences. baseline: id of the run whose lines lie behind the others, grey and dotted.
     A point's `customdata` is (run id, round, structure label), so that a click leads to its ticket.
     """
     fig, styles = go.Figure(), theme.styles(study.labels)
     shown: set[str] = set()
     for label in study.labels:
-        for run in study.runs:
+        for run in sorted(study.runs, key=lambda run: run.id != baseline):
+            pinned = study.several and run.id == baseline
+            s, own = (theme.baseline(styles[label]), f"{label} baseline") if pinned else (styles[label], label)
             mine = [q for q in study.points if q.run is run and q.row["structure"] == label and not q.dense]
             start = [q for q in study.points if q.run is run and q.dense and q.accuracy is not None]
             known = [q for q in mine if q.known(x)]
             guessed = [q for q in mine if x == "speed" and q.estimated and q.accuracy is not None]
             if known and x == "speed" and not study.several:
-                _ideals(fig, known, styles[label].line(dark))
+                _ideals(fig, known, s.line(dark))
+            before = len(fig.data)
             if known:
-                _line(fig, study, start, known, styles[label], label, x, dark, legend=label not in shown)
+                _line(fig, study, start, known, s, label, x, dark, legend=own not in shown)
             if guessed:
-                _hollow(fig, study, guessed, styles[label], label, x, dark, legend=label not in shown)
-            shown |= {label} if known or guessed else set()
+                _hollow(fig, study, guessed, s, label, x, dark, legend=own not in shown)
+            if pinned:
+                for trace in fig.data[before:]:
+                    trace.update(legendgroup=own, legendrank=2000, name=f"{trace.name} (baseline)")
+            shown |= {own} if known or guessed else set()
     theme.apply(fig, dark, height=height)
     drawn = [q for q in study.points if q.accuracy is not None and q.at(x) is not None]
     if shown:
@@ -55,7 +61,7 @@ def accuracy_curves(study: Study, *, x: str = "speed", near: bool = False, curre
         _ring(fig, drawn, current, x, theme.palette(dark))
     else:
         theme.note(fig, "No ticket is measured yet" if study.labels and x == "speed" else "No ticket has been trained yet", dark)
-    return theme.meta(fig, caption=accuracy_curves_caption(study, x, brief=brief), alt=accuracy_curves_alt(study, x), n=sum(q.known(x) for q in drawn),
+    return theme.meta(fig, caption=accuracy_curves_caption(study, x, brief=brief, baseline=baseline), alt=accuracy_curves_alt(study, x), n=sum(q.known(x) for q in drawn),
                       runs=[r.id for r in study.runs])
 
 

@@ -51,7 +51,7 @@ def accuracy_curves_alt(study: Study, x: str = "speed") -> str:
     return head + "; ".join(said + ([predicted] if guessed else [])) + "."
 
 
-def accuracy_curves_caption(study: Study, x: str = "speed", *, brief: bool = False) -> str:
+def accuracy_curves_caption(study: Study, x: str = "speed", *, brief: bool = False, baseline: str = "") -> str:
     """What it shows, n, what winning means, and where it was measured; `brief`: without versions and load."""
     n = sum(q.known(x) for q in study.points)
     if brief:
@@ -65,6 +65,8 @@ def accuracy_curves_caption(study: Study, x: str = "speed", *, brief: bool = Fal
         said += f" A ticket wins with at least the dense accuracy less {wording.tolerance(study.level)}{', in less time' * (x == 'speed')}."
     elif study.several:
         said += " The dense networks of these runs were not trained alike, so none is said to win."
+    if study.several and baseline in {run.id for run in runs}:
+        said += f" Grey and dotted, behind: the baseline, run {baseline}."
     if x != "speed" or not study.timings:
         return said
     if not study.several:

@@ -34,13 +34,17 @@ def replicate_curves(of: Studies, *, x: str = "kept", near: bool = False, seeds:
     p = theme.palette(dark)
     lines = [(study, label, [t for t in study.of(label) if known(t, x)]) for study in of.of for label in study.labels]
     lines = [line for line in lines if line[2]]
+    lines.sort(key=lambda line: line[0].id != of.baseline)      # what is drawn first lies behind
     styles = _styles([label for _, label, _ in lines])
+    if of.several:
+        styles = [theme.baseline(s) if study.id == of.baseline else s for (study, _, _), s in zip(lines, styles)]
     behind: list[Trace] = []
     before: list[Trace] = []
     for (study, label, tickets), s in zip(lines, styles):
         way = _way(study, tickets)
         behind += ([_seeds(of, study, label, x, s.line(dark))] if seeds else []) + _band(way, x, s.line(dark))
-        before += _mean(of, study, label, way, x, s, dark)
+        mine = _mean(of, study, label, way, x, s, dark)
+        before += [t | {"legendrank": 2000} for t in mine] if of.several and study.id == of.baseline else mine
     before += [_dense(of, study, x, p) for study in of.of if study.dense and study.dense.accuracy.n]
     still = {"type": "scatter", "unselected": {"marker": {"opacity": 1}}}     # a click leads on; nothing fades
     fig = go.Figure(data=[still | t for t in behind + before] if lines else [], layout=_blank(dark, height))

@@ -22,7 +22,7 @@ from lthviz.records import Run, Timing
 class Studies:
     """Studies on one setting of measurement. tolerance: in points, None: the default; unbroken: a method's extreme sparsity needs
     all its less sparse tickets to win as well. timings: those of the setting; disturbed: of which tickets these were measured on a busy machine; here: identity of the reader's machine;
-    names: short ones of the studies by id, where they have any."""
+    names: short ones of the studies by id, where they have any; baseline: id of the study that is pinned."""
 
     of: tuple[Replicates, ...]
     setting: Setting | None = None
@@ -32,6 +32,7 @@ class Studies:
     here: str = ""
     disturbed: frozenset[Key] = frozenset()
     names: Mapping[str, str] = field(default_factory=dict)
+    baseline: str = ""
 
     @property
     def runs(self) -> tuple[Run, ...]:

@@ -42,7 +42,8 @@ def title(study: Replicates, label: str) -> str:
 def short(of: Studies, study: Replicates, label: str) -> str:
     """A method's name in a legend: with what tells its study from the others, where there are several."""
     name = rows.short(study.runs[0], label, of.labels)
-    return f"{name} · {of.apart[study.id]}" if of.several and of.apart[study.id] else name
+    name = f"{name} · {of.apart[study.id]}" if of.several and of.apart[study.id] else name
+    return f"{name} (baseline)" if study.id == of.baseline and of.several else name
 
 
 def level(of: Studies, study: Replicates) -> str:
@@ -158,6 +159,8 @@ def replicate_curves_caption(of: Studies, x: str = "kept") -> str:
         counts = [t.time_ratio.n for study in of.of for t in study.tickets if not t.dense and t.time_ratio.n]
         said += f" A ticket's speed is that of its mean time ratio over {_range(counts)} measured seed{'s' * (max(counts) != 1)}."
     said += "".join(f" {_capital(of, study)}{level(of, study)}." for study in of.of)
+    if base := next((s for s in of.of if s.id == of.baseline and of.several), None):
+        said += f" Grey and dotted, behind: the baseline, {of.apart[base.id] or base.title}."
     if any(of.levels.values()):
         rule = "sparsest that wins, all less sparse ones winning too" if of.unbroken else "sparsest that wins"
         said += f" Ringed, the {rule}: " + "; ".join(

@@ -101,6 +101,11 @@ def styles(labels: list[str]) -> dict[str, Style]:
     return out
 
 
+def baseline(s: Style) -> Style:
+    """How a structure's line is drawn where it is the pinned baseline: grey and dotted, its marker open."""
+    return Style(LIGHT.muted, DARK.muted, s.symbol if "open" in s.symbol else f"{s.symbol}-open", "1px,4px")
+
+
 def doubtful(symbol: str) -> str:
     """The marker of a measurement that was disturbed: open, with a dot; another one where the usual marker is open already."""
     own = {"circle": "octagon-open-dot", "circle-open": "circle-x-open", "circle-open-dot": "circle-cross-open", "square-open": "square-cross-open",
