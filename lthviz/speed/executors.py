@@ -10,7 +10,7 @@ import logging
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -21,6 +21,9 @@ from lthviz.errors import LthvizError, SpeedError
 from lthviz.records import Layer, Masks
 from lthviz.speed import baselines, network, timing
 from lthviz.speed.baselines import Form
+
+if TYPE_CHECKING:   # Triton takes its time
+    from lthviz.speed.gpu_program import Choice
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +130,15 @@ def _blocks_on_gpu(ticket: Ticket) -> Made:
 
     program = gpu_program.build(ticket.model, ticket.layers, ticket.image_shape, ticket.masks, structural=ticket.structural,
                                 batch=len(ticket.image), precision=ticket.precision, device=ticket.image.device)
-    ms = {c.layer: c.blocks_ms if c.executor == "blocks" else c.dense_ms for c in program.choices}
-    return Form(program, ticket.image), "", {c.layer: c.executor for c in program.choices}, lambda: {k: v for k, v in ms.items() if v is not None}
+    made, ms = by_layer(program.choices, ticket.layers)
+    return Form(program, ticket.image), "", made, lambda: ms
+
+
+def by_layer(choices: Sequence[Choice], layers: Sequence[Layer]) -> tuple[dict[str, str], dict[str, float]]:
+    """Who runs each layer, and its milliseconds where they were measured. A layer that no step of the program is made of is run by plain torch."""
+    found = {layer.name: "torch" for layer in layers} | {c.layer: c.executor for c in choices}
+    ms = {c.layer: c.blocks_ms if c.executor == "blocks" else c.dense_ms for c in choices}
+    return found, {k: v for k, v in ms.items() if v is not None}
 
 
 def _compact(ticket: Ticket, dense: Mapping[str, float]) -> Made | None:

@@ -68,7 +68,7 @@ def build(model: nn.Module, layers: Sequence[Layer], image_shape: tuple[int, int
 
 
 class GpuProgram(nn.Module):
-    """Steps from images to logits. `choices`: who runs each convolution. `foreign`: what plain torch runs because no step is
+    """Steps from images to logits. `choices`: who runs each convolution and linear layer. `foreign`: what plain torch runs because no step is
     known."""
 
     def __init__(self, plan: Plan, precision: str) -> None:
@@ -88,7 +88,8 @@ class GpuProgram(nn.Module):
 
     @property
     def choices(self) -> tuple[Choice, ...]:
-        return tuple(Choice(s.layer, s.executor if s.kept else "removed", s.blocks_ms, s.dense_ms) for s in self.convs)
+        steps = (s for s in self.steps if isinstance(s, gpu_steps.Convolution | gpu_steps.Linear))
+        return tuple(Choice(s.layer, s.executor if s.kept else "removed", s.blocks_ms, s.dense_ms) for s in steps)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Logits, float32 (N, classes), of images (N, c, h, w) on the program's device; on a GPU one replayed CUDA graph."""
@@ -124,6 +125,8 @@ class GpuProgram(nn.Module):
         def watch(step: nn.Module, inputs: list[torch.Tensor]) -> None:
             if isinstance(step, gpu_steps.Convolution):
                 costs.append(step.measure(*inputs, clock=clock))
+            elif isinstance(step, gpu_steps.Linear):
+                step.measure(*inputs, clock=clock)
 
         self.run(x, watch)
         count = len(self.convs)

@@ -120,12 +120,16 @@ class Dense(nn.Module):
 
 
 class Linear(nn.Module):
-    """A linear layer over its whole input map."""
+    """A linear layer over its whole input map: dense, on the rows and columns that are left."""
+
+    executor, blocks_ms = "dense", None
 
     def __init__(self, plan: Plan, op: Conv, precision: str) -> None:
         super().__init__()
+        self.layer, self.kept, self.dense_ms = op.layer, plan.kept(op), None
         rows = plan.channels[op.output]
-        weight = op.weight[rows][:, plan.channels[op.inputs[0]]].reshape(rows.size, -1)
+        weight = op.weight[rows][:, plan.channels[op.inputs[0]]]
+        weight = weight.reshape(rows.size, int(np.prod(weight.shape[1:])))   # -1 would not do where no row is left
         self.relu = op.relu
         self.register_buffer("weight", torch.from_numpy(weight).to(PRECISIONS[precision]))
         self.register_buffer("bias", torch.from_numpy(op.bias[rows]).to(PRECISIONS[precision]))
@@ -133,6 +137,9 @@ class Linear(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         out = F.linear(x.flatten(1), self.weight, self.bias)
         return (out.relu_() if self.relu else out)[:, :, None, None]
+
+    def measure(self, x: torch.Tensor, *, clock: gpu_tune.Clock) -> None:
+        self.dense_ms = clock(lambda: self(x))
 
 
 class Pooling(nn.Module):
