@@ -39,11 +39,12 @@ def accuracy_vs_density(runs: Sequence[Run], *, current: Address | None = None, 
             if not mine:
                 continue
             title, s = rows.short(run, label, labels), styles[label]
+            strong = len(runs) == 1 or (current is not None and run.id == current.run)
             fig.add_scatter(
                 x=[100 * r["density"] for r in mine], y=[rows.accuracy(r) for r in mine], mode="lines+markers", name=title,
                 legendgroup=label, showlegend=label not in shown, connectgaps=False,
-                line=dict(color=s.line(dark), width=2 if len(runs) == 1 else 1.2, dash=s.dash),
-                marker=dict(symbol=s.symbol, size=(8 if len(runs) == 1 else 6) + (s.symbol == "triangle-up"), color=s.line(dark),
+                line=dict(color=s.line(dark), width=2 if strong else 1.2, dash=s.dash),
+                marker=dict(symbol=s.symbol, size=(8 if strong else 6) + (s.symbol == "triangle-up"), color=s.line(dark),
                             line=dict(width=2 if "open" in s.symbol else 0, color=s.line(dark))),
                 text=[rows.name(run, r, several=len(runs) > 1) for r in mine], hovertemplate=_HOVER,
                 customdata=[(run.id, r["round"], r["structure"], rows.percent(r.get("effective_density")), rows.percent(r.get("coverage")))

@@ -38,7 +38,7 @@ def _head(run: Run) -> None:
         with st.container(horizontal=True, vertical_alignment="center", width="content"):
             st.title(frame.plain(pickers.run_title(run)), anchor=False, width="content")
             frame.badge(cache.store().status(run.id), cache.store().is_example(run.id))
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+        with st.container(horizontal=True, vertical_alignment="center", width="content", key="lab-tools"):
             pickers.pick_run(run.id)
             st.button("New run", icon=":material/add:", key="new-run", type="tertiary", help="Start another run, from these settings",
                       on_click=lambda: where.go(new=run.id))
@@ -85,6 +85,9 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
     _steps(run, there, place)
     what = stages.change(run.config, place, lambda k: cache.round(run.id, k))
     frame.said(stages.sentence(run, place, what, layer, dense=_dense(run, place)))
+    if run.parent and (place.round < run.config.from_round or (place.round == run.config.from_round and place.stage.kind == "train"
+                                                               and place.stage.structure in run.info.get("branch", {}).get("inherited", ()))):
+        frame.quiet(f"Taken over from {run.parent} as it was.")
     left, right = st.columns([7, 5], gap="large")
     with left:
         pickers.pick_layer(run.layers, layer)
@@ -147,6 +150,8 @@ def _accuracy(run: Run, address: Address) -> None:
     if not of.timings:
         figure.show(accuracy_vs_density(family, current=address, dark=frame.dark(), height=430), accuracy_vs_density_table(family),
                     key="accuracy", on_point=_open)
+        if len(family) > 1:
+            frame.quiet("Thick: this run. Thin: its parent and branches; what they share lies on one another.")
         if run.finished[1:]:
             with st.container(horizontal=True, vertical_alignment="center", gap="small", key="how-to-measure"):
                 frame.quiet("No ticket's speed is measured yet.", width="content")

@@ -108,7 +108,7 @@ def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -
     if example:
         pass
     elif status.state == "finished":
-        frame.quiet(f"Finished: {len(run.rounds)} rounds, {len(run.rows)} tickets trained in {duration(run.seconds)}.")
+        frame.quiet(_finished(run))
     elif status.state == "failed":
         frame.told("error", f"The run failed: {_ended_sentence(status.message)} What it had finished ({rounds}) is kept.", "error")
     elif status.state == "interrupted":
@@ -117,6 +117,17 @@ def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -
         frame.told("info", f"Cancelled. What it had finished ({rounds}) is kept.", "stop_circle")
     for part, why in run.info.get("damaged", {}).items():
         frame.told("error", f"{'Round ' + part if part.isdecimal() else 'The ' + part} cannot be read: {why}", "broken_image")
+
+
+def _finished(run: Run) -> str:
+    """What a finished run has done; of a branch, what it has done itself."""
+    if not run.parent:
+        return f"Finished: {len(run.rounds)} rounds, {len(run.rows)} tickets trained in {duration(run.seconds)}."
+    first, taken = run.config.from_round, run.info.get("branch", {}).get("inherited", ())
+    own = [r for r in run.rows if r["round"] > first or (r["round"] == first and r["structure"] not in taken)]
+    seconds = sum(r["seconds"] or 0.0 for r in own)
+    return (f"Finished: {len(run.rounds)} rounds, {len(own)} ticket{'s' * (len(own) != 1)} of them trained here" + (f" in {duration(seconds)}" if own else "")
+            + f", {len(run.rows) - len(own)} taken over.")
 
 
 def _ended_sentence(line: str) -> str:
