@@ -1,0 +1,196 @@
+"""One round's masks under a structure's thresholds: turn them and see the layer, the others and the totals, before anything is trained."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lthviz import methods
+from lthviz.config import Regroup
+from lthviz.errors import ConfigError
+from lthviz.records import Run
+from lthviz.tuning import Preview, Source
+from lthviz.ui import (
+    cache,
+    frame,
+    pickers,
+    tune_asked,
+    tune_data,
+    tune_history,
+    tune_knobs,
+    tune_map,
+    tune_numbers,
+    tune_train,
+    where,
+)
+from lthviz.ui.tune_asked import Asked
+from lthviz.ui.tuneview import tune_view
+
+VIEW = "tune-view"
+POLL_S = 0.5
+
+
+def show(run: Run) -> None:
+    """The whole page below the menu."""
+    _head(run)
+    if not tune_asked.pruned(run):
+        with st.container(border=True, key="nothing-yet"):
+            st.markdown("### :material/hourglass_empty: Nothing to tune yet")
+            st.markdown(f"This run is {cache.store().status(run.id).state} and has pruned nothing. Thresholds can be turned as soon as its first round is pruned.")
+            st.page_link("pages/lab.py", label="Watch it in the Lab", icon=":material/science:", query_params={"run": run.id})
+        return
+    frame.fragment(_tune)(run)
+
+
+def _head(run: Run) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="tune-head"):
+        with st.container(horizontal=True, vertical_alignment="center", width="content"):
+            st.title("Tune", anchor=False, width="content")
+            frame.badge(cache.store().status(run.id), cache.store().is_example(run.id))
+        pickers.pick_run(run.id)
+    frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}")
+
+
+def _tune(run: Run) -> None:
+    """The part that every change redraws."""
+    where.follow()
+    asked, said = tune_asked.asked(run)
+    tune_history.note(run.id)
+    frame.notes(said)
+    of = tune_data.source(run.id, asked.round)
+    _pick(asked)
+    if why := tune_data.why_not(of, asked.structure):
+        tune_knobs.knobs(asked)
+        frame.told("warning", f"{why[:1].upper()}{why[1:]}.", "block")
+        tune_train.actions(asked, of, None)
+        return
+    tune_data.ask(of, asked.structure)
+    found, base = tune_data.preview(of, asked.structure.label), _base(of, asked)
+    said = tune_numbers.sentence(asked, found) if found else f"{asked.structure.name} of round {asked.round}: {_waiting_words(asked)}."
+    frame.said(said)
+    tune_knobs.knobs(asked)
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", key="tune-layer"):
+        with st.container(width="content"):
+            pickers.pick_layer(asked.run.layers, asked.layer)
+        with st.container(horizontal=True, gap="xsmall", width="content", key="tune-undo-row"):
+            tune_history.buttons()
+    if found is None:
+        _waiting(of, asked)
+    _view(of, asked, base)
+    if found is not None:
+        st.subheader("The whole network", anchor=False)
+        for line in found.warnings:
+            frame.told("warning", line, "warning")
+        tune_numbers.cards(found, base, of)
+        tune_numbers.layer_list(asked, found, base)
+    if isinstance(asked.structure, Regroup):
+        tune_map.section(of, asked)
+    tune_train.actions(asked, of, found)
+
+
+def _base(of: Source, asked: Asked) -> Preview | None:
+    """What the numbers are held against, as soon as it is known."""
+    base = methods.structure(asked.base)
+    if tune_data.why_not(of, base):
+        return None
+    if not tune_data.progress(of, base).ready:
+        tune_data.ask(of, base, urgent=False)
+    return tune_data.preview(of, asked.base)
+
+
+def _pick(asked: Asked) -> None:
+    """Round, kind, and what to compare with."""
+    rounds = tune_asked.pruned(asked.run)
+    kind, base = pickers.showing("tune-kind", asked.structure.kind), pickers.showing("tune-base", asked.base)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="tune-pick"):
+        pickers.pick_round(rounds, asked.round)
+        st.segmented_control("Structure", list(tune_asked.KINDS), key=kind, required=True, format_func=lambda k: tune_asked.KINDS[k].title,
+                             on_change=lambda: _kind(asked, st.session_state[kind]))
+        options = tune_asked.bases(asked.run, asked.round, asked.structure.kind)
+        if len(options) > 1:
+            st.selectbox("Compared with", options, key=base, width=330, on_change=lambda: where.go(base=st.session_state[base]),
+                         format_func=lambda x: tune_numbers.base_name(asked, x))
+
+
+def _kind(asked: Asked, kind: str) -> None:
+    """The other structure, as it was left, else as the run has it."""
+    left = st.session_state.setdefault("tune-left", {})
+    left[asked.structure.kind] = asked.structure.label
+    labels = tune_asked.bases(asked.run, asked.round, kind)
+    where.go(structure=left.get(kind, labels[0]), base=None, scope=None)
+
+
+def _view(of: Source, asked: Asked, base: Preview | None) -> None:
+    """The layer's mask with the threshold to drag, as soon as this layer can be drawn."""
+    structure, name = asked.structure, asked.layer.name
+    given: dict = {}
+    if isinstance(structure, Regroup):
+        parts = tune_data.divided(of, structure).parts
+        if name not in parts:
+            return
+        given["parts"], start = parts[name], "t1"
+    else:
+        if asked.layer.classifier:
+            frame.told("info", f"The rows of {asked.layer.short} are the classes: Refill leaves its mask as it is. Choose another layer.", "info")
+            return
+        found = tune_data.channel_scores(of, structure)
+        if found is None:
+            return
+        given["scores"], start = found[name], "rho"
+    if of.weights is not None:
+        weight = of.weights[name]
+        given["magnitude"] = weight.reshape(weight.shape[0], -1)
+    own = base.structure.of(name) if base is not None else None
+    tune_view(of.masks.matrix(name), structure, key=VIEW, layer=asked.layer, title=f"{asked.layer.short} · {structure.title}, round {asked.round}",
+              start=getattr(own, start) if own is not None else None, on_settle_change=lambda: _settled(asked, start), **given)
+
+
+def _settled(asked: Asked, name: str) -> None:
+    settle = (st.session_state.get(VIEW) or {}).get("settle") or {}
+    if settle.get("layer") != asked.layer.name or name not in settle:
+        return
+    try:
+        tune_asked.go(asked.settled(name, settle[name]))
+    except ConfigError as e:
+        st.session_state[tune_knobs.REFUSED] = str(e)
+
+
+# While something is worked out -----------------------------------------------------------------------------------------
+
+
+def _waiting_words(asked: Asked) -> str:
+    if isinstance(asked.structure, Regroup):
+        return "the rows are being divided; its masks and numbers come with the last layer"
+    return f"the channels are being scored by {asked.structure.score}; the masks come with the scores"
+
+
+def _waiting(of: Source, asked: Asked) -> None:
+    if not _here(of, asked):     # the view's room, so that nothing moves when it comes
+        st.html("<style>.st-key-tune-waiting { min-height: 560px; }</style>")
+    with st.container(key="tune-waiting"):
+        far = tune_data.progress(of, asked.structure)
+        frame.fragment(_progress, run_every=None if far.error else POLL_S)(of, asked, _here(of, asked))
+
+
+def _here(of: Source, asked: Asked) -> bool:
+    """Whether the shown layer can be drawn already."""
+    return isinstance(asked.structure, Regroup) and asked.layer.name in tune_data.divided(of, asked.structure).parts
+
+
+def _progress(of: Source, asked: Asked, drawn: bool) -> None:
+    far = tune_data.progress(of, asked.structure)
+    if far.ready or _here(of, asked) != drawn:
+        st.rerun()
+    if far.error:
+        frame.told("error", far.error, "error")
+        if st.button("Try again", key="tune-retry", icon=":material/refresh:"):
+            tune_data.retry(of, asked.structure)
+            st.rerun()
+        return
+    tune_data.ask(of, asked.structure)       # whatever became of the process that should do it
+    if isinstance(asked.structure, Regroup):
+        doing = f", {far.doing.removesuffix('.weight')} under way" if far.doing else ""
+        words = f"{far.done} of {far.total} layers divided{doing}"
+    else:
+        words = f"Scoring the channels by {asked.structure.score}: the network and its images are loaded first"
+    st.progress(far.done / max(1, far.total), text=f"{words}. It is kept, so this is waited for once."
+                + (" The process that does it died, and it is tried once more." if far.again else ""))

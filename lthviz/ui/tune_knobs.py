@@ -1,0 +1,93 @@
+"""The other settings of a structure beside the threshold that is dragged: widgets made from the fields, for all layers or for one."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import streamlit as st
+
+from lthviz.errors import ConfigError
+from lthviz.knobs import plain
+from lthviz.ui import forms, frame, pickers, tune_asked, where
+from lthviz.ui.tune_asked import SCOPES, Asked
+
+REFUSED = "tune-refused"
+FIRST = {"regroup": ("groups", "min_rows", "tile_rows", "leftovers"), "refill": ("score", "fractional")}
+MORE = {"regroup": ("imbalance", "partitioner", "variant", "min_nnz", "min_cols"), "refill": ()}
+DRAGGED = {"regroup": "t1", "refill": "rho"}
+"""What the view itself turns."""
+WIDTH = 150
+
+
+def knobs(asked: Asked) -> None:
+    """A row of widgets, and why the last change was refused, if it was."""
+    kind, shown = asked.structure.kind, asked.shown
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="tune-knobs"):
+        _scope(asked)
+        for name in FIRST[kind]:
+            _widget(asked, name, getattr(shown, name))
+        if MORE[kind]:
+            with st.popover("More", icon=":material/more_horiz:", key="tune-more"):
+                for name in MORE[kind]:
+                    if _used(asked, name):
+                        _widget(asked, name, getattr(shown, name))
+    if asked.structure.layers:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tune-own"):
+            others = sorted(set(asked.structure.own) - {asked.layer.short})
+            mine = f"{asked.layer.short} ({words(asked.own)})" if asked.own else ""
+            frame.quiet(f"Settings of their own: {', '.join(filter(None, [mine, *others]))}.", width="content")
+            if asked.own:
+                st.button("Clear this layer's", key="tune-clear", icon=":material/layers_clear:", type="tertiary", help="Let it follow the settings of all layers",
+                          on_click=lambda: tune_asked.go(asked.structure.set(asked.layer.name), scope=None))
+            if others:
+                st.button("Clear all", key="tune-clear-all", icon=":material/clear_all:", type="tertiary", help="Let every layer follow the settings of all",
+                          on_click=lambda: tune_asked.go(dataclasses.replace(asked.structure, layers=""), scope=None))
+    if said := st.session_state.pop(REFUSED, ""):
+        frame.refused(said)
+
+
+def words(own: dict[str, Any]) -> str:
+    """Settings of a layer, for people."""
+    return ", ".join(f"{forms.title(k).lower() if k not in DRAGGED.values() else forms.title(k)} {v:g}" if isinstance(v, float) else
+                     f"{forms.title(k).lower()} {plain(v)}" for k, v in own.items())
+
+
+def _scope(asked: Asked) -> None:
+    key = pickers.showing("tune-scope", asked.scope)
+    st.segmented_control("Changes are for", list(SCOPES), key=key, required=True, format_func=lambda s: SCOPES[s].capitalize(),
+                         on_change=lambda: where.go(scope=st.session_state[key]),
+                         help="A layer can have settings of its own. They are part of the structure's name, so that the ticket can be trained and found again.")
+
+
+def _used(asked: Asked, name: str) -> bool:
+    """Whether the setting does anything in the chosen variant."""
+    return name not in ("min_nnz", "min_cols") or asked.structure.variant == "paper"
+
+
+def _widget(asked: Asked, name: str, value: Any) -> None:
+    """One setting. It is for all layers where a layer cannot have its own."""
+    field = next(f for f in dataclasses.fields(asked.structure) if f.name == name)
+    meta, key = field.metadata, pickers.showing(f"tune-{name}", value)
+    alone = asked.scope == "layer" and name not in asked.structure.BY_LAYER
+    given = {"key": key, "help": forms.tooltip(field, flag=False) + (" For all layers." if alone else ""), "disabled": alone,
+             "on_change": _change, "args": (asked, name, key)}
+    label = forms.title(name)
+    if meta["choices"] is not None:
+        st.selectbox(label, list(meta["choices"]), width=WIDTH, **given)
+    elif isinstance(field.default, bool):
+        st.toggle(label, **given)
+    elif isinstance(field.default, float):
+        st.number_input(label, value=None, step=0.05, format="%g", width=WIDTH, **given)
+    else:
+        st.number_input(label, value=None, step=1, width=WIDTH, **given)
+
+
+def _change(asked: Asked, name: str, key: str) -> None:
+    value = st.session_state[key]
+    try:
+        if value is None:
+            raise ConfigError(f"{name} is empty; it stays {getattr(asked.shown, name)}")
+        tune_asked.go(asked.changed(**{name: value}), scope=asked.scope)
+    except ConfigError as e:
+        st.session_state[REFUSED] = str(e)

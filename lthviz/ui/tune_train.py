@@ -1,0 +1,189 @@
+"""Train this ticket: a branch of the run that makes this round anew with the tuned structure alone, its progress, its point on the curves;
+the same from a terminal; and presets of one's own."""
+
+from __future__ import annotations
+
+import shlex
+
+import streamlit as st
+
+from lthviz import branching, launch
+from lthviz.config import Refill, RunConfig
+from lthviz.errors import LthvizError
+from lthviz.figures.curves import accuracy_curves
+from lthviz.figures.curves_words import accuracy_curves_table
+from lthviz.figures.measured import study
+from lthviz.knobs import non_default, plain
+from lthviz.records import Address, Run
+from lthviz.speed import machine
+from lthviz.store import presets
+from lthviz.tuning import Preview, Source
+from lthviz.ui import cache, curves, figure, frame, pickers, where
+from lthviz.ui.command import branch_command
+from lthviz.ui.tune_asked import Asked
+from lthviz.words import duration
+
+MOST = 6
+"""So many branches are drawn beside the run."""
+SAID, SAVED = "tune-train-said", "tune-preset-said"
+
+
+def actions(asked: Asked, of: Source, found: Preview | None) -> None:
+    """Everything below the numbers. found: None where there is no preview, which keeps nobody from training."""
+    st.subheader("Train this ticket", anchor=False)
+    config = settings(asked)
+    known = next((r for r in asked.run.rows if (r["round"], r["structure"]) == (asked.round, asked.structure.label)), None)
+    if known is not None and known.get("test_acc") is not None:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            frame.quiet(f"The run has trained this very ticket: test accuracy {known['test_acc']:.1f} %.", width="content")
+            st.page_link("pages/masks.py", label="Its masks", icon=":material/grid_on:",
+                         query_params={"run": asked.run.id, "round": str(asked.round), "ticket": asked.structure.label})
+    else:
+        _train(asked, config)
+    _branches(asked)
+    box = st.expander("Save as preset", icon=":material/bookmark:", type="compact", key="tune-preset", on_change="rerun")
+    if box.open:
+        with box:
+            _presets(asked)
+    st.subheader("The same from a terminal", anchor=False)
+    frame.command("\n".join([branch_command(asked.run.id, asked.round, config, branching.settings(asked.run)), masks_command(asked, of)]))
+    frame.quiet(f"The second is for masks in a file, such as round {asked.round}'s unstructured ones, named by parameter; its seed is the run's own in this round."
+                if asked.structure.kind == "regroup" else "The second is for masks in a file, such as the round's unstructured ones, named by parameter.")
+
+
+def settings(asked: Asked) -> RunConfig:
+    """The branch: this round and no further, this structure alone."""
+    return branching.settings(asked.run).replace(structures=(asked.structure,), rounds=asked.round, in_loop="")
+
+
+def masks_command(asked: Asked, of: Source) -> str:
+    """`python -m lthviz regroup …` or `refill …` with these settings."""
+    s = asked.structure
+    words = ["python", "-m", "lthviz", s.kind, "masks.npz"]
+    for name, value in non_default(s).items():
+        flag = "--" + name.replace("_", "-")
+        words += [flag] if value is True else [flag, plain(value)]
+    if isinstance(s, Refill):
+        words += ["--weights", "weights.npz"] if s.score != "remain" or "fractional=true" in s.label else []
+    else:
+        words += ["--seed", str(of.seed(s.kind))]
+    return shlex.join([*words, "-o", "out.npz"])
+
+
+def _train(asked: Asked, config: RunConfig) -> None:
+    try:
+        plan = branching.plan(cache.store(), asked.run.id, asked.round, config)
+    except LthvizError as e:
+        frame.refused(e)
+        return
+    there = cache.store().exists(plan.config.run_id)
+    said = branching.words(plan)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="tune-train-row"):
+        st.button("Train this ticket", key="tune-train", type="primary", icon=":material/model_training:", disabled=there,
+                  help="A branch of this run, trained by the worker in a process of its own", on_click=_start, args=(asked, config))
+        state = f"It is there as {plan.config.run_id}, below." if there else f"{said[:1].upper()}{said[1:]}."
+        frame.quiet(state, width="content")
+    if line := st.session_state.pop(SAID, ""):
+        frame.refused(line)
+
+
+def _start(asked: Asked, config: RunConfig) -> None:
+    try:
+        launch.branch(cache.store(), asked.run.id, asked.round, config, title=f"{asked.structure.name}, round {asked.round}")
+    except LthvizError as e:
+        st.session_state[SAID] = str(e)
+
+
+# What came of it -------------------------------------------------------------------------------------------------------
+
+
+def _branches(asked: Asked) -> None:
+    """Branches at this round, their progress, and their points beside the run's."""
+    store = cache.store()
+    runs = [r for r in (cache.run(i) for i in store.children(asked.run.id)[:4 * MOST]) if r.config.from_round == asked.round][:MOST]
+    if not runs:
+        return
+    states = tuple((r.id, store.status(r.id).state, len(r.rows)) for r in runs)
+    alive = any(store.status(r.id).alive for r in runs)
+    if alive:
+        launch.wake(store)      # whatever became of the worker that should have taken it
+    with st.container(key="tune-branches"):
+        frame.fragment(_progress, run_every=1.0 if alive else None)(states)
+    x, said = curves.axis(("flops", "effective", "kept", "speed"))
+    frame.notes(said)
+    timings = {r.id: cache.timings(r.id) for r in (asked.run, *runs)}
+    of = study([asked.run, *runs], timings, here=machine.identity())
+    mine = next((r for r in runs if asked.structure in r.config.structures), runs[0])
+    curves.pick_axis(x, ("flops", "effective", "kept", "speed"))
+    figure.show(accuracy_curves(of, x=x, current=Address(mine.id, asked.round, mine.config.structures[0].label) if mine.config.structures else None,
+                                brief=True, dark=frame.dark(), height=400), accuracy_curves_table(of), key="tune-accuracy",
+                on_point=lambda at: where.lead("pages/lab.py", run=at[0], round=at[1], stage=f"train:{at[2]}"))
+
+
+def _progress(seen: tuple[tuple[str, str, int], ...]) -> None:
+    """A line a branch, once a second while one is at work; a new state draws the page anew."""
+    store = cache.store()
+    if seen != tuple((i, store.status(i).state, len(cache.run(i).rows)) for i, _, _ in seen):
+        st.rerun()
+    for run_id, state, _ in seen:
+        run, status = cache.run(run_id), store.status(run_id)
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"tune-branch-{run_id}"):
+            frame.badge(status)
+            frame.quiet(f"{_name(run)} · {_result(run)}" if state == "finished" else _name(run), width="content")
+            if status.alive:
+                left = f", {duration(status.eta_s)} left" if status.eta_s is not None else ""
+                share = min(1.0, status.done / status.total) if status.total else 0.0
+                st.progress(share, text=f"{status.done:,} of {status.total:,} batches{left}" if status.total else "waiting for the worker")
+            elif state != "finished":
+                frame.quiet(status.message, width="content")
+            st.page_link("pages/lab.py", label="In the Lab", icon=":material/science:", query_params={"run": run_id})
+
+
+def _name(run: Run) -> str:
+    return ", ".join(s.name for s in run.config.structures) or run.id
+
+
+def _result(run: Run) -> str:
+    labels = {s.label for s in run.config.structures}
+    said = [f"test accuracy {r['test_acc']:.1f} %" for r in run.rows if r["round"] == run.config.from_round and r["structure"] in labels and r["test_acc"] is not None]
+    return ", ".join(said) or "no ticket of it is trained"
+
+
+# Presets ---------------------------------------------------------------------------------------------------------------
+
+
+def _presets(asked: Asked) -> None:
+    root = cache.store().root
+    st.caption("The run's settings with this structure alone, under a name: in the list of presets of a new run, and for `lthviz run --preset NAME`.")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="tune-preset-row"):
+        name = st.text_input("Name", key="tune-preset-name", placeholder="my-regroup", width=240)
+        st.button("Save", key="tune-preset-save", icon=":material/save:", disabled=not name, on_click=_save, args=(asked,))
+    if line := st.session_state.pop(SAVED, ""):
+        kind, words = line
+        frame.refused(words) if kind == "error" else frame.told("info", words, "check")
+    for mine, preset in presets.own(root).items():
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"tune-preset-{mine}"):
+            st.page_link("pages/lab.py", label=mine, icon=":material/bookmark:", query_params={"new": mine})
+            frame.quiet(preset.title, width="content")
+            st.button("Delete", key=f"tune-preset-delete-{mine}", icon=":material/delete:", type="tertiary", on_click=_delete, args=(mine,))
+    for mine, why in presets.broken(root).items():
+        frame.told("error", f"Preset {mine!r} cannot be read: {why}", "broken_image")
+
+
+def _save(asked: Asked) -> None:
+    name = st.session_state["tune-preset-name"].strip()
+    config = branching.settings(asked.run).replace(structures=(asked.structure,), in_loop="")
+    title = f"{asked.structure.name} · {pickers.run_title(asked.run)}"
+    try:
+        presets.save(cache.store().root, name, config, title=title, note=f"tuned on round {asked.round} of {asked.run.id}", source="your own")
+        st.session_state[SAVED] = "info", f"Saved as {name}."
+        st.session_state["tune-preset-name"] = ""
+    except LthvizError as e:
+        st.session_state[SAVED] = "error", str(e)
+
+
+def _delete(name: str) -> None:
+    try:
+        presets.delete(cache.store().root, name)
+    except LthvizError as e:
+        st.session_state[SAVED] = "error", str(e)

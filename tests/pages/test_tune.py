@@ -1,0 +1,269 @@
+"""Tune on every kind of run and address: numbers are the engine's own, every change is an address, and what cannot be is said."""
+
+import html
+import json
+import time
+from urllib.parse import unquote
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lthviz.config import Refill, Regroup, structure
+from lthviz.core import stats
+from lthviz.core.partition import partition_all
+from lthviz.core.regroup import regroup
+from lthviz.seeds import derive
+from lthviz.store import presets
+from lthviz.tuning import desk, partitions, source
+
+OWN = "regroup-groups=4-min_rows=8"
+
+
+@pytest.fixture(autouse=True)
+def no_children_left():
+    yield
+    for child in desk._children.values():
+        if child.stdin and not child.stdin.closed:
+            child.stdin.close()
+        child.wait()
+    desk._children.clear()
+
+
+@pytest.fixture
+def words(words):
+    """What stands in HTML too is compared as it is read."""
+    return lambda at: html.unescape(words(at))
+
+
+@pytest.fixture
+def tune(store, run_id, page):
+    """`tune(round=…, structure=…)`: the page once all that it waits for is there."""
+    def open_tune(**address) -> AppTest:
+        return settled(page("tune", **{"run": run_id, "round": 2} | address))
+    return open_tune
+
+
+def settled(at: AppTest) -> AppTest:
+    for _ in range(300):
+        if not at.get("progress"):
+            return at
+        time.sleep(0.1)
+        at.run()
+        assert not at.exception, at.exception
+    raise AssertionError("it waits for ever")
+
+
+def control(at, kind, label):
+    return next(w for w in at.get(kind) if w.label.startswith(label))
+
+
+def made(store, run_id, round, settings):
+    """The ticket by the core alone, divided in this process."""
+    run, masks = store.run(run_id), store.round(run_id, round).ticket("unstructured").masks
+    seed = derive(run.config.seed, "regroup", round)
+    return run, regroup(masks, settings, partitions=partition_all(masks, settings, seed))
+
+
+def test_the_runs_own_structure_is_shown_with_the_numbers_of_its_ticket(tune, store, run_id, words):
+    said, row = words(tune(structure=OWN)), next(r for r in store.run(run_id).rows if (r["round"], r["structure"]) == (2, OWN))
+    masks = store.round(run_id, 2).ticket(OWN).masks
+    assert f"Regroup (groups 4, min_rows 8) of round 2 would keep {masks.nnz():,} of {masks.size():,} weights ({100 * row['density']:.1f} %)" in said
+    assert f"with {100 * row['flops_ratio']:.1f} % of the dense network's multiply-adds" in said
+    assert f"The run has trained this very ticket: test accuracy {row['test_acc']:.1f} %." in said
+    assert "No time is estimated, as this machine is not calibrated yet" in said
+
+
+def test_without_an_address_the_newest_round_and_the_runs_structure(tune, store, run_id, words):
+    at = tune(round="")
+    assert "Regroup (groups 4, min_rows 8) of round 2" in words(at) and control(at, "button_group", "Structure").value == "regroup"
+
+
+def test_list_and_cards_are_those_of_the_core(tune, store, run_id, words):
+    settings = Regroup(groups=2, t1=0.8, min_rows=4, layers="features.3@t1=3")
+    at = tune(structure=settings.label, layer="features.0.weight")
+    run, ticket = made(store, run_id, 2, settings)
+    table = at.dataframe[0].value
+    kept = stats.effective(ticket.masks, run.layers, structural=True)
+    assert list(table["layer"]) == [x.short for x in run.layers]
+    assert list(table["density"]) == pytest.approx([100 * ticket.masks.density(x.name) for x in run.layers])
+    assert list(table["multiply-adds"]) == [kept[x.name] * x.out_hw[0] * x.out_hw[1] for x in run.layers]
+    assert list(table["own settings"]) == ["t1 3.0" if x.short == "features.3" else "" for x in run.layers]
+    base = store.round(run_id, 2).ticket(OWN).masks
+    said = words(at)
+    assert f"<dt>Density</dt><dd>{100 * ticket.masks.density():.1f} %</dd><dd class='change'>" in said
+    assert f"{100 * (ticket.masks.density() - base.density()):+.1f} points".replace("-", "−") in said
+
+
+def test_a_widget_writes_the_address_and_undo_and_redo_step_through_it(tune, words):
+    at = tune(structure=OWN)
+    settled(control(at, "number_input", "Fewest rows").set_value(4).run())
+    assert at.query_params["structure"] == "regroup-groups=4-min_rows=4"
+    settled(control(at, "selectbox", "Leftovers").select("keep").run())
+    assert at.query_params["structure"] == "regroup-groups=4-min_rows=4-leftovers=keep"
+    assert control(at, "button", "Redo").disabled
+    control(at, "button", "Undo").click().run()
+    assert at.query_params["structure"] == "regroup-groups=4-min_rows=4" and control(at, "number_input", "Fewest rows").value == 4
+    control(at, "button", "Undo").click().run()
+    assert at.query_params["structure"] == OWN and control(at, "button", "Undo").disabled
+    control(at, "button", "Redo").click().run()
+    assert at.query_params["structure"] == "regroup-groups=4-min_rows=4"
+    control(at, "button", "Next layer").click().run()
+    assert control(at, "button", "Redo").disabled, "a change of one's own ends what was undone"
+    control(at, "button", "Undo").click().run()
+    assert "layer" not in at.query_params
+
+
+def test_a_layer_gets_settings_of_its_own_and_loses_them(tune, store, run_id, words):
+    at = tune(structure=OWN, layer="features.3.weight")
+    control(at, "button_group", "Changes are for").set_value("layer").run()
+    settled(control(at, "number_input", "Groups").set_value(2).run())
+    assert at.query_params["structure"] == f"{OWN}-layers=features.3@groups=2"
+    assert list(at.dataframe[0].value["own settings"]) == ["", "groups 2", ""]
+    run, ticket = made(store, run_id, 2, structure(at.query_params["structure"]))
+    assert f"would keep {ticket.masks.nnz():,} of" in words(at) and "Settings of their own: features.3 (groups 2)." in words(at)
+    control(at, "button", "Next layer").click().run()
+    assert control(at, "number_input", "Groups").value == 4, "the next layer has the settings of all"
+    control(at, "button", "Clear all").click().run()
+    assert at.query_params["structure"] == OWN
+
+
+def test_what_a_drag_settles_on_is_taken(tune, store, run_id, words):
+    """The component itself is driven in a browser (tests/browser/test_tune.py)."""
+    from lthviz.ui.tune_asked import Asked
+
+    run = store.run(run_id)
+    asked = Asked(run, 2, Regroup(groups=4, layers="features.3@t1=3"), run.by_name["features.3.weight"], "all", OWN)
+    assert asked.settled("t1", 2.0).label == "regroup-groups=4-layers=features.3@t1=2.0"
+    other = Asked(run, 2, asked.structure, run.by_name["features.0.weight"], "all", OWN)
+    assert other.settled("t1", 2.0).label == "regroup-groups=4-t1=2.0-layers=features.3@t1=3.0"
+    assert Asked(run, 2, Refill(), run.by_name["features.0.weight"], "layer", "refill").settled("rho", 0.25).label == "refill-layers=features.0@rho=0.25"
+
+
+def test_what_is_refused_is_said_in_a_line_and_changes_nothing(tune, words):
+    at = tune(structure=OWN)
+    control(at, "number_input", "Groups").set_value(0).run()
+    assert "groups = 0 is out of range; it must be between 1 and 1024" in words(at) and at.query_params["structure"] == OWN
+    assert control(at, "number_input", "Groups").value == 4
+    control(at, "number_input", "Groups").set_value(500).run()
+    assert "Groups = 500 is more than the 128 rows of the widest layer; use fewer groups." in words(at) and not at.dataframe
+
+
+def test_no_block_is_warned_of_before_anything_is_trained(tune, words):
+    assert "No block forms in any layer: this would be the unstructured ticket." in words(tune(structure="regroup-groups=4-min_rows=100"))
+
+
+def test_refill_and_back_again_as_it_was_left(tune, words):
+    at = tune(structure="regroup-groups=4-t1=2.0-min_rows=8")
+    settled(control(at, "button_group", "Structure").set_value("refill").run())
+    assert at.query_params["structure"] == "refill" and "Refill of round 2 would keep" in words(at)
+    settled(control(at, "selectbox", "Score").select("remain").run())
+    assert "Refill (score remain) of round 2 would keep" in words(at)
+    settled(control(at, "button_group", "Structure").set_value("regroup").run())
+    assert at.query_params["structure"] == "regroup-groups=4-t1=2.0-min_rows=8"
+
+
+def test_the_map_fills_and_marks_where_one_is(tune, words):
+    at = tune(structure=OWN)
+    assert not at.get("plotly_chart")
+    control(at, "button", "Work it out").click().run()
+    assert at.query_params["map"] == "coverage"
+    for _ in range(300):
+        shown = json.loads(at.get("plotly_chart")[0].proto.spec)
+        if not shown["layout"].get("annotations"):
+            break
+        time.sleep(0.1)
+        at.run()
+    assert shown["layout"]["xaxis"]["ticktext"] == ["2", "4", "8", "16", "32"] and len(shown["layout"]["shapes"]) == 1
+    control(at, "button_group", "Coloured by").set_value("time").run()
+    assert "not calibrated" in json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]["annotations"][0]["text"]
+    control(at, "button", "Close").click().run()
+    assert "map" not in at.query_params and not at.get("plotly_chart")
+
+
+@pytest.mark.parametrize(("address", "sentence"), [
+    ({"round": 0}, "Round 0 is the dense network: there is nothing to refill or regroup in it. Showing round 1."),
+    ({"round": 9}, "The link names round 9; this run has rounds 1 to 2 to tune; showing the last."),
+    ({"structure": "regroop"}, "The link's structure 'regroop' cannot be read: structure 'regroop' is not known; did you mean regroup"),
+    ({"structure": "refill-rho=2"}, "cannot be read: rho = 2.0 is out of range"),
+    ({"structure": "regroup-layers=conv1@t1=2"}, "The link sets something for conv1, which is no layer that Regroup changes in this network; the rest is shown."),
+    ({"structure": "random"}, "Random has no threshold to tune; Refill and Regroup have."),
+    ({"structure": "regroup-variant=paper"}, "Variant 'paper' divides anew after every block"),
+    ({"layer": "conv"}, "The link names layer 'conv'"),
+    ({"scope": "some"}, "The link changes 'some'; it can be all, layer."),
+    ({"structure": "refill", "base": "refill-rho=0.7"}, "The link compares with 'refill-rho=0.7'; it can be refill."),
+    ({"structure": OWN, "map": "heat"}, "The link colours the map by 'heat'"),
+])
+def test_what_a_link_cannot_have_is_said_and_kept(tune, words, address, sentence):
+    at = tune(**address)
+    assert sentence in words(at)
+    assert {k: unquote(at.query_params[k]) for k in address} == {k: str(v) for k, v in address.items()}
+
+
+def test_a_run_or_folder_without_masks_says_so(store, nothing, page, words, unfinished):
+    assert "There is no run yet, so there is no mask to tune." in words(page("tune"))
+
+
+def test_a_run_that_has_not_pruned_says_so(store, page, words, unfinished):
+    said = words(page("tune", run=unfinished(store, "cancelled")))
+    assert "Nothing to tune yet" in said and "This run is cancelled and has pruned nothing." in said
+    assert "Nothing is at this address" in words(page("tune", run="convnet-digits-00000000"))
+
+
+def test_a_run_without_weights_can_be_tuned_by_its_masks(store, run_id, page, words):
+    """As an imported or slim run is: no |w|, so magnitude is not offered, and what is left is."""
+    import h5py
+
+    for k in (0, 1, 2):
+        with h5py.File(store.path(run_id) / "rounds" / f"{k:03d}.h5", "r+") as f:
+            for ticket in f["round/tickets"].values():
+                if "weights" in ticket:
+                    del ticket["weights"]
+    said = words(page("tune", run=run_id, round=1, structure="refill"))
+    assert "Score 'magnitude' needs the trained weights; this run keeps no weights of round 0" in said and "Choose score 'remain'" in said
+    at = settled(page("tune", run=run_id, round=1, structure="refill-score=remain"))
+    assert "Refill (score remain) of round 1 would keep" in words(at) and "Kept magnitude is not known: this run keeps no weights of round 0" in words(at)
+
+
+def test_training_is_a_branch_with_this_structure_alone(tune, store, run_id, words):
+    at = tune(structure="regroup-groups=2-min_rows=4")
+    assert "--round 2 --set structures=regroup-groups=2-min_rows=4" in words(at) and "1 training to do" in words(at)
+    seed = source(store, run_id, 2).seed("regroup")
+    assert f"python -m lthviz regroup masks.npz --groups 2 --min-rows 4 --seed {seed} -o out.npz" in words(at)
+    control(at, "button", "Train this ticket").click().run()
+    made, = store.children(run_id)
+    config = store.run(made).config
+    assert [s.label for s in config.structures] == ["regroup-groups=2-min_rows=4"] and (config.from_round, config.rounds) == (2, 2)
+    for _ in range(600):
+        if store.status(made).state == "finished":
+            break
+        time.sleep(0.1)
+    at.run()
+    row, = (r for r in store.run(made).rows if (r["round"], r["structure"]) == (2, "regroup-groups=2-min_rows=4"))
+    assert f"test accuracy {row['test_acc']:.1f} %" in words(at) and control(at, "button", "Train this ticket").disabled
+    ticket = store.round(made, 2).ticket("regroup-groups=2-min_rows=4")
+    assert f"would keep {ticket.masks.nnz():,} of" in words(at), "the preview was what the branch made"
+
+
+def test_a_preset_is_saved_refused_listed_and_deleted(tune, store, run_id, words):
+    at = tune(structure="regroup-groups=2-min_rows=4")
+    at.session_state["tune-preset"] = True
+    at.run()
+    for name, said in (("My own", "can be no preset's name"), ("digits", "there is a preset 'digits' already"), ("mine", "Saved as mine."),
+                       ("mine", "there is a preset 'mine' already; choose another name, or delete that one first")):
+        control(at, "text_input", "Name").input(name).run()
+        control(at, "button", "Save").click().run()
+        assert said in words(at)
+    assert [s.label for s in presets.find(store.root, "mine").config.structures] == ["regroup-groups=2-min_rows=4"]
+    assert presets.find(store.root, "mine").config.epochs == store.run(run_id).config.epochs
+    next(b for b in at.button if b.key == "tune-preset-delete-mine").click().run()
+    assert not presets.own(store.root)
+
+
+def test_a_division_that_fails_is_said_and_tried_again(store, run_id, page, words, monkeypatch):
+    of = source(store, run_id, 2)
+    key, = partitions.divisions(of, Regroup(groups=3))
+    desk.fail(store.root, key, "the process that computes it died twice")
+    at = page("tune", run=run_id, round=2, structure="regroup-groups=3")
+    assert "the process that computes it died twice" in words(at)
+    settled(control(at, "button", "Try again").click().run())
+    assert "Regroup (groups 3) of round 2 would keep" in words(at)
