@@ -16,7 +16,8 @@ from lthviz.records import Status
 from lthviz.ui.cache import store
 
 PAGES = (("app.py", "Home", ":material/home:"), ("pages/lab.py", "Lab", ":material/science:"),
-         ("pages/masks.py", "Masks", ":material/grid_on:"), ("pages/speed.py", "Speed", ":material/speed:"),
+         ("pages/masks.py", "Masks", ":material/grid_on:"), ("pages/tune.py", "Tune", ":material/tune:"),
+         ("pages/speed.py", "Speed", ":material/speed:"),
          ("pages/curves.py", "Curves", ":material/show_chart:"), ("pages/compare.py", "Compare", ":material/compare_arrows:"),
          ("pages/runs.py", "Runs", ":material/table_rows:"))
 STATES = {"queued": ("schedule", "gray"), "running": ("play_arrow", "primary"), "paused": ("pause", "orange"),
