@@ -46,6 +46,12 @@ def test_ten_thousand_runs_are_not_begun_without_a_word(sweep, tmp_path, monkeyp
     code, out, err = sweep(text)
     assert code == 2 and out == "" and err == "lthviz: f makes 10,000 runs; if that is what you want, say --yes (--dry-run lists them)\n"
 
+    text = f'preset = "digits"\n[grid]\nseed = {list(range(1_001))}\n'
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdin", None)   # what Python makes of a closed one
+        code, out, err = sweep(text)
+        assert code == 2 and out == "" and err == "lthviz: f makes 1,001 runs; if that is what you want, say --yes (--dry-run lists them)\n"
+
     text = f'preset = "digits"\n[grid]\nseed = {list(range(grid.ASK_FROM))}\n'
 
     class Terminal:
@@ -74,6 +80,9 @@ def test_ten_thousand_runs_are_not_begun_without_a_word(sweep, tmp_path, monkeyp
     (TWO, ["--backend", "ray", "--workers", "-1"], "--workers -1 should be between"),
     (TWO, ["--backend", "dask"], "invalid choice: 'dask'"),
     ("[grid]\nseed = []\n", [], "the grid makes no run"),
+    ("[grid]\nvariant = []\n", ["--yes"], "the grid makes no run"),
+    ("", ["--yes"], "the grid makes no run: the file has no setting"),
+    ('title = "Nothing"\n', ["--dry-run"], "the grid makes no run"),
     ("[grid]\nsede = [1]\n", ["--dry-run"], "did you mean seed"),
 ])
 def test_wrong_words_get_one_line(sweep, tmp_path, text, words, said):

@@ -72,7 +72,7 @@ def _backend(args: argparse.Namespace) -> Backend:
 
 def _ask(grid: Grid) -> None:
     n = len(grid.points)
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():   # None: it is closed
         raise UsageError(f"{grid.name} makes {n:,} runs; if that is what you want, say --yes (--dry-run lists them)")
     print(f"{grid.name} makes {n:,} runs. Begin? [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):

@@ -102,6 +102,8 @@ def _grid(value: dict[str, Any], text: str, name: str) -> Grid:
     _check_names(value, "", ("title", "grid", "preset"))
     variants = axes.pop("variant", [{}])
     _check_axes(axes, variants, value)
+    if not (value or axes or any(variants)) and variants:   # not one run of the defaults, whose training takes days
+        raise ConfigError("the grid makes no run: the file has no setting; give it a preset and below [grid] a list for every setting that varies")
     combinations = len(variants) * math.prod(len(x) for x in axes.values())
     if not combinations:
         raise ConfigError(f"the grid makes no run: {next((k for k, x in axes.items() if not x), 'variant')} is an empty list; give it a value, or leave it out")

@@ -42,7 +42,7 @@ def test_every_combination_in_the_order_of_the_file():
     assert made.points[0].words == "lr 0.1, structures refill, rate 0.2, seed 0, milestones 2"
 
 
-@given(st.dictionaries(st.sampled_from(["seed", "rounds", "epochs", "batch_size"]), st.lists(st.integers(2, 9), min_size=1, max_size=4), max_size=3))
+@given(st.dictionaries(st.sampled_from(["seed", "rounds", "epochs", "batch_size"]), st.lists(st.integers(2, 9), min_size=1, max_size=4), min_size=1, max_size=3))
 def test_as_many_runs_as_distinct_combinations(axes):
     text = "[grid]\n" + "\n".join(f"{k} = {v}" for k, v in axes.items())
     made = grid.parse(text, "some")
