@@ -125,13 +125,14 @@ def row(ticket: Ticket, layers: Sequence[Layer], dense_acc: float | None) -> dic
 
 
 def layer_rows(ticket: Ticket, layers: Sequence[Layer], before: Masks | None = None) -> list[dict[str, Any]]:
-    """One line a layer, JSON-able. kept: its weights; added and removed: against `before`, None without it."""
+    """One line a layer, JSON-able. kept: its weights; added and removed: against `before`, None without it or where it has no layer
+    of that name and shape."""
     masks, kept, by_name = ticket.masks, effective(ticket.masks, layers, ticket.structural), {x.name: x for x in layers}
     gone = {x: rows for x, rows in removed(masks).items() if not by_name[x].classifier} if ticket.structural else {}
     lines = []
     for layer in layers:
         name, found = layer.name, ticket.blocks.get(layer.name)
-        change = overlap(before, masks, name) if before is not None else None
+        change = overlap(before, masks, name) if before is not None and name in before and before.shape(name) == masks.shape(name) else None
         lines.append({
             "name": name, "short": layer.short, "shape": list(layer.shape), "rows": layer.matrix[0], "cols": layer.matrix[1],
             "density": masks.density(name), "effective_density": kept[name] / max(1, layer.size),

@@ -14,6 +14,12 @@ const NAMES = { before: "before", after: "after", diff: "before → after", left
 const ECHO_MS = 5000;                  // longest that a report takes to come back
 const mounted = new WeakMap();
 
+// What is selected, without the weight that was clicked.
+function plainly({ kind, row, column, block }, { blocks }) {
+  if (kind === "block") return { kind, row: blocks[block].rows[0], column: blocks[block].cols[0], block };
+  return kind === "row" ? { kind, row, column: 0, block: -1 } : { kind, row: 0, column, block: -1 };
+}
+
 function mount(View, { data, parentElement, setStateValue }) {
   let view = mounted.get(parentElement);
   if (!view?.alive) mounted.set(parentElement, view = new View(parentElement, view?.kept));
@@ -137,7 +143,7 @@ class MaskView {
     ctx.clearRect(0, 0, g.width, g.height);
     g.panels.forEach(({ name, x, y, w, h }, n) => {
       if (this.images[n]?.width !== w || this.images[n]?.height !== h) this.images[n] = new ImageData(w, h);
-      paint(new Uint32Array(this.images[n].data.buffer), w, h, this.order, R, this.across, g, this.statesOf(name), this.ink, hatch(g.ratio), this.tint(name));
+      paint(new Uint32Array(this.images[n].data.buffer), w, h, this.order, R, this.across, g, this.statesOf(name), this.ink, hatch(g.ratio), this.tint(name), this.images[n]);
       ctx.putImageData(this.images[n], x, y);
     });
     this.names.forEach((label, n) => {
@@ -329,7 +335,7 @@ class MaskView {
   choose(picked) {
     const k = this.kept;
     k.picked = picked;
-    (k.sentPicks ??= []).push(JSON.stringify(picked));
+    (k.sentPicks ??= []).push(JSON.stringify(picked && plainly(picked, this.layer)));     // as a page that keeps it in its address hands it in
     if (k.sentPicks.length > 8) k.sentPicks.shift();
     this.mark();
     this.send("select", picked && { layer: this.layer.head.layer, ...picked });
