@@ -86,7 +86,7 @@ def main() -> None:
     if chromium is None:
         sys.exit("this benchmark needs Chromium: apt install chromium")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        server, url = serve(Path(folder))
+        server, url = serve(Path(folder), APP)
         try:
             chrome = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-dev-shm-usage"])
             page = chrome.new_page(viewport={"width": 1440, "height": 900}, device_scale_factor=args.ratio)
@@ -107,8 +107,8 @@ def main() -> None:
         print(f"{name:20s}{len(ms):5d}{np.percentile(ms, 50):9.1f}{np.percentile(ms, 95):9.1f}{max(ms):9.1f}")
 
 
-def serve(folder: Path) -> tuple[subprocess.Popen, str]:
-    (folder / "app.py").write_text(APP, encoding="utf-8")
+def serve(folder: Path, app: str) -> tuple[subprocess.Popen, str]:
+    (folder / "app.py").write_text(app, encoding="utf-8")
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]

@@ -62,6 +62,7 @@ class Travel {
   }
 
   colour({ name, w, h, x: left, y: top }, image) {
+    image.seen = null;
     const { view, sums, levels } = this, out = new Uint32Array(image.data.buffer), phase = phases(w + h, hatch(view.shape.ratio), 0);
     const states = view.statesOf(name), tint = view.tint(name), find = remembered(mixer(states, view.ink, tint)), paper = pixel(view.ink.paper);
     for (let y = 0, k = 0, s = 0; y < h; y++) for (let x = 0; x < w; x++, k++, s += 4) {

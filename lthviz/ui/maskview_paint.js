@@ -14,9 +14,12 @@ function inks(colours) {
 
 // Paints w × h pixels into `out` (Uint32Array, ABGR). order: line() and count() of maskview_cells.js; states[code]: what a code is
 // drawn as here (0: paper). step: pixels of a hatch line. tint: opacity by mean level, where weights are shaded (order.weigh).
-function paint(out, w, h, order, R, C, view, states, colours, step, tint = null) {
+// image: what `out` belongs to, where it still holds the last picture: pixels whose counts are the same are left alone.
+function paint(out, w, h, order, R, C, view, states, colours, step, tint = null, image = null) {
   const cols = edges(w, view.x0, view.perX, C), rows = edges(h, view.y0, view.perY, R);
-  if (view.perX > 1 || view.perY > 1 || order.unit > 1 || tint) paintMany(out, w, h, order, cols, rows, view, states, colours, step, tint);
+  const many = view.perX > 1 || view.perY > 1 || order.unit > 1 || tint;
+  if (image && (!many || tint)) image.seen = null;
+  if (many) paintMany(out, w, h, order, cols, rows, view, states, colours, step, tint, image && !tint ? lastCounts(image, view, order, states, colours) : null);
   else paintCells(out, w, h, order, C, cols, rows, view, states, colours, step);
 }
 
@@ -39,9 +42,9 @@ function paintCells(out, w, h, order, C, cols, rows, view, states, { gap, ink },
 }
 
 // A pixel's counts come from the order.
-function paintMany(out, w, h, order, cols, rows, view, states, colours, step, tint) {
+function paintMany(out, w, h, order, cols, rows, view, states, colours, step, tint, last) {
   const wideX = view.perX > 1, wideY = view.perY > 1, counts = new Int32Array(w), levels = new Int32Array(w), phase = phases(w + h, step, 0);
-  const find = remembered(mixer(states, colours, tint)), blank = pixel(colours.paper), everywhere = states[NEVER] !== 0, unit = order.unit ?? 1;
+  const find = finder(states, colours, tint), blank = pixel(colours.paper), everywhere = states[NEVER] !== 0, unit = order.unit ?? 1;
   const cells = new Int32Array(w), hair = pixel(colours.gap);       // cells of a pixel in this row, shifted left for the hatch phase
   let last0 = -1, last1 = -1, lastTall = 0;
   for (let y = 0, k = 0; y < h; y++) {
@@ -55,17 +58,36 @@ function paintMany(out, w, h, order, cols, rows, view, states, colours, step, ti
     if (view.hair && first) { out.fill(hair, k, k += w); continue; }
     for (let x = 0; x < w; x++, k++) {
       const n = counts[x];
+      if (last) { if (last[k] === n) continue; last[k] = n; }
       out[k] = n === 0 && !everywhere ? blank : find(n, cells[x] | phase[x + y], levels[x]);
     }
     if (view.hair) for (let x = 1; x < w; x++) if (cols[x] !== cols[x - 1]) out[k - w + x] = hair;
   }
 }
 
+// The counts that an image was painted from; none where it showed other cells, or in other colours.
+function lastCounts(image, { x0, y0, perX, perY, ratio }, { unit = 1 }, states, colours) {
+  const name = [x0, y0, perX, perY, ratio, unit, states].join();
+  if (image.seen?.name !== name || image.seen.colours !== colours) image.seen = { name, colours, counts: new Int32Array(image.width * image.height).fill(-1) };
+  return image.seen.counts;
+}
+
+// From one redraw to the next, as long as the theme stays: a dragged threshold mixes few new colours.
+const finders = new WeakMap();
+
+function finder(states, colours, tint) {
+  if (tint) return remembered(mixer(states, colours, tint));
+  if (!finders.has(colours)) finders.set(colours, new Map());
+  const known = finders.get(colours), name = states.join();
+  if (!known.has(name)) known.set(name, remembered(mixer(states, colours)));
+  return known.get(name);
+}
+
 // Few different counts occur, so colours are remembered (direct-mapped, by counts, cells and hatch phase, and levels).
 function remembered(colour) {
-  const known = new Uint32Array(4096), knownCounts = new Int32Array(4096).fill(-1), knownCells = new Int32Array(4096), knownLevels = new Int32Array(4096);
+  const size = 1 << 14, known = new Uint32Array(size), knownCounts = new Int32Array(size).fill(-1), knownCells = new Int32Array(size), knownLevels = new Int32Array(size);
   return (n, of, level) => {
-    const slot = (n ^ n >>> 9 ^ n >>> 17 ^ of << 3 ^ level << 5) & 4095;
+    const slot = Math.imul(n ^ of << 5 ^ level << 7, 0x9e3779b1) >>> 18;
     if (knownCounts[slot] !== n || knownCells[slot] !== of || knownLevels[slot] !== level) {
       known[slot] = colour(n & FIELD, n >>> 10 & FIELD, n >>> 20 & FIELD, of >> 1, of & 1, level);
       knownCounts[slot] = n; knownCells[slot] = of; knownLevels[slot] = level;

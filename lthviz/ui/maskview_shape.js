@@ -19,7 +19,7 @@ function shapeOf(view) {
       const seen = to - from, size = Math.max(1, Math.min(room, Math.round(seen * EXACT * ratio)));
       return { size, per: seen / size, seen, start: from, near: near > fit ? Math.log(size / seen / fit) / Math.log(near / fit) : 0 };
     }
-    const size = Math.max(1, Math.min(room, Math.round(cells * cell))), per = t === 0 ? cells / size : 1 / cell, seen = Math.min(cells, size * per);
+    const size = Math.max(1, Math.min(room, Math.round(cells * cell))), per = t === 0 ? cells / size : 1 / cell, seen = t === 0 ? cells : Math.min(cells, size * per);
     return { size, per, seen, start: Math.max(0, Math.min(cells - seen, centre - seen / 2)) };
   };
   const x = axis(w, C, cx, exact?.j0, exact?.j1), y = axis(h, R, cy, exact?.i0, exact?.i1), down = label + h + Math.round(gap / 2);

@@ -23,7 +23,7 @@ class TuneView extends MaskView {
     this.first = layer.figures;
     layer.set(k.value);
     if (layer !== was) {
-      k.partChosen = Math.min(k.partChosen ?? 1, layer.parts?.length || 1);
+      k.partChosen = layer.parts?.[k.partChosen - 1] ? k.partChosen : (layer.parts?.find(p => p.block)?.number ?? 1);
       dress(this);
       this.plotted.build();
     }
@@ -36,10 +36,10 @@ class TuneView extends MaskView {
     super.heed(head);
     const k = this.kept, { value, heard, start } = head, now = performance.now();
     k.sent = Math.max(k.sent ?? 0, heard);
-    if (k.of !== k.which) Object.assign(k, { of: k.which, value, start: start ?? value, told: value, asked1: value, reports: [], partChosen: 1 });
+    if (k.of !== k.which) Object.assign(k, { of: k.which, value, start: start ?? value, told: value, handed: value, reports: [], partChosen: 0 });
     if (start !== null) k.start = start;
-    if (value === k.asked1) return;
-    k.asked1 = value;
+    if (value === k.handed) return;
+    k.handed = value;
     k.reports = k.reports.filter(r => now - r.at < ECHO_MS);
     const echo = k.reports.findIndex(r => r.value === value);
     if (echo >= 0) k.reports.splice(0, echo + 1);

@@ -2,7 +2,7 @@
 // i columns, and the line i/t1; the block ends where they cross. Refill: channel scores, best first, and how many stay. The line and the
 // mark are a slider: dragged by pointer and finger, moved by arrow keys.
 const SVG = "http://www.w3.org/2000/svg";
-const EDGE = { left: 46, right: 14, top: 14, bottom: 40 };
+const EDGE = { left: 46, right: 14, top: 28, bottom: 40 };
 const number4 = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 
 function svg(parent, tag, attributes = {}, text = "") {
@@ -32,16 +32,17 @@ class Plot {
   constructor(view) {
     this.view = view;
     this.svg = view.plot;
+    [this.still, this.moving] = this.svg.children;          // what stays is drawn once, below what moves
   }
 
   // Everything that stays while the threshold moves.
   build() {
-    const { svg: root, view } = this, { layer } = view;
-    const width = this.width = root.clientWidth, height = this.height = root.clientHeight;
-    root.replaceChildren();
+    const { view } = this, { layer } = view, width = this.width = this.svg.clientWidth, height = this.height = this.svg.clientHeight;
+    this.still.replaceChildren();
+    this.moving.replaceChildren();
     this.grip = null;
     if (!width || !height || layer.parts?.length === 0) return;
-    put(root, { viewBox: `0 0 ${width} ${height}` });
+    for (const layer of [this.still, this.moving]) put(layer, { viewBox: `0 0 ${width} ${height}` });
     const w = width - EDGE.left - EDGE.right, h = height - EDGE.top - EDGE.bottom, regroup = layer.head.kind === "regroup";
     const power = regroup ? 0.5 : 1;                        // a root scale on both axes: the line stays straight, small numbers get room
     this.most = regroup ? { x: layer.C, y: Math.max(1, ...layer.parts.map(p => p.left[0])) } : { x: layer.R, y: Math.max(...layer.scores, 0) || 1 };
@@ -54,7 +55,7 @@ class Plot {
     this.base = this.Y(this.least);
     this.axes(regroup);
     if (regroup) this.curves(); else this.scores();
-    this.hovered = svg(root, "g", { class: "pointed", visibility: "hidden" });
+    this.hovered = svg(this.moving, "g", { class: "pointed", visibility: "hidden" });
     svg(this.hovered, "line", { y1: EDGE.top, y2: this.base });
     svg(this.hovered, "circle", { r: 3.5 });
     this.gripped();
@@ -63,7 +64,7 @@ class Plot {
   }
 
   axes(regroup) {
-    const g = svg(this.svg, "g", { class: "axes" }), { X, Y, base, most } = this;
+    const g = svg(this.still, "g", { class: "axes" }), { X, Y, base, most } = this;
     svg(g, "path", { d: `M${EDGE.left} ${EDGE.top}V${base}H${X(most.x)}` });
     for (const v of ticks(most.x, regroup)) if (regroup || v) {
       svg(g, "path", { d: `M${X(v)} ${base}v4` });
@@ -73,38 +74,44 @@ class Plot {
       svg(g, "path", { d: `M${EDGE.left} ${Y(v)}h-4` });
       svg(g, "text", { x: EDGE.left - 7, y: Y(v) + 4, "text-anchor": "end" }, v >= 10000 ? `${number4.format(v / 1000)}k` : number4.format(v));
     }
-    svg(g, "text", { x: X(most.x), y: base + 34, "text-anchor": "end", class: "says" }, regroup ? "columns in the block, i (root scale)" : "output channels, best first");
-    svg(g, "text", { x: EDGE.left + 8, y: EDGE.top + 4, class: "says" }, regroup ? "left outside, L(i)" : "score");
+    svg(g, "text", { x: X(most.x), y: base + 34, "text-anchor": "end", class: "says" }, regroup ? "columns of the block, i (root scale)" : "output channels, best first");
+    svg(g, "text", { x: 0, y: 12, class: "says" }, regroup ? "non-zeros of a row left outside, at most: L(i) (root scale)" : "channel score");
   }
 
   curves() {
-    const { X, Y, svg: root, view: { layer } } = this;
+    const { X, Y, still, moving, view: { layer } } = this;
     this.paths = layer.parts.map(({ left }) => {
-      let d = `M${X(1).toFixed(1)} ${Y(left[0]).toFixed(1)}`, last = left[0];
-      for (let i = 1; i < left.length; i++) if (left[i] !== last) { last = left[i]; d += `H${X(i + 1).toFixed(1)}V${Y(last).toFixed(1)}`; }
-      return svg(root, "path", { class: "left", d: `${d}H${X(layer.C).toFixed(1)}` });
+      let d = `M${X(1).toFixed(1)} ${Y(left[0]).toFixed(1)}`, last = left[0], x = X(1), y = Y(last);
+      for (let i = 1; i < left.length; i++) {
+        if (left[i] === last) continue;
+        last = left[i];
+        if (last && X(i + 1) - x < 0.5 && Y(last) - y < 0.5) continue;         // less than can be seen
+        [x, y] = [X(i + 1), Y(last)];
+        d += `H${x.toFixed(1)}V${y.toFixed(1)}`;
+      }
+      return svg(still, "path", { class: "left", d: `${d}H${X(layer.C).toFixed(1)}` });
     });
-    const g = svg(root, "g", { class: "cut" });
+    const g = svg(moving, "g", { class: "cut" });
     this.cut = { start: svg(g, "line", { class: "start" }), line: svg(g, "line", { class: "line" }), drop: svg(g, "line", { class: "drop" }),
       dot: svg(g, "circle", { r: 5 }), name: svg(g, "text", { class: "count" }) };
   }
 
   scores() {
-    const { X, Y, svg: root, base, view: { layer } } = this;
+    const { X, Y, still, moving, base, view: { layer } } = this;
     let d = `M${EDGE.left} ${base}`;
     layer.scores.forEach((score, k) => { d += `V${Y(score).toFixed(1)}H${X(k + 1).toFixed(1)}`; });
     d += `V${base}Z`;
-    const clip = svg(svg(root, "defs"), "clipPath", { id: "whole" });
+    const clip = svg(svg(moving, "defs"), "clipPath", { id: "whole" });
     this.clip = svg(clip, "rect", { x: EDGE.left, y: 0, height: this.height });
-    svg(root, "path", { class: "gone", d });
-    svg(root, "path", { class: "stay", d, "clip-path": "url(#whole)" });
-    const g = svg(root, "g", { class: "cut" });
+    svg(still, "path", { class: "gone", d });
+    svg(moving, "path", { class: "stay", d, "clip-path": "url(#whole)" });
+    const g = svg(moving, "g", { class: "cut" });
     this.cut = { start: svg(g, "line", { class: "start" }), line: svg(g, "line", { class: "line" }), dot: svg(g, "circle", { r: 7 }), name: svg(g, "text", { class: "count" }) };
   }
 
   gripped() {
     const { kind } = this.view.layer;
-    this.grip = svg(this.svg, "line", { class: "grip", tabindex: 0, role: "slider", "aria-valuemin": kind.values[0], "aria-valuemax": kind.values.at(-1),
+    this.grip = svg(this.moving, "line", { class: "grip", tabindex: 0, role: "slider", "aria-valuemin": kind.values[0], "aria-valuemax": kind.values.at(-1),
       "aria-label": kind.name === "t1" ? "t1, the line i/t1" : "ρ, the channels that stay whole" });
   }
 
@@ -121,7 +128,7 @@ class Plot {
     const { X, Y, most, cut, width } = this, ray = t1 => { const i = Math.min(most.x, t1 * most.y); return { x1: X(0), y1: Y(0), x2: X(i), y2: Y(Math.min(most.y, i / t1)) }; };
     if (this.part !== part) {
       this.paths.forEach((path, p) => path.classList.toggle("chosen", this.view.layer.parts[p] === part));
-      this.paths[part.number - 1].parentNode.insertBefore(this.paths[part.number - 1], this.cut.line.parentNode);
+      this.still.append(this.paths[part.number - 1]);
       this.part = part;
     }
     put(cut.line, ray(t1));
@@ -130,8 +137,9 @@ class Plot {
     const x = X(part.cut), y = Y(part.left[part.cut - 1]), beyond = x > width * 0.6;
     put(cut.dot, { cx: x, cy: y });
     put(cut.drop, { x1: x, x2: x, y1: y, y2: this.base });
-    cut.name.textContent = `${number(part.cut)} column${part.cut === 1 ? "" : "s"}`;
-    put(cut.name, { x: x + (beyond ? -10 : 10), y: Math.max(EDGE.top + 30, Math.min(this.base - 10, y - 10)), "text-anchor": beyond ? "end" : "start" });
+    cut.name.textContent = part.block ? `${number(part.cut)} column${part.cut === 1 ? "" : "s"}` : "makes no block";
+    cut.line.parentNode.classList.toggle("idle", !part.block);
+    put(cut.name, { x: x + (beyond ? -10 : 10), y: Math.max(EDGE.top + 14, Math.min(this.base - 10, y - 10)), "text-anchor": beyond ? "end" : "start" });
   }
 
   moveMark(rho) {
@@ -143,7 +151,7 @@ class Plot {
     put(this.grip, upright(x));
     put(cut.dot, { cx: x, cy: (EDGE.top + base) / 2 });
     cut.name.textContent = `${number(full)} of ${number(layer.R)} channel${layer.R === 1 ? "" : "s"}${rest ? ` and ${number(rest)} weights` : ""}`;
-    put(cut.name, { x: x + (left ? -8 : 8), y: EDGE.top + 26, "text-anchor": left ? "end" : "start" });
+    put(cut.name, { x: x + (left ? -8 : 8), y: EDGE.top + 14, "text-anchor": left ? "end" : "start" });
   }
 
   // The value whose line goes, or whose mark stands, where the pointer is.

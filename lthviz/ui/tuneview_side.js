@@ -34,9 +34,9 @@ function dials(view) {
   on(plot, "pointermove", e => {
     if (drag?.id === e.pointerId) {
       drag.moved ||= Math.hypot(e.clientX - drag.x, e.clientY - drag.y) > 2;
-      if (drag.moved) { view.dragging = true; plot.classList.add("held"); view.turnTo(view.plotted.valueAt(e)); }
+      if (drag.moved) { view.dragging = true; plot.classList.add("held"); view.turnTo(view.plotted.valueAt(e)); view.told(view.plotted.point(null)); }
     }
-    if (e.pointerType !== "touch" || drag) view.told(view.plotted.point(e));
+    else if (e.pointerType !== "touch") view.told(view.plotted.point(e));
   });
   const lift = e => {
     if (drag?.id !== e.pointerId) return;
@@ -47,7 +47,6 @@ function dials(view) {
     view.dragging = false;
     plot.classList.remove("held");
     if (!gone) view.settle();
-    if (e.pointerType === "touch") view.told(view.plotted.point(null));
   };
   on(plot, "pointerup", lift);
   on(plot, "pointercancel", lift);
@@ -125,7 +124,7 @@ function whyWords(layer, part, value) {
     const x = number4.format(nnz / C), sum = `${x} + (${R} − ${x}) × ${value}`;
     if (!nnz) return head.fractional && !value ? "Empty: no weight of this layer is left, so none of its channels stays."
       : `Empty: no weight of this layer was left; ${number(layer.full)} channel${s(layer.full)} ${layer.full === 1 ? "is" : "are"} filled all the same.`;
-    if (!head.fractional) return `K = ⌈x + (C − x)·ρ⌉ = ⌈${sum}⌉ = ${number(layer.full)} channel${s(layer.full)}, x = weights / columns.`;
+    if (!head.fractional) return `K = ⌈x + (C − x)·ρ⌉ = ⌈${sum}⌉ = ${number(layer.full)} channel${s(layer.full)} stay${layer.full === 1 ? "s" : ""} whole; x = weights ÷ columns.`;
     return `x + (C − x)·ρ = ${sum}: ${number(layer.full)} whole channel${s(layer.full)}`
       + (layer.rest ? ` and the ${number(layer.rest)} largest weights of the next${layer.guessed ? ", which is shown whole until you let go" : ""}.` : ".");
   }
