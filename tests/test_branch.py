@@ -18,7 +18,7 @@ from lthviz.store import Store
 from tests.small import SMALL
 from tests.test_launch import wait_for
 
-MORE = SMALL.structures + (Refill(rho=0.2), Random(of="refill"))
+MORE = (*SMALL.structures, Refill(rho=0.2), Random(of="refill"))
 
 
 def trained(folder, config):

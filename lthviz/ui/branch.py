@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 import streamlit as st
 
 from lthviz import branching, launch
@@ -24,7 +26,7 @@ def new_branch(run: Run) -> None:
     st.title(f"Branch from round {round}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="branch-of"):
         frame.quiet(f"of {pickers.run_title(run)} · {run.id}", width="content")
-        st.page_link("pages/lab.py", label="Back to the run", icon=":material/arrow_back:", query_params={"run": run.id, "round": str(min(round, last))})
+        st.button("Back to the run", key="branch-back", icon=":material/arrow_back:", type="tertiary", on_click=_open, args=(run.id, max(0, min(round, last))))
     st.html(f"<p class='lead'>A new run that keeps {_kept(round)} of this one as {'they are' if round > 1 else 'it is'}, and makes round {round} and "
             "what follows under other settings. This run stays as it is.</p>")
     if last < 0:
@@ -32,7 +34,7 @@ def new_branch(run: Run) -> None:
         return
     key = pickers.showing("pick-branch", round)
     st.segmented_control("First round of its own", list(range(1, last + 2)), key=key, required=True, width="content",
-                         on_change=lambda: where.go(branch=st.session_state[key]))
+                         on_change=lambda: _choose(key))
     words = st.query_params.get_all("set")
     begin = f"branch:{run.id}"
     if st.session_state.get("form-base") != begin:
@@ -70,6 +72,12 @@ def _round(run: Run, last: int) -> tuple[int, list[str]]:
     return round, [f"The link branches at round {asked}; rounds 1 to {max(last, 0) + 1} will do. Showing round {round}."]
 
 
+def _choose(key: str) -> None:
+    """Another round. A browser that has left the page may still speak of its widgets, and is not to be led back."""
+    if where.text("branch"):
+        where.go(branch=st.session_state[key])
+
+
 def _kept(round: int) -> str:
     return "round 0, the dense network," if round == 1 else "rounds 0 and 1" if round == 2 else f"rounds 0 to {round - 1}"
 
@@ -84,8 +92,6 @@ def _fixed(base: RunConfig, free: frozenset[str]) -> None:
 
 
 def _value(value: object) -> str:
-    import html
-
     return html.escape(", ".join(map(str, value)) if isinstance(value, tuple) else str(value)) or "–"
 
 
@@ -156,17 +162,26 @@ def line(run: Run) -> None:
             k = run.config.from_round
             if run.parent in titles:
                 frame.quiet(f"Branch from round {k} of", width="content")
-                st.page_link("pages/lab.py", label=frame.plain(f"{titles[run.parent]} · {_short(run.parent)}"), icon=":material/fork_right:",
-                             query_params={"run": run.parent, "round": str(k - 1)})
+                _to(run.parent, f"{titles[run.parent]} · {_short(run.parent)}", k - 1)
             else:
                 frame.quiet(f"Branch from round {k} of {run.parent}, which is no longer here.", width="content")
         if children:
             frame.quiet("Branches:", width="content")
             for b in children[:MOST]:
                 said = f"round {b.config.from_round}: {b.title or pickers.summary(b.config).rpartition(' · ')[2]} · {_short(b.id)}"
-                st.page_link("pages/lab.py", label=frame.plain(said), icon=":material/fork_right:", query_params={"run": b.id})
+                _to(b.id, said)
             if len(children) > MOST:
                 frame.quiet(f"and {len(children) - MOST} more on Runs", width="content")
+
+
+def _to(run_id: str, label: str, round: int | None = None) -> None:
+    """The way to another run's Lab. (A link to the page one is on leaves the address as it was.)"""
+    st.button(frame.plain(label), key=f"family-{run_id}", icon=":material/fork_right:", type="tertiary", on_click=_open, args=(run_id, round))
+
+
+def _open(run_id: str, round: int | None) -> None:
+    st.query_params.pop("set", None)
+    where.go(run=run_id, branch=None, round=round, stage=None)
 
 
 def _short(run_id: str) -> str:

@@ -40,10 +40,13 @@ STYLE = """<style>
 .said { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.45; max-width: 64rem; margin: .35rem 0 .6rem; }
 .said code { font-size: .82em; padding: .05em .3em; }
 .quiet { opacity: .66; font-size: .9rem; }
+.letter { display: inline-block; min-width: 1.3em; }
+.st-key-compare-items { gap: .1rem; }
 .stMainBlockContainer h1 { padding: .4rem 0 .1rem; letter-spacing: -.01em; }
 .stMainBlockContainer h2 { padding: 1.4rem 0 .2rem; }
 .stMainBlockContainer h3 { padding: .5rem 0 0; }
 .st-key-live-curves { overflow: hidden; }
+.st-key-family button p { text-decoration: underline; text-underline-offset: .2em; }
 .command { background: color-mix(in srgb, currentColor 4%, transparent); padding: .8rem 1rem; border-radius: .3rem; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: .85rem; margin: .3rem 0; user-select: all; }
 .command code { background: none; padding: 0; color: inherit; }
@@ -70,10 +73,10 @@ PRESENT_STYLE = """<style>
 .said { max-width: none; font-size: 1.4rem; }
 .stMainBlockContainer :is([data-testid="stButton"], [data-testid="stPageLink"], [data-testid="stSelectbox"], [data-testid="stTextInput"], [data-testid="stMultiSelect"],
   [data-testid="stNumberInput"], [data-testid="stCheckbox"], [data-testid="stButtonGroup"], [data-testid="stDownloadButton"], [data-testid="stExpander"], .command),
-  .st-key-terminal { display: none; }
+  .st-key-terminal, .st-key-family, .st-key-lab-tools, .st-key-steps { display: none; }
 .stMainBlockContainer .st-key-rail [data-testid="stButtonGroup"], .stMainBlockContainer .st-key-present-out [data-testid="stButton"] { display: block; }
-.st-key-present-out { position: fixed; right: 1rem; bottom: .8rem; width: auto; z-index: 1000; opacity: .75; }
-.st-key-present-out:is(:hover, :focus-within) { opacity: 1; }
+.st-key-present-out { position: fixed; right: 1rem; bottom: .8rem; width: auto; z-index: 1000; padding: .1rem .7rem;
+  border-radius: .4rem; border: 1px solid color-mix(in srgb, currentColor 18%, transparent); backdrop-filter: blur(14px); }
 .stMainBlockContainer .st-key-present-out .st-key-present-p { display: none; }
 </style>"""
 """Presenter mode: larger, without menu and controls. They stay in the page, so that their keys still work."""
@@ -165,6 +168,11 @@ def command(line: str) -> None:
 
 def quiet(text: str, width: Literal["stretch", "content"] = "stretch") -> None:
     st.html(f"<div class='quiet'>{html.escape(text)}</div>", width=width)
+
+
+def item(letter: str, words: str, *, pinned: bool = False) -> None:
+    """One of several that are named by letters, with what the letter stands for."""
+    st.html(f"<div class='quiet'><b class='letter'>{html.escape(letter)}</b> {html.escape(words)}{' · <b>baseline</b>' if pinned else ''}</div>")
 
 
 def empty(sentence: str, link: bool = True) -> None:

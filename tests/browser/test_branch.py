@@ -9,7 +9,10 @@ from lthviz.store import Store
 from tests.browser.test_app import button, page, runs, sentence, url  # noqa: F401
 
 
-def at_rest(page):
+pytestmark = pytest.mark.browser
+
+
+def at_rest(page):  # noqa: F811
     expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
 
 
@@ -87,6 +90,6 @@ def test_a_branch_by_clicks(page, runs, url):  # noqa: F811
     store = Store(runs[0])
     assert store.run(made).parent == runs[1] and store.children(runs[1]) == [made]
     page.goto(f"{url}/lab?run={runs[1]}")
-    page.get_by_role("link", name=re.compile("round 2: ")).click()
+    page.get_by_role("button", name=re.compile("round 2: ")).click()
     page.wait_for_url(re.compile(made))
     store.delete(made)

@@ -82,12 +82,12 @@ def test_the_lab_of_a_family(store, run_id, page, words):
     at = page("lab", run=made)
     said = words(at)
     assert "Branch from round 2 of" in said and f"branch {run_id} --round 2 --set structures=refill" in " ".join(commands(said))
-    links = [x.proto.label for x in at.get("page_link")]
-    assert any(run_id.rsplit("-", 1)[-1] in x for x in links)
+    to = press(at, next(b.label for b in at.button if run_id.rsplit("-", 1)[-1] in b.label))
+    assert (to.query_params["run"], to.query_params["round"]) == (run_id, "1")
     there = words(page("lab", run=made, round=1, stage="train:random"))
     assert "Trained Random" in there, "a ticket that only the parent's settings have"
     at = page("lab", run=run_id)
-    assert "Branches:" in words(at) and any("round 2" in x.proto.label for x in at.get("page_link"))
+    assert "Branches:" in words(at) and any("round 2" in b.label for b in at.button)
     assert made in at.get("plotly_chart")[-1].proto.spec or any(made in c.proto.spec for c in at.get("plotly_chart"))
     store.delete(run_id)
     at = page("lab", run=made)
