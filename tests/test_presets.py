@@ -22,10 +22,10 @@ PAPER = {  # ICML 2022: weight decay, batch, epochs, milestones
 }
 SHAPES = {"digits": (1, 8, 8), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32), "tiny-imagenet": (3, 64, 64), "imagenet": (3, 224, 224)}
 BOUNDED = {     # images a step, where the preset's own batch is too much for a test
-    "resnet50-tiny": 2,                 # 32: 24 seconds of a core a step
-    "resnet50-imagenet": 2,             # 256: some 20 GiB of feature maps, and minutes a step
+    "resnet50-tiny": 2,                 # 32: 0.5 T multiply-adds a step (5.3 G an image without pooling, three passes)
+    "resnet50-imagenet": 2,             # 256: 3 T, and more memory than a test may ask for
     "resnet50-imagenet-released": 2,    # 1,024: four times that
-    # 128: three to eight seconds of a core a step. The same network's CIFAR-10 preset takes its own.
+    # 128: two to six seconds a step on one thread. The same network's CIFAR-10 preset takes its own.
     **dict.fromkeys(("wrn32-cifar100", "resnet18-cifar100", "vgg16-cifar100", *(name for name in PRESETS if name.endswith("-short"))), 4),
 }
 PRUNED = ("digits", "resnet20-cifar10-short", "wrn32-cifar10-short", "resnet18-cifar10-short", "mobilenet-cifar10-short", "vgg16-cifar10-short",
