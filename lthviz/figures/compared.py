@@ -24,7 +24,7 @@ from lthviz.records import Run, Timing
 
 
 def compared(named: Mapping[str, Sequence[Run]], timings: Mapping[str, Sequence[Timing]] | None = None, setting: Setting | None = None, *,
-             tolerance: float | None = None, unbroken: bool = False, here: str = "") -> Studies:
+             tolerance: float | None = None, unbroken: bool = False, here: str = "", baseline: str = "") -> Studies:
     """Studies and single runs, in order, named A, B, C … named: the runs of each by its id; a run may stand alone and in its study."""
     timings = timings or {}
     runs = {run.id: run for of in named.values() for run in of}
@@ -34,7 +34,7 @@ def compared(named: Mapping[str, Sequence[Run]], timings: Mapping[str, Sequence[
     of = tuple(Replicates(name, studying.studies(its)[0].runs, times) for name, its in named.items())
     letters = {study.id: letter(i) for i, study in enumerate(of)}
     doubtful = frozenset((run, k, label) for run, by in found.items() for (k, label), t in by.items() if k and t.disturbed)
-    return Studies(of, setting, tuple(t for by in found.values() for t in by.values() if t.round), tolerance, unbroken, here, doubtful, letters)
+    return Studies(of, setting, tuple(t for by in found.values() for t in by.values() if t.round), tolerance, unbroken, here, doubtful, letters, baseline)
 
 
 def letter(i: int) -> str:
@@ -170,7 +170,7 @@ def extremes_table(of: Studies) -> list[dict[str, Any]]:
         for label in study.labels:
             t = of.extremes[study.id, label]
             verdict = "wins" if t else "no ticket wins" if bar else "not known yet"
-            out.append({**({"study": of.apart[study.id] or study.id} if of.several else {}), "method": replicated_words.title(study, label), "verdict": verdict,
+            out.append({"id": study.id, "study": of.apart[study.id] or study.title, "method": replicated_words.title(study, label), "verdict": verdict,
                         "extreme sparsity (%)": t and 100 * (1 - t.density.mean), "remaining weights (%)": t and 100 * t.density.mean, "round": t and t.round,
                         "test accuracy (%)": t and t.accuracy.mean, "sd (points)": t and t.accuracy.sd, "n": t.accuracy.n if t else len(study.seeds),
                         "has to reach (%)": bar and bar.least, "dense n": bar.n if bar else 0})

@@ -84,8 +84,13 @@ class Studies:
         return sum((run.id, ticket.round, ticket.structure) in self.disturbed for run in study.runs)
 
     def versus(self, against: str = "density", reference: str = "") -> list[tuple[Replicates, str, list[Versus]]]:
-        """Every method against the reference method of the first study that has it, at equal density or speed."""
+        """Every method against the reference method of the first study that has it, at equal density or speed; where a baseline is pinned, against
+        that study's method of the same label, else its reference method."""
         reference = reference or self.reference
+        if pinned := next((study for study in self.of if study.id == self.baseline and study.labels and self.several), None):
+            other = reference if reference in pinned.labels else pinned.labels[0]
+            return [(study, label, versus.versus(study, label, pinned, label if label in pinned.labels else other, against))
+                    for study in self.of if study is not pinned for label in study.labels]
         base = next((study for study in self.of if reference in study.labels), None)
         return [(study, label, versus.versus(study, label, base, reference, against)) for study in self.of for label in study.labels
                 if base and (study is not base or label != reference)]

@@ -9,13 +9,15 @@ import streamlit as st
 from lthviz.core.study import study_id, title
 from lthviz.errors import AddressError
 from lthviz.figures import wording
+from lthviz.figures.compared import compared, extremes_table, less
 from lthviz.figures.curves import accuracy_curves
 from lthviz.figures.curves_words import accuracy_curves_table
 from lthviz.figures.measured import AXES, Setting, Study, study
+from lthviz.figures.replicated import Studies
 from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
-from lthviz.ui import cache, figure, frame, measure, pickers, where
+from lthviz.ui import cache, figure, frame, layerwise, measure, pickers, where
 from lthviz.ui.command import bench_command
 
 SHOWN = 4
@@ -30,7 +32,10 @@ def show(run: Run) -> None:
         pick([r.id for r in runs])
     frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}" if len(runs) == 1 else " · ".join(r.id for r in runs))
     frame.notes(said)
-    _seeds(run, runs)
+    with st.container(horizontal=True, gap="small", key="curves-more"):
+        _seeds(run, runs)
+        _family(run, runs)
+        compare_link([r.id for r in runs])
     frame.fragment(_figure)(tuple(runs))
 
 
@@ -56,13 +61,19 @@ def by_study() -> dict[str, dict[str, Head]]:
 
 def pick(current: Sequence[str]) -> None:
     """Studies of several seeds, and runs, newest first: what the page shows."""
+    there, known = by_study(), names(current)
+    key = pickers.showing("pick-runs", list(current))
+    st.multiselect("Studies and runs", list(known), key=key, format_func=lambda i: known.get(i, i), label_visibility="collapsed",
+                   placeholder="Choose studies or runs", on_change=lambda: go(st.session_state[key], there), width=420)
+
+
+def names(current: Sequence[str]) -> dict[str, str]:
+    """Studies of several seeds, and runs, by id, named for people. current: what is shown already."""
     there = by_study()
     names = {i: f"{title([*of.values()])} · {len(of)} seed{'s' * (len(of) != 1)} · study {i.rsplit('-', 1)[-1]}"
              for i, of in there.items() if len(of) > 1 or i in current}
     names |= {i: f"{pickers.run_title(head)} · {i.rsplit('-', 1)[-1]}" for of in there.values() for i, head in of.items()}
-    key = pickers.showing("pick-runs", list(current))
-    st.multiselect("Studies and runs", list(names), key=key, format_func=lambda i: names.get(i, i), label_visibility="collapsed",
-                   placeholder="Choose studies or runs", on_change=lambda: go(st.session_state[key], there), width=420)
+    return names
 
 
 def go(chosen: Sequence[str], there: Mapping[str, Mapping[str, Head]]) -> None:
@@ -85,12 +96,56 @@ def _seeds(run: Run, runs: Sequence[Run]) -> None:
                   help="Runs that differ in nothing but the seed: their mean, spread and verdict", on_click=go, args=([of], there))
 
 
-def axis(names: Sequence[str] = tuple(AXES)) -> tuple[str, list[str]]:
-    """What accuracy is set against, by the address."""
+def _family(run: Run, runs: Sequence[Run]) -> None:
+    """The way to the branches of a run, and to what it is a branch of."""
+    shown = {r.id for r in runs}
+    if others := [i for i in family(run.id) if i not in shown]:
+        parent = getattr(run.config, "parent", "") in others
+        n = len(others) - parent
+        words = " and ".join([*(["its parent"] if parent else []), *([f"its {n} {'other ' * parent}branch{'es' * (n != 1)}"] if n else [])])
+        st.button(f"With {words}", key="with-family", icon=":material/fork_right:", type="tertiary", help="All runs that go on from rounds of one another",
+                  on_click=lambda: st.query_params.update({"with": [*(r.id for r in runs[1:]), *others]}))
+
+
+def family(run_id: str) -> list[str]:
+    """A run, what it was branched from, and all that was branched from any of them, the first one first."""
+    parents = {i: getattr(head.config, "parent", "") for i, head in cache.heads().items()}
+    root, seen = run_id, {run_id}
+    while (up := parents.get(root, "")) in parents and up not in seen:
+        root = up
+        seen.add(up)
+    found = [root]
+    for i in found:      # grows as it goes
+        found += [child for child, parent in reversed(parents.items()) if parent == i and child not in found]
+    return found
+
+
+def compare_link(ids: Sequence[str]) -> None:
+    st.page_link("pages/compare.py", label="Compare", icon=":material/compare_arrows:", query_params={"of": ",".join(ids)},
+                 help="Settings, outcomes and layers side by side")
+
+
+def baseline(names: Mapping[str, str]) -> tuple[str, list[str]]:
+    """Which of those shown is pinned, by the address. names: for people, by id."""
+    word = where.text("baseline")
+    return (word, []) if not word or word in names else ("", [f"The link pins {word!r} as the baseline, which is not shown here; none is pinned."])
+
+
+def pick_baseline(names: Mapping[str, str], current: str) -> None:
+    """Only where there are several to choose from."""
+    if len(names) > 1:
+        key = pickers.showing("pick-baseline", current or None)
+        st.selectbox("Baseline", list(names), key=key, index=None, format_func=lambda i: names.get(i, i), placeholder="none pinned", width=250,
+                     help="Its curves lie grey and dotted behind the others", on_change=lambda: where.go(baseline=st.session_state[key]))
+
+
+def axis(names: Sequence[str] = tuple(AXES), default: str = "") -> tuple[str, list[str]]:
+    """What accuracy is set against, by the address; `default`, else the first, where that does not say it."""
     word = where.text("x")
+    usual = default or names[0]
     if not word or word in names:
-        return word or names[0], []
-    return names[0], [f"The link sets accuracy against {word!r}; it can be {', '.join(names)}. Showing {AXES[names[0]].name.lower()}."]
+        return word or usual, []
+    return usual, [f"The link sets accuracy against {word!r}; it can be {', '.join(names)}. Showing {AXES[usual].name.lower()}."]
 
 
 def pick_axis(current: str, names: Sequence[str] = tuple(AXES)) -> None:
@@ -103,15 +158,18 @@ def _figure(runs: tuple[Run, ...]) -> None:
     where.follow()
     timings = {run.id: cache.timings(run.id) for run in runs}
     together = [t for found in timings.values() for t in found]
-    x, said = axis()
+    x, said = axis(default="speed" if any(t.round for t in together) else "kept")
     setting, more = measure.asked(together)
-    frame.notes(said + more)
+    named = {run.id: f"{pickers.run_title(run)} · {run.id.rsplit('-', 1)[-1]}" for run in runs}
+    pinned, lost = baseline(named)
+    frame.notes(said + more + lost)
     of = study(runs, timings, setting, estimates=cache.estimates(runs, setting) if x == "speed" else None, here=machine.identity())
     near = where.text("near") == "1"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="curves-pick"):
         pick_axis(x)
         if x == "speed":
             measure.pick(setting, together)
+        pick_baseline(named, pinned)
         key = pickers.showing("near", near)
         st.toggle("Near the dense accuracy", key=key, help="Only the accuracies close to the dense network's",
                   on_change=lambda: where.go(near="1" if st.session_state[key] else None))
@@ -119,12 +177,17 @@ def _figure(runs: tuple[Run, ...]) -> None:
     if x == "speed" and trained and not of.timings and not any(q.estimated for q in of.points):
         _not_yet(of)
     else:
-        figure.picture(accuracy_curves(of, x=x, near=near, dark=frame.dark(), height=560), key="curves", on_point=lambda point: _open(*point))
+        figure.picture(accuracy_curves(of, x=x, near=near, baseline=pinned, dark=frame.dark(), height=560), key="curves", on_point=lambda point: _open(*point))
         if x == "speed" and of.missing:
             _missing(of)
+        elif x != "speed" and not of.timings and of.missing:
+            _offer(of)
         if x == "speed" and of.disturbed:
             _disturbed(of)
     measure.live(runs)
+    if trained:
+        extremes(compared({run.id: [run] for run in runs}, timings, setting), pinned)
+        layerwise.fold(runs[0])
     st.subheader("Every ticket", anchor=False)
     table = accuracy_curves_table(of)
     first = [*(["run"] if of.several else []), "ticket", "round", "test accuracy (%)", "measured speedup (×)", "FLOPs would allow (×)",
@@ -133,6 +196,30 @@ def _figure(runs: tuple[Run, ...]) -> None:
                    columns=[*first, *(c for c in (table[0] if table else ()) if c not in (*first, "run", "structure"))])
     if trained:
         _commands(of, of.setting or Setting())
+
+
+def extremes(of: Studies, pinned: str = "") -> None:
+    """How sparse each method may get; pinned: id of the baseline, for the differences to it."""
+    st.subheader("Extreme sparsity", anchor=False)
+    n = sorted({len(s.seeds) for s in of.of})
+    frame.quiet("The sparsest ticket of each method that is as accurate as the dense network, less the tolerance. "
+                + (f"One training stands behind each number (n = 1){'' if len(of.of) == 1 else ' of each run'}: another seed may tell otherwise." if n == [1] else
+                   f"Means over {' or '.join(map(str, n))} seeds."))
+    table = extremes_table(of)
+    if pinned:
+        base = {r["method"]: r["extreme sparsity (%)"] for r in table if r["id"] == pinned}
+        table = [{**r, "less baseline (points)": None if r["id"] == pinned else less(r["extreme sparsity (%)"], base.get(r["method"]))} for r in table]
+    columns = [c for c in table[0] if c != "id" and (c != "study" or of.several)] if table else []
+    figure.numbers(table, key="extremes", columns=columns, widths={"method": 215, "study": 180})
+
+
+def _offer(of: Study) -> None:
+    """Where no speed is known: the way to it, beside what is."""
+    n = len(of.missing)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="offer"):
+        st.markdown(frame.plain(f"How fast these {n} tickets run is not measured yet; with {wording.setting(of.setting)} it takes about a quarter of a minute each."),
+                    width="content")
+        measure.button(f"Measure {n} tickets" if n != 1 else "Measure the ticket", of.missing, of.setting, key="measure")
 
 
 def _not_yet(of: Study) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shlex
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,7 @@ from lthviz.figures.replicated_words import left_out, replicate_curves_table, se
 from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
-from lthviz.ui import cache, curves, figure, frame, measure, pickers, where
+from lthviz.ui import cache, curves, figure, frame, layerwise, measure, pickers, where
 
 MOST = 100.0
 """Points that a tolerance may have: all."""
@@ -88,22 +89,30 @@ def _figure(runs: tuple[Run, ...]) -> None:
     where.follow()
     timings = {run.id: cache.timings(run.id) for run in runs}
     together = [t for found in timings.values() for t in found]
-    x, said = curves.axis()
+    x, said = curves.axis(default="speed" if any(t.round for t in together) else "kept")
     setting, more = measure.asked(together)
     points, wrong = tolerance()
-    frame.notes(said + more + wrong)
+    of_runs = replicated.studies(runs)
+    named = {s.id: of_runs.apart[s.id] or s.title for s in of_runs.of}
+    pinned, lost = curves.baseline(named)
+    frame.notes(said + more + wrong + lost)
     on = {name: where.text(name) == "1" for name in ("near", "seeds", "unbroken")}
     stamps = tuple(cache.stamp(run.id) for run in runs)
-    of = _studies(stamps, tuple(r.id for r in runs), setting, points, on["unbroken"], runs, timings)
-    _controls(of, x, setting, together, points, on)
+    of = _studies(stamps, tuple(r.id for r in runs), setting, points, on["unbroken"], pinned, runs, timings)
+    controls(of, x, setting, together, points, on, (named, pinned))
     if x == "speed" and of.labels and not of.timings:
         _not_yet(of, runs, setting)
     else:
-        fig = _drawn(stamps, tuple(r.id for r in runs), setting, points, on["unbroken"], x, on["near"], on["seeds"], frame.dark(), of)
-        figure.picture(fig, key="studies", on_point=lambda point: _open(*point))
+        fig = _drawn(stamps, tuple(r.id for r in runs), setting, points, on["unbroken"], pinned, x, on["near"], on["seeds"], frame.dark(), of)
+        figure.picture(fig, key="studies", on_point=lambda point: open_ticket(*point))
         if x == "speed":
             _missing(runs, timings, setting)
+        elif of.labels and not of.timings:
+            _offer(runs, setting)
     measure.live(runs)
+    if of.labels:
+        curves.extremes(of, pinned)
+        layerwise.fold(runs[0])
     st.subheader("Every ticket", anchor=False)
     table = replicate_curves_table(of)
     first = [*(["study"] if of.several else []), "ticket", "round", "test accuracy (%)", "sd (points)", "n", "verdict", "remaining weights (%)",
@@ -113,7 +122,8 @@ def _figure(runs: tuple[Run, ...]) -> None:
     against = "speed" if x == "speed" and of.timings else "density"
     if equal := versus_table(of, against):
         base = next(s for s in of.of if of.reference in s.labels)
-        st.subheader(f"At equal {'measured speed' if against == 'speed' else 'density'}, against {title(base, of.reference)}", anchor=False)
+        other = f"{named[pinned]}, the baseline, method by method" if pinned and of.several else title(base, of.reference)
+        st.subheader(f"At equal {'measured speed' if against == 'speed' else 'density'}, against {other}", anchor=False)
         frame.quiet("Read from the other curve between the two rounds that are named; the last column says what a difference is. Equal rounds are not compared.")
         figure.numbers(equal, key="equal")
     st.subheader("The same from a terminal", anchor=False)
@@ -121,21 +131,25 @@ def _figure(runs: tuple[Run, ...]) -> None:
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
-def _studies(stamps: tuple, ids: tuple[str, ...], setting: Setting, points: float | None, unbroken: bool, _runs: tuple[Run, ...], _timings: dict) -> Studies:
-    return replicated.studies(_runs, _timings, setting, tolerance=points, unbroken=unbroken, here=machine.identity())
+def _studies(stamps: tuple, ids: tuple[str, ...], setting: Setting, points: float | None, unbroken: bool, pinned: str, _runs: tuple[Run, ...],
+             _timings: dict) -> Studies:
+    return dataclasses.replace(replicated.studies(_runs, _timings, setting, tolerance=points, unbroken=unbroken, here=machine.identity()), baseline=pinned)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def _drawn(stamps: tuple, ids: tuple[str, ...], setting: Setting, points: float | None, unbroken: bool, x: str, near: bool, seeds: bool, dark: bool,
+def _drawn(stamps: tuple, ids: tuple[str, ...], setting: Setting, points: float | None, unbroken: bool, pinned: str, x: str, near: bool, seeds: bool, dark: bool,
            _of: Studies):
     return replicate_curves(_of, x=x, near=near, seeds=seeds, dark=dark, height=560)
 
 
-def _controls(of: Studies, x: str, setting: Setting, together: Sequence, points: float | None, on: dict[str, bool]) -> None:
+def controls(of: Studies, x: str, setting: Setting, together: Sequence, points: float | None, on: dict[str, bool],
+             pin: tuple[Mapping[str, str], str] = ({}, "")) -> None:
+    """What the figure is drawn by; all of it is in the address."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="curves-pick"):
         curves.pick_axis(x)
         if x == "speed":
             measure.pick(setting, together)
+        curves.pick_baseline(*pin)
         key = pickers.showing("tolerance", points)
         bars = [bar for bar in of.levels.values() if bar]
         usual = "" if len(bars) != 1 or bars[0].stated else f"{bars[0].tolerance:.2g}"
@@ -144,7 +158,7 @@ def _controls(of: Studies, x: str, setting: Setting, together: Sequence, points:
                         on_change=lambda: where.go(tolerance=st.session_state[key]))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="curves-switch"):
         for name, label, help in (("near", "Near the dense accuracy", "Only the accuracies close to the dense network's"),
-                                  ("seeds", "Single seeds", "Each seed as a thin line behind the means"),
+                                  ("seeds", "Single seeds", "The raw points: each seed as a thin line behind the means"),
                                   ("unbroken", "Less sparse ones must win too", "The sparsest winning ticket counts only when all less sparse ones of "
                                                                                 "its method win as well")):
             toggle = pickers.showing(name, on[name])
@@ -172,6 +186,16 @@ def _not_yet(of: Studies, runs: Sequence[Run], setting: Setting) -> None:
         st.markdown("Until then, accuracy can be set against kept weights, effective density or FLOPs: choose above.")
 
 
+def _offer(runs: Sequence[Run], setting: Setting) -> None:
+    """Where no speed is known: the way to it, one seed first."""
+    run = next((run for run in runs if any(r["round"] for r in run.rows)), None)
+    tickets = _points([run], {}, setting) if run else []
+    if run and tickets:
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="offer"):
+            st.markdown(frame.plain(f"How fast these tickets run is not measured yet; with {wording.setting(setting)} it takes about a quarter of a minute each."), width="content")
+            measure.button(f"Measure seed {run.config.seed}: {len(tickets)} ticket{'s' * (len(tickets) != 1)}", tickets, setting, key="measure")
+
+
 def _missing(runs: Sequence[Run], timings: dict, setting: Setting) -> None:
     for run in runs:
         if tickets := _points([run], timings, setting):
@@ -192,9 +216,9 @@ def command(of: Studies, points: float | None, unbroken: bool, against: str) -> 
 def _open_first(of: Studies, row: dict) -> None:
     found = next(s for s in of.of if s.id == row["study"])
     seed = int(row["seeds"].split()[0]) if row["seeds"] else found.seeds[0]
-    _open(next(run.id for run in found.runs if run.config.seed == seed), row["round"], row["structure"])
+    open_ticket(next(run.id for run in found.runs if run.config.seed == seed), row["round"], row["structure"])
 
 
-def _open(run_id: str, round: int, structure: str) -> None:
+def open_ticket(run_id: str, round: int, structure: str) -> None:
     """A ticket was chosen: the training of its first seed in the Lab."""
     where.lead("pages/lab.py", run=run_id, round=round, stage=f"train:{structure}")

@@ -18,7 +18,7 @@ from lthviz.records import Layer
 LAB, MASKS = ("run", "round", "stage", "layer", "x"), ("run", "round", "ticket", "layer")
 SPEED = ("run", "round", "ticket", "layer", "batch", "threads", "device")
 CURVES = ("run", "study", "x", "near", "seeds", "unbroken", "tolerance", "baseline", "layers", "batch", "threads", "device")
-COMPARE = ("of", "run", "x", "near", "seeds", "unbroken", "tolerance", "baseline", "layers", "density", "all", "batch", "threads", "device")
+COMPARE = ("of", "run", "x", "near", "seeds", "unbroken", "tolerance", "baseline", "layers", "pair", "density", "all", "batch", "threads", "device")
 TUNE = ("run", "round", "structure", "layer", "scope", "base", "map")
 """What each page has in its address to say where it stands, and under what is measured."""
 _PLACE = {"round", "stage", "ticket", "layer"}

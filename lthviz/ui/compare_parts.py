@@ -1,0 +1,98 @@
+"""The parts of the Compare page: one figure of all, outcomes, settings, layers, and the command that says the same."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+import streamlit as st
+
+from lthviz.figures import compared, rows
+from lthviz.figures.measured import Setting
+from lthviz.figures.replicate_curves import replicate_curves
+from lthviz.figures.replicated import Studies
+from lthviz.figures.replicated_words import replicate_curves_table
+from lthviz.ui import figure, frame, layerwise, pickers, studies, where
+
+
+def picture(of: Studies, x: str, setting: Setting, together: Sequence, points: float | None) -> None:
+    """Accuracy of all that are tested on the first one's images."""
+    drawn = compared.of_first_data(of)
+    if left := [of.names[s.id] for s in of.of if s not in drawn.of]:
+        frame.quiet(f"Not in the figure, because tested on other images: {', '.join(left)}.")
+    on = {name: where.text(name) == "1" for name in ("near", "seeds", "unbroken")}
+    studies.controls(drawn, x, setting, together, points, on)
+    fig = replicate_curves(drawn, x=x, near=on["near"], seeds=on["seeds"], dark=frame.dark(), height=520)
+    figure.picture(fig, key="compare", on_point=lambda point: studies.open_ticket(*point))
+    twin = st.expander("The numbers", icon=":material/table:", type="compact", key="compare-table", on_change="rerun")
+    if twin.open:
+        with twin:
+            figure.numbers(replicate_curves_table(of), key="compare")
+
+
+def outcomes(of: Studies, density: float, baseline: str) -> None:
+    """What came of each, a column a letter."""
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", key="outcomes-head"):
+        st.subheader("Outcomes", anchor=False, width="content")
+        key = pickers.showing("pick-density", density)
+        st.number_input("Tickets nearest to (% of the weights)", min_value=0.01, max_value=100.0, step=5.0, format="%.4g", key=key, width=260,
+                        on_change=lambda: where.go(density=f"{st.session_state[key]:g}"))
+    of_base = f" In brackets the difference to {of.names[baseline]}, the baseline." if baseline else ""
+    frame.quiet("The nearest ticket is that with the nearest density, as a ratio; its own density is stated. A ticket wins with its dense network's mean accuracy less "
+                f"the tolerance. Extreme sparsity is that of a method's sparsest winning ticket; n counts trainings, of speeds measured ones.{of_base}")
+    words = compared.outcomes_words(of, density / 100, baseline)
+    letters = [of.names[s.id] for s in of.of]
+    st.dataframe(words, hide_index=True, height="content", key="outcomes-frame", alt="What came of each run and study",
+                 column_config={"outcome": st.column_config.Column(width=270, pinned=True), **{k: st.column_config.Column(width=330) for k in letters}})
+    st.download_button("CSV", figure.csv_text(compared.outcomes_table(of, density / 100, baseline)) if any(s.labels for s in of.of) else "", file_name="lthviz-outcomes.csv",
+                       mime="text/csv", icon=":material/download:", key="outcomes-csv", on_click="ignore", help="Every number, unrounded")
+
+
+def settings(of: Studies) -> None:
+    """In which settings they differ."""
+    every = where.text("all") == "1"
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="settings-head"):
+        st.subheader("Settings", anchor=False, width="content")
+        key = pickers.showing("pick-all", every)
+        st.toggle("All settings, not only those that differ", key=key, on_change=lambda: where.go(all="1" if st.session_state[key] else None))
+    table = compared.settings_table(of, every=every)
+    if not table:
+        frame.quiet("They differ in no setting." if len(of.of) > 1 else "One alone differs in nothing; choose another beside it above.")
+        return
+    letters = [of.names[s.id] for s in of.of]
+    figure.numbers(table, key="settings", widths={"setting": 200, "differs": 70, **dict.fromkeys(letters, 210), "what it is": 420})
+
+
+def layers(of: Studies, baseline: str) -> None:
+    """Two of them side by side, the baseline one of them where there is one; of a study its first seed."""
+    built = [s for s in of.of if s.runs[0].layers and s.labels]
+    methods = [(name, labels) for name, labels in compared.methods(of) if any(s.id in labels for s in built)]
+    if not built or not methods:
+        return
+    st.subheader("Where the weights are", anchor=False)
+    by_kind = {next(iter(labels.values())): labels for _, labels in methods}
+    label = layerwise.pick([(key, name) for (name, _), key in zip(methods, by_kind)])
+    labels = by_kind[label]
+    able = [s for s in built if s.id in labels]
+    named = {of.names[s.id]: s for s in able}
+    usual = list(dict.fromkeys([of.names[s.id] for s in able if s.id == baseline] + list(named)))[:2]
+    pair = [x for x in where.text("pair").split(",") if x in named][:2] or usual
+    if len(named) > 2:
+        key = pickers.showing("pick-pair", pair)
+        st.multiselect("Two of them", list(named), key=key, max_selections=2, width=260, on_change=lambda: where.go(pair=",".join(st.session_state[key])))
+    if several := [x for x in pair if len(named[x].runs) > 1]:
+        frame.quiet(f"Of {' and '.join(several)} the first seed is shown.")
+    layerwise.beside([(x, named[x].runs[0], labels[named[x].id]) for x in pair])
+    apart = {x: rows.title(named[x].runs[0], labels[named[x].id]) for x in pair}
+    if len(set(apart.values())) > 1:
+        frame.quiet("Their settings differ: " + "; ".join(f"{k} is {v}" for k, v in apart.items()) + ".")
+
+
+def terminal(of: Studies, density: float, baseline: str, points: float | None, setting: Setting) -> None:
+    words = ["python", "-m", "lthviz", "compare", "--side", *(s.id for s in of.of), "--density", f"{density:g}"]
+    words += ["--baseline", baseline] if baseline else []
+    words += ["--tolerance", f"{points:g}"] if points is not None else []
+    words += ["--unbroken"] if of.unbroken else []
+    words += ["--batch", str(setting.batch), "--threads", str(setting.threads)] if of.timings else []
+    st.subheader("The same from a terminal", anchor=False)
+    frame.command(shlex.join(words + (["--all"] if where.text("all") == "1" else [])))
