@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.table import Table
 
+from lthviz.cli import side
 from lthviz.cli.output import new_table, show_result
 from lthviz.core import comparable
 from lthviz.core.study import MeanTicket, Replicates, study_id
@@ -39,6 +40,7 @@ def add_options(p: argparse.ArgumentParser) -> None:
     p.add_argument("--unbroken", action="store_true", help="extreme sparsity needs all less sparse tickets of the method to win as well")
     p.add_argument("--batch", type=int, metavar="N", help="speed as measured with this batch (default: what most tickets are measured with)")
     p.add_argument("--threads", type=int, metavar="T", help="speed as measured with so many threads")
+    side.add_options(p)
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -48,6 +50,8 @@ def compare(args: argparse.Namespace) -> int:
         raise UsageError(f"--against {args.against!r} is not known; {did_you_mean(args.against, AXES)}")
     if args.tolerance is not None and not 0 <= args.tolerance < math.inf:
         raise UsageError(f"--tolerance {args.tolerance:g} should be 0 or more points")
+    if args.side:
+        return side.side(args)
     store = Store(args.runs)
     runs, unread = replicates(store, args.run)
     of_one_kind(runs)
