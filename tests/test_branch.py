@@ -143,18 +143,23 @@ def looped(tmp_path_factory):
     return trained(tmp_path_factory.mktemp("looped"), config)
 
 
+@pytest.fixture(scope="module")
+def looped_scratch():
+    config = SMALL.replace(in_loop="refill", structures=MORE)
+    return {e.round.index: e.round for e in events(config) if isinstance(e, Stage) and e.round.complete}
+
+
 @pytest.mark.parametrize("stored", [True, False])
-def test_a_parent_that_feeds_back(looped, tmp_path, stored):
+def test_a_parent_that_feeds_back(looped, looped_scratch, tmp_path, stored):
     shutil.copytree(looped[0].root, tmp_path / "runs")
     store, config = Store(tmp_path / "runs"), SMALL.replace(in_loop="refill")
     if not stored:
         (store.path(looped[1]) / "checkpoint.h5").unlink()
     bigger = config.replace(structures=MORE)
-    _, whole = None, {e.round.index: e.round for e in events(bigger) if isinstance(e, Stage) and e.round.complete}
     made = branch(store, looped[1], 1, bigger)
     for i in (1, 2):
         assert [label for label, t in store.round(made, i).tickets.items() if t.test_acc is None] == [UNSTRUCTURED]
-        same_tickets(store.round(made, i), whole[i], labels=bigger.tickets(i))
+        same_tickets(store.round(made, i), looped_scratch[i], labels=bigger.tickets(i))
     assert "refill" not in {x for i, x in trainings(store, made) if i == 1}
     beside = branch(store, looped[1], 2, config.replace(in_loop=""))
     assert trainings(store, beside) == [(2, UNSTRUCTURED)] and store.run(beside).config.trunk_of(1) == "refill"

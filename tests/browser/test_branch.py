@@ -8,7 +8,6 @@ from playwright.sync_api import expect
 from lthviz.store import Store
 from tests.browser.test_app import button, page, runs, sentence, url  # noqa: F401
 
-
 pytestmark = pytest.mark.browser
 
 
