@@ -75,7 +75,7 @@ def show(context, url):
     def start(query="", *, width=1280, dark=False, within=context):
         page = within.new_page()
         page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme="dark" if dark else "light")
+        page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce")      # what is asked for is there at once
         page.on("pageerror", lambda e: errors.append(str(e)))
         page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
         page.goto(f"{url}/?{query}")

@@ -265,11 +265,11 @@ from lthviz.ui.tuneview import tune_view
 st.set_page_config(layout="wide")
 ask, state = st.query_params, st.session_state
 other = int(st.toggle("Other layer"))
-before, weights, owner, layer = plant((60, 10, 3, 3), seed=other)
+before, weights, owner, layer = plant((60, 256 if "wide" in ask else 10, 3, 3), seed=other)
 layer = dataclasses.replace(layer, name=f"net.{other}.weight")
 kind = ask.get("kind", "regroup")
 name = {"regroup": "t1", "refill": "rho"}[kind]
-state.setdefault("value", {"t1": 1.5, "rho": 0.1}[name])
+state.setdefault("value", float(ask.get("value", {"t1": 1.5, "rho": 0.1}[name])))
 state.setdefault("told", 0)
 
 def heard():
@@ -283,9 +283,9 @@ shown = state.get("was", state.value) if "late" in ask else state.value
 state.was = state.value
 if kind == "regroup":
     structure = Regroup(t1=shown, min_rows=int(ask.get("min", 5)))
-    got = tune_view(before, structure, key="tune", layer=layer, parts=parts(before, Partition(owner, "none", 0)), magnitude=weights, on_settle_change=heard)
+    got = tune_view(before, structure, key="tune", layer=layer, order=ask.get("order", "grouped"), mode=ask.get("mode", "diff"), parts=parts(before, Partition(owner, "none", 0)), magnitude=weights, on_settle_change=heard)
 else:
-    got = tune_view(before, Refill(rho=shown), key="tune", layer=layer, scores=(abs(weights) * before).sum(1), on_settle_change=heard, height=300)
+    got = tune_view(before, Refill(rho=shown), key="tune", layer=layer, order=ask.get("order", "grouped"), mode=ask.get("mode", "diff"), scores=(abs(weights) * before).sum(1), on_settle_change=heard, height=300)
 st.text(f"settled: {got!r}, told {state.told}, shown {shown}")
 '''
 LONG = """e => { window.values = []; new MutationObserver(() => { if (values.at(-1) !== e.dataset.value) values.push(e.dataset.value); })
@@ -375,6 +375,27 @@ def test_dragging_turns_the_mask_at_once_and_python_hears_once(show, kind):
     page.get_by_role("button", name=f"Back to {start}").click()
     expect(told).to_contain_text(f"{{{name!r}: {start}}}, told 2")
     follows(page, *example(**{name: start}))
+
+
+@pytest.mark.parametrize("mode", ["diff", "pair"])
+@pytest.mark.parametrize("order", ["grouped", "original"])
+@pytest.mark.parametrize("kind", ["regroup", "refill"])
+def test_after_a_drag_every_pixel_is_as_if_drawn_afresh(show, kind, order, mode):
+    """2,304 columns on about 900 pixels: a pixel shows several weights, and a redraw leaves alone what did not change."""
+    page, query = show(f"kind={kind}&order={order}&mode={mode}&wide=1"), f"kind={kind}&order={order}&mode={mode}&wide=1"
+    data = """c => { const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data, all = [];
+        for (let i = 0; i < d.length; i += 8192) all.push(String.fromCharCode(...d.subarray(i, i + 8192))); return btoa(all.join("")); }"""
+    page.mouse.move(*middle(page, 0.4, 0.5))
+    page.mouse.down()
+    for across in (0.6, 0.8, 0.3, 0.5):
+        page.mouse.move(*middle(page, across, 0.5), steps=3)
+        page.wait_for_timeout(40)
+    page.mouse.up()
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(100)
+    dragged, afresh = page.locator("canvas.cells"), show(f"{query}&value={value(page)}").locator("canvas.cells")
+    assert value(page) not in (1.5, 0.1)
+    assert dragged.evaluate(data) == afresh.evaluate(data)
 
 
 def test_keys_turn_the_line_and_python_hears_after_a_pause(show):
