@@ -12,6 +12,12 @@ export default ({ data, parentElement, setTriggerValue }) => {
   table.setAttribute("aria-label", data.label);
   head(table, state);
   body(table, state);
+  if (state.brought !== data.chosen) {                     // scrolls the table alone, never the page
+    state.brought = data.chosen;
+    const tr = [...table.tBodies[0].rows].find(row => row.dataset.id === data.chosen), top = table.tHead.offsetHeight;
+    if (tr && tr.offsetTop - top < wrap.scrollTop) wrap.scrollTop = tr.offsetTop - top;
+    else if (tr && tr.offsetTop + tr.offsetHeight > wrap.scrollTop + wrap.clientHeight) wrap.scrollTop = tr.offsetTop + tr.offsetHeight - wrap.clientHeight;
+  }
 };
 
 const text = (value, { kind, digits = 1 }) => value === null || value === undefined ? "–" : kind === "number" ? value.toLocaleString("en")
@@ -87,7 +93,7 @@ function body(table, state) {
 
 function choose(table, state, { id, fixed }) {
   if (fixed || state.chosen === id && state.data.required) return;
-  state.chosen = state.chosen === id ? null : id;
+  state.brought = state.chosen = state.chosen === id ? null : id;       // it is where the reader looks
   for (const tr of table.tBodies[0].rows) {
     if (!tr.classList.contains("fixed")) tr.setAttribute("aria-selected", tr.dataset.id === state.chosen);
     tr.tabIndex = tr.dataset.id === id ? 0 : -1;

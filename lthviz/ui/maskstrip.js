@@ -25,7 +25,7 @@ function item(strip, { name, short, density, alt, image }, i, state) {
   b.dataset.layer = name;
   Object.assign(img, { src: image, alt: "", draggable: false });
   label.className = "short";
-  label.textContent = short;
+  label.append(Object.assign(document.createElement("bdi"), { textContent: short }));        // cut at its beginning: names differ at their end
   share.className = "share";
   share.textContent = density;
   b.append(img, label, share);

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-ROOM = 940_000
-"""Bytes that masks and levels together may take."""
+ROOM = 985_000
+"""Bytes that masks and levels together may take; words and numbers beside them take a few thousand."""
 LEVELS = (8, 6, 5, 4, 3, 2)
 """Levels to choose from. More than eight shades no eye tells apart; two still tell the larger half from the smaller."""
 
@@ -42,5 +42,5 @@ def levels_of(weights: np.ndarray, mask: np.ndarray, used: int) -> tuple[np.ndar
     each = digits(n)
     padded = np.zeros(-(-size.size // each) * each, np.uint32)
     padded[:size.size] = level
-    words = (padded.reshape(-1, each).astype(np.uint64) * np.power(n, np.arange(each), dtype=np.uint64)).sum(1, dtype=np.uint64)
+    words = (padded.reshape(-1, each).astype(np.uint64) * np.array([n ** i for i in range(each)], np.uint64)).sum(1, dtype=np.uint64)
     return words.astype("<u4"), {"levels": n, "edges": [float(e) for e in edges], "median": float(np.median(size)), "of": int(size.size)}

@@ -28,7 +28,7 @@ function wholeWords(layer, shape, picked, { kernelled = false } = {}) {
   const what = kernelled ? "kernel" : "weight", single = head.kernel && head.convolution && kh * kw === 1 ? " A kernel is one weight here." : "";
   const holds = per < 1.05 ? `Every ${what} has a cell of its own${kernelled ? ", shaded by how many of its positions are kept" : ""}.` : `One pixel = about ${per < 10 ? per.toFixed(1) : Math.round(per)} ${what}s.`;
   const none = layer.counts[KEPT] + layer.counts[ADDED] ? "" : " Nothing is kept in this layer.";
-  return `${number(R)} output channels, top to bottom; ${columns}, left to right. ${holds}${single}${none}` + (picked ? ` Selected: ${pickedName(layer, picked)}.` : "");
+  return `${number(R)} output channels, top to bottom; ${columns}, left to right. ${holds}${single}${none}` + (picked ? ` Selected: ${kernelled && picked.kind === "column" ? `kernel column ${picked.column / (kh * kw) | 0}` : pickedName(layer, picked)}.` : "");
 }
 
 // One weight or kernel, or all the weights {i…i1, j…j1} of a pixel. shaded: with the size of the weights.
