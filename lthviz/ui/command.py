@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import shlex
+from collections.abc import Mapping
 from typing import Any
 
 from lthviz.config import DERIVED, RunConfig, assignments, parse
 from lthviz.figures.measured import Setting
-from lthviz.presets import PRESETS
+from lthviz.presets import PRESETS, Preset
 
 
 def differences(config: RunConfig, base: RunConfig) -> list[str]:
@@ -23,13 +24,13 @@ def apply(base: RunConfig, words: list[str]) -> RunConfig:
     return base.replace(**assignments(words))
 
 
-def run_command(config: RunConfig, preset: str = "") -> str:
-    """`python -m lthviz run …` for this configuration, as few words as the presets allow."""
+def run_command(config: RunConfig, preset: str = "", known: Mapping[str, Preset] = PRESETS) -> str:
+    """`python -m lthviz run …` for this configuration, as few words as the presets that are known allow."""
     words = ["python", "-m", "lthviz", "run"]
-    base = PRESETS[preset].config if preset in PRESETS else RunConfig()
-    if preset in PRESETS:
+    base = known[preset].config if preset in known else RunConfig()
+    if preset in known:
         words += ["--preset", preset]
-    for word in differences(config, base) or ([] if preset in PRESETS else [f"model={config.model}"]):
+    for word in differences(config, base) or ([] if preset in known else [f"model={config.model}"]):
         words += ["--set", word]
     return shlex.join(words)
 

@@ -10,6 +10,7 @@ from lthviz.figures.masks import mask_table, mask_text
 from lthviz.records import Address, Layer, Masks, Round, Run, Ticket
 from lthviz.ui import cache, frame, masks_against, masks_files, masks_list, masks_strip, masks_words, pickers, stages, where
 from lthviz.ui.masks_picture import picture
+from lthviz.ui.tune_asked import tune_link
 
 __all__ = ["newest", "picture", "show"]
 
@@ -55,6 +56,7 @@ def _ticket(run: Run, there: Sequence[where.Position]) -> None:
     frame.notes(masks_words.not_comparable(run, found))
     ticket, before, address = now.ticket(label), found.masks, Address(run.id, k, label)
     frame.said(masks_words.totals(run, ticket, found))
+    tune_link(run, k, label, layer)
     rows = cache.layer_rows(address, found.address if before is not None else None)
     masks_strip.strip(address, run.layers, rows, layer, f"{stages.name(run.config, k, label)}, round {k}")
     picture(ticket, before, layer, key="masks-mask", title=_title(run, ticket, layer, found), height=430, why=masks_words.why_no_weights(run, ticket))

@@ -7,7 +7,8 @@ import streamlit as st
 from lthviz import branching, launch
 from lthviz.config import RunConfig
 from lthviz.errors import ConfigError, LthvizError
-from lthviz.presets import PRESETS
+from lthviz.presets import PRESETS, Preset
+from lthviz.store import presets
 from lthviz.ui import cache, forms, frame, pickers, where
 from lthviz.ui.command import apply, differences, run_command
 
@@ -29,7 +30,8 @@ def new_run(begin: str) -> None:
             forms.fill(base)
     frame.notes(said)
     if preset:
-        frame.quiet(f"{PRESETS[preset].note[:1].upper()}{PRESETS[preset].note[1:]}. Source: {PRESETS[preset].source}.")
+        known = _known()[preset]
+        frame.quiet(f"{known.note[:1].upper()}{known.note[1:]}{'. ' * bool(known.note)}Source: {known.source}.")
     top = st.container(key="start-bar")
     st.subheader("Settings", anchor=False)
     config = forms.config_form()
@@ -40,19 +42,27 @@ def new_run(begin: str) -> None:
 
 
 def _base(begin: str) -> tuple[RunConfig, str, list[str]]:
-    if begin in PRESETS:
-        return PRESETS[begin].config, begin, []
+    known = _known()
+    if begin in known:
+        return known[begin].config, begin, []
     try:
         found = cache.run(begin)
-        return branching.settings(found), found.preset if found.preset in PRESETS else "", []
+        return branching.settings(found), found.preset if found.preset in known else "", []
     except LthvizError:
         return PRESETS["digits"].config, "digits", [f"The link begins from {begin!r}, which is no preset and no run here; "
                                                     f"showing the digits preset."]
 
 
+def _known() -> dict[str, Preset]:
+    """One's own presets, and those that lthviz comes with."""
+    return presets.everything(cache.store().root)
+
+
 def _presets(current: str) -> None:
     key = pickers.showing("pick-preset", current or None)
-    st.selectbox("Preset", list(PRESETS), index=0 if current else None, key=key, format_func=lambda name: PRESETS[name].title, width=420,
+    known = _known()
+    st.selectbox("Preset", list(known), index=0 if current else None, key=key, width=420,
+                 format_func=lambda name: known[name].title + ("" if name in PRESETS else f" · {name}, yours"),
                  placeholder="another run's settings", on_change=lambda: st.session_state[key] and _choose(st.session_state[key]))
 
 
@@ -82,7 +92,7 @@ def _start(config: RunConfig | None, preset: str) -> None:
     if cache.store().exists(config.run_id):
         st.caption(f"A run with exactly these settings is here already ({cache.store().status(config.run_id).state}); "
                    "starting it opens it, or resumes it where it stopped.")
-    st.code(run_command(config, preset), language="bash", wrap_lines=True)
+    st.code(run_command(config, preset, _known()), language="bash", wrap_lines=True)
     if go:
         begin(config, preset, paused=paused)
 

@@ -141,10 +141,12 @@ def _view(of: Source, asked: Asked, base: Preview | None) -> None:
         given["magnitude"] = weight.reshape(weight.shape[0], -1)
     own = base.structure.of(name) if base is not None else None
     tune_view(of.masks.matrix(name), structure, key=VIEW, layer=asked.layer, title=f"{asked.layer.short} · {structure.title}, round {asked.round}",
-              start=getattr(own, start) if own is not None else None, on_settle_change=lambda: _settled(asked, start), **given)
+              start=getattr(own, start) if own is not None else None, on_settle_change=lambda: _settled(asked.run.id, start), **given)
 
 
-def _settled(asked: Asked, name: str) -> None:
+def _settled(run_id: str, name: str) -> None:
+    """By the address as it is now: what was drawn last may be older."""
+    asked, _ = tune_asked.asked(cache.run(run_id))
     settle = (st.session_state.get(VIEW) or {}).get("settle") or {}
     if settle.get("layer") != asked.layer.name or name not in settle:
         return

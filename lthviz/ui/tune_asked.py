@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import streamlit as st
+
 from lthviz import methods
 from lthviz.config import Refill, Regroup
 from lthviz.errors import ConfigError
@@ -134,6 +136,13 @@ def bases(run: Run, round: int, kind: str) -> list[str]:
 def go(structure: Refill | Regroup, **more: Any) -> None:
     """Write a structure into the address."""
     where.go(structure=structure.label, **more)
+
+
+def tune_link(run: Run, round: int, label: str, layer: Layer | None = None) -> None:
+    """The way to Tune, on a page that shows a ticket of Refill or Regroup; nothing on others."""
+    if round and label.partition("-")[0] in KINDS:
+        query = {"run": run.id, "round": str(round), "structure": label, **({"layer": layer.name} if layer else {})}
+        st.page_link("pages/tune.py", label="Tune this", icon=":material/tune:", query_params=query, help="Turn its thresholds and see what they would make of the masks")
 
 
 def names(layers: Sequence[Layer], of: Refill | Regroup) -> dict[str, str]:

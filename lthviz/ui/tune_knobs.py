@@ -9,7 +9,7 @@ import streamlit as st
 
 from lthviz.errors import ConfigError
 from lthviz.knobs import plain
-from lthviz.ui import forms, frame, pickers, tune_asked, where
+from lthviz.ui import cache, forms, frame, pickers, tune_asked, where
 from lthviz.ui.tune_asked import SCOPES, Asked
 
 REFUSED = "tune-refused"
@@ -71,7 +71,7 @@ def _widget(asked: Asked, name: str, value: Any) -> None:
     meta, key = field.metadata, pickers.showing(f"tune-{name}", value)
     alone = asked.scope == "layer" and name not in asked.structure.BY_LAYER
     given = {"key": key, "help": forms.tooltip(field, flag=False) + (" For all layers." if alone else ""), "disabled": alone,
-             "on_change": _change, "args": (asked, name, key)}
+             "on_change": _change, "args": (asked.run.id, name, key)}
     label = forms.title(name)
     if meta["choices"] is not None:
         st.selectbox(label, list(meta["choices"]), width=WIDTH, **given)
@@ -83,7 +83,9 @@ def _widget(asked: Asked, name: str, value: Any) -> None:
         st.number_input(label, value=None, step=1, width=WIDTH, **given)
 
 
-def _change(asked: Asked, name: str, key: str) -> None:
+def _change(run_id: str, name: str, key: str) -> None:
+    """By the address as it is now: what was drawn last may be older."""
+    asked, _ = tune_asked.asked(cache.run(run_id))
     value = st.session_state[key]
     try:
         if value is None:

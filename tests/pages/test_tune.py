@@ -2,6 +2,7 @@
 
 import html
 import json
+import shutil
 import time
 from urllib.parse import unquote
 
@@ -19,9 +20,21 @@ from lthviz.tuning import desk, partitions, source
 OWN = "regroup-groups=4-min_rows=8"
 
 
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory):
+    """What children have answered in this module: every test has its own store, and dividing anew takes seconds."""
+    return tmp_path_factory.mktemp("answers")
+
+
 @pytest.fixture(autouse=True)
-def no_children_left():
+def no_children_left(request, answers):
+    """Each test begins with what those before it have had divided, and leaves no process behind."""
+    known = request.getfixturevalue("store").root / ".tuning" / "known" if "store" in request.fixturenames else answers
+    if known != answers:
+        shutil.copytree(answers, known, dirs_exist_ok=True)
     yield
+    if known != answers:
+        shutil.copytree(known, answers, dirs_exist_ok=True)
     for child in desk._children.values():
         if child.stdin and not child.stdin.closed:
             child.stdin.close()
@@ -79,7 +92,7 @@ def test_without_an_address_the_newest_round_and_the_runs_structure(tune, store,
 
 
 def test_list_and_cards_are_those_of_the_core(tune, store, run_id, words):
-    settings = Regroup(groups=2, t1=0.8, min_rows=4, layers="features.3@t1=3")
+    settings = Regroup(groups=2, t1=0.4, min_rows=4, layers="features.3@t1=3")
     at = tune(structure=settings.label, layer="features.0.weight")
     run, ticket = made(store, run_id, 2, settings)
     table = at.dataframe[0].value
@@ -119,7 +132,7 @@ def test_a_layer_gets_settings_of_its_own_and_loses_them(tune, store, run_id, wo
     settled(control(at, "number_input", "Groups").set_value(2).run())
     assert at.query_params["structure"] == f"{OWN}-layers=features.3@groups=2"
     assert list(at.dataframe[0].value["own settings"]) == ["", "groups 2", ""]
-    run, ticket = made(store, run_id, 2, structure(at.query_params["structure"]))
+    _, ticket = made(store, run_id, 2, structure(at.query_params["structure"]))
     assert f"would keep {ticket.masks.nnz():,} of" in words(at) and "Settings of their own: features.3 (groups 2)." in words(at)
     control(at, "button", "Next layer").click().run()
     assert control(at, "number_input", "Groups").value == 4, "the next layer has the settings of all"
@@ -199,7 +212,7 @@ def test_what_a_link_cannot_have_is_said_and_kept(tune, words, address, sentence
     assert {k: unquote(at.query_params[k]) for k in address} == {k: str(v) for k, v in address.items()}
 
 
-def test_a_run_or_folder_without_masks_says_so(store, nothing, page, words, unfinished):
+def test_a_folder_without_runs_says_so(nothing, page, words):
     assert "There is no run yet, so there is no mask to tune." in words(page("tune"))
 
 
@@ -233,10 +246,11 @@ def test_training_is_a_branch_with_this_structure_alone(tune, store, run_id, wor
     made, = store.children(run_id)
     config = store.run(made).config
     assert [s.label for s in config.structures] == ["regroup-groups=2-min_rows=4"] and (config.from_round, config.rounds) == (2, 2)
-    for _ in range(600):
-        if store.status(made).state == "finished":
+    for _ in range(1800):
+        if store.status(made).state not in ("queued", "running"):
             break
         time.sleep(0.1)
+    assert store.status(made).state == "finished", store.status(made).message
     at.run()
     row, = (r for r in store.run(made).rows if (r["round"], r["structure"]) == (2, "regroup-groups=2-min_rows=4"))
     assert f"test accuracy {row['test_acc']:.1f} %" in words(at) and control(at, "button", "Train this ticket").disabled
@@ -244,7 +258,7 @@ def test_training_is_a_branch_with_this_structure_alone(tune, store, run_id, wor
     assert f"would keep {ticket.masks.nnz():,} of" in words(at), "the preview was what the branch made"
 
 
-def test_a_preset_is_saved_refused_listed_and_deleted(tune, store, run_id, words):
+def test_a_preset_is_saved_refused_listed_and_deleted(tune, store, run_id, page, words):
     at = tune(structure="regroup-groups=2-min_rows=4")
     at.session_state["tune-preset"] = True
     at.run()
@@ -255,6 +269,9 @@ def test_a_preset_is_saved_refused_listed_and_deleted(tune, store, run_id, words
         assert said in words(at)
     assert [s.label for s in presets.find(store.root, "mine").config.structures] == ["regroup-groups=2-min_rows=4"]
     assert presets.find(store.root, "mine").config.epochs == store.run(run_id).config.epochs
+    begun = page("lab", new="mine")
+    assert "Source: your own." in words(begun) and "python -m lthviz run --preset mine" in words(begun)
+    assert any(o.startswith("Regroup (groups 2, min_rows 4) · ") and o.endswith(" · mine, yours") for o in control(begun, "selectbox", "Preset").options)
     next(b for b in at.button if b.key == "tune-preset-delete-mine").click().run()
     assert not presets.own(store.root)
 
@@ -267,3 +284,20 @@ def test_a_division_that_fails_is_said_and_tried_again(store, run_id, page, word
     assert "the process that computes it died twice" in words(at)
     settled(control(at, "button", "Try again").click().run())
     assert "Regroup (groups 3) of round 2 would keep" in words(at)
+
+
+@pytest.mark.parametrize(("name", "address"), [("lab", {"stage": f"regroup:{OWN}"}), ("masks", {"ticket": OWN})])
+def test_other_pages_lead_here_from_such_tickets_alone(store, run_id, page, name, address):
+    def links(at):
+        return [x.proto.query_string for x in at.get("page_link") if x.proto.label == "Tune this"]
+
+    found, = links(page(name, run=run_id, round=2, layer="features.3.weight", **address))
+    assert f"run={run_id}" in found and "round=2" in found and "structure=regroup-groups%3D4-min_rows%3D8" in found and "layer=features.3.weight" in found
+    assert not links(page(name, run=run_id, round=2, stage="train:random", ticket="random"))
+
+
+def test_the_menu_leads_to_what_was_looked_at(store, run_id, page, words):
+    at = page("masks", run=run_id, round=1, ticket="refill", layer="features.0.weight")
+    at.query_params.clear()
+    settled(at.switch_page("pages/tune.py").run())
+    assert "Refill of round 1 would keep" in words(at) and control(at, "selectbox", "Layer").value == "features.0.weight"
