@@ -22,6 +22,9 @@ from lthviz.figures.measured import Setting
 from lthviz.figures.replicated import Studies
 from lthviz.records import Run, Timing
 
+NEAR = 1.25
+"""Densities within this ratio are near: what a round that prunes a fifth changes."""
+
 
 def compared(named: Mapping[str, Sequence[Run]], timings: Mapping[str, Sequence[Timing]] | None = None, setting: Setting | None = None, *,
              tolerance: float | None = None, unbroken: bool = False, here: str = "", baseline: str = "") -> Studies:
@@ -98,7 +101,8 @@ def outcomes_table(of: Studies, density: float, baseline: str = "") -> list[dict
                 "extreme sparsity (%)": o.extreme and 100 * (1 - o.extreme.density.mean), "extreme: round": o.extreme and o.extreme.round,
                 "extreme: accuracy (%)": o.extreme and o.extreme.accuracy.mean, "extreme: n": o.extreme.accuracy.n if o.extreme else 0,
                 "dense, less baseline (points)": less(dense and dense.accuracy.mean, their_dense) if baseline and study.id != baseline else None,
-                "nearest, less baseline (points)": less(o.near and o.near.accuracy.mean, other and other.near and other.near.accuracy.mean),
+                "nearest, less baseline (points)": less(o.near and o.near.accuracy.mean, other and other.near and other.near.accuracy.mean)
+                if o.near and other and other.near and _alike(o.near.density.mean, other.near.density.mean) else None,
                 "fastest, over baseline": over(o.fastest and o.fastest.speedup, other and other.fastest and other.fastest.speedup),
                 "extreme sparsity, less baseline (points)": less(o.extreme and -100 * o.extreme.density.mean,
                                                                  other and other.extreme and -100 * other.extreme.density.mean)})
@@ -130,7 +134,8 @@ def _near(of: Studies, study: Replicates, r: Mapping[str, Any]) -> str:
     if r["nearest (% of weights)"] is None:
         return "no ticket"
     spread = "" if r["nearest: sd (points)"] is None else f" ± {r['nearest: sd (points)']:.2f}"
-    return (f"{r['nearest: accuracy (%)']:.2f}{spread} %{_bracket(r['nearest, less baseline (points)'])} at {r['nearest (% of weights)']:.1f} %, round {r['nearest: round']}"
+    far = "" if _alike(r["nearest (% of weights)"], r["asked for (% of weights)"]) else " (not near)"
+    return (f"{r['nearest: accuracy (%)']:.2f}{spread} %{_bracket(r['nearest, less baseline (points)'])} at {r['nearest (% of weights)']:.1f} %{far}, round {r['nearest: round']}"
             + (f" · {r['nearest: verdict']}" if r["nearest: verdict"] else "") + f" · n = {r['nearest: n']}")
 
 
@@ -148,6 +153,11 @@ def _extreme(of: Studies, study: Replicates, r: Mapping[str, Any]) -> str:
         return "no ticket wins" if of.levels[study.id] else "not known yet"
     return (f"{r['extreme sparsity (%)']:.1f} % sparse{_bracket(r['extreme sparsity, less baseline (points)'], '.1f')}, wins with {r['extreme: accuracy (%)']:.2f} %, "
             f"round {r['extreme: round']} · n = {r['extreme: n']}")
+
+
+def _alike(a: float, b: float) -> bool:
+    """Whether two densities are so near that tickets at them can be held against each other: a pruning round of a fifth apart at most."""
+    return max(a, b) <= NEAR * min(a, b)
 
 
 def less(a: float | None, b: float | None) -> float | None:

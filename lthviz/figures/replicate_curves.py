@@ -35,9 +35,10 @@ def replicate_curves(of: Studies, *, x: str = "kept", near: bool = False, seeds:
     lines = [(study, label, [t for t in study.of(label) if known(t, x)]) for study in of.of for label in study.labels]
     lines = [line for line in lines if line[2]]
     lines.sort(key=lambda line: line[0].id != of.baseline)      # what is drawn first lies behind
-    styles = _styles([label for _, label, _ in lines])
-    if of.several:
-        styles = [theme.baseline(s) if study.id == of.baseline else s for (study, _, _), s in zip(lines, styles)]
+    pinned = of.baseline if of.several else ""
+    others = iter(_styles([label for study, label, _ in lines if study.id != pinned]))
+    behind_them = iter(_styles([label for study, label, _ in lines if study.id == pinned]))
+    styles = [theme.baseline(next(behind_them)) if study.id == pinned else next(others) for study, _, _ in lines]
     behind: list[Trace] = []
     before: list[Trace] = []
     for (study, label, tickets), s in zip(lines, styles):

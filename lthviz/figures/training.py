@@ -41,7 +41,7 @@ def loss_curve(epochs: Sequence[Epoch] | Curve | None, *, dark: bool = False, he
         yaxis=quiet | dict(domain=[0.58, 1], rangemode="tozero", nticks=4, **_flat(c.train_loss)),
         yaxis2=quiet | dict(domain=[0, 0.42], nticks=4, anchor="x", **_flat(acc)),
         margin=dict(l=8, r=12, t=24, b=8), hovermode="x unified")
-    for y, text, value, digits in ((1, "training loss", c.train_loss[-1], 3), (0.42, what + " (%)", acc[-1], 1)):
+    for y, text, value, digits in ((1, "training loss (nats)", c.train_loss[-1], 3), (0.42, what + " (%)", acc[-1], 1)):
         shown = "" if math.isnan(value) else f"  <b>{value:.{digits}f}</b>"
         fig.add_annotation(x=0, y=y, xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False,
                            text=text + shown, font=dict(size=13, color=p.muted))

@@ -38,7 +38,7 @@ def outcomes(of: Studies, density: float, baseline: str) -> None:
         st.number_input("Tickets nearest to (% of the weights)", min_value=0.01, max_value=100.0, step=5.0, format="%.4g", key=key, width=260,
                         on_change=lambda: where.go(density=f"{st.session_state[key]:g}"))
     of_base = f" In brackets the difference to {of.names[baseline]}, the baseline." if baseline else ""
-    frame.quiet("The nearest ticket is that with the nearest density, as a ratio; its own density is stated. A ticket wins with its dense network's mean accuracy less "
+    frame.quiet("The nearest ticket is that with the nearest density, as a ratio; its own density is stated, and differences are taken only between densities within a quarter of each other. A ticket wins with its dense network's mean accuracy less "
                 f"the tolerance. Extreme sparsity is that of a method's sparsest winning ticket; n counts trainings, of speeds measured ones.{of_base}")
     words = compared.outcomes_words(of, density / 100, baseline)
     letters = [of.names[s.id] for s in of.of]

@@ -53,7 +53,7 @@ def picture(fig: Any, *, key: str, on_point: Callable[[Any], None] | None = None
     more = {"on_select": lambda: _clicked(key, on_point), "selection_mode": "points"} if on_point else {}
     with st.container(key=f"{key}-figure"):
         st.plotly_chart(fig, key=key, theme=None, config=config, alt=said.get("alt"), **more)
-    with st.container(horizontal=True, vertical_alignment="top", gap="small", key=f"{key}-under"):
+    with st.container(gap=None, key=f"{key}-under"):
         st.caption(frame.plain(" ".join(filter(None, (said.get("caption", ""), origin(said, where.text("run")))))))
         if fig.data:
             _component()(key=f"{key}-save", data={"key": f"{key}-figure", "name": name(key, said)}, width=92)
