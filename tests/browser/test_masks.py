@@ -1,0 +1,213 @@
+"""Masks as a person uses it: the strip, the lists, kernels, |w|, a window, a link that somebody else opens, another run."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from benchmarks.made_run import write
+from lthviz.records import Layer
+from lthviz.store import Store
+from lthviz.ui.masks_strip import HEIGHT
+
+pytestmark = pytest.mark.browser
+ROOT = Path(__file__).resolve().parents[2]
+PROBES = re.compile(r"/(lab|masks)/_stcore/(health|host-config)$")
+LAYERS = (Layer("one.weight", (1, 3, 3, 3), (8, 8)), Layer("features.0.weight", (128, 8, 3, 3), (8, 8)), Layer("point.weight", (64, 128, 1, 1), (8, 8)),
+          Layer("features.3.weight", (160, 16, 3, 3), (4, 4)), Layer("gone.weight", (32, 16, 3, 3), (4, 4)), Layer("fc.weight", (100, 64), (1, 1)),
+          *(Layer(f"stage{i}.block{j}.conv{k}.weight", (16, 8, 3, 3), (4, 4)) for i in range(3) for j in range(9) for k in (1, 2)))
+HERE = "features.3.weight"
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> tuple[Store, str, str]:
+    """A store, a run of sixty layers in it, and one of another network that shares a layer."""
+    store = Store(tmp_path_factory.mktemp("masks") / "runs")
+    first = write(store, LAYERS, title="Sixty layers", empty="gone.weight")
+    return store, first, write(store, LAYERS[3:5], seed=5, model="vgg16", title="Two layers")
+
+
+@pytest.fixture(scope="module")
+def url(serve, runs) -> str:
+    return serve(ROOT / "app.py", env={"LTHVIZ_RUNS": str(runs[0].root)})
+
+
+@pytest.fixture
+def opened(browser):
+    """`opened(url)`: a page in a browser profile of its own, once its mask is drawn; an error in its console fails the test."""
+    expect.set_options(timeout=60_000)
+    contexts, complaints = [], []
+
+    def start(url, **more):
+        context = browser.new_context(viewport={"width": 1440, "height": 1000}, **more)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and not PROBES.search(m.location["url"]) else None)
+        page.on("pageerror", lambda e: complaints.append(str(e)))
+        page.goto(url)
+        settled(page)
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def settled(page):
+    page.locator(".mv[data-draws]").wait_for()
+    expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
+
+
+def strip(page):
+    return page.get_by_role("radiogroup", name=re.compile("Layers of"))
+
+
+def rows(page, table):
+    return [tr.get_attribute("data-id") for tr in page.get_by_role("table", name=re.compile(table)).locator("tbody tr").all()]
+
+
+def chosen(page, table):
+    return page.get_by_role("table", name=re.compile(table)).locator("tbody tr[aria-selected=true]")
+
+
+def state(page):
+    """All that is seen of the mask, as the view says it and as pixels."""
+    view, canvas = page.locator(".mv"), page.locator("canvas.cells")
+    return [view.get_attribute(f"data-{k}") for k in ("mode", "order", "cells", "shade", "window")], canvas.evaluate("c => c.toDataURL()"), \
+        page.locator(".legend").inner_text(), page.locator(".ramp").inner_text(), page.get_by_label("Window").input_value(), page.locator(".title").inner_text()
+
+
+def test_a_layer_is_chosen_in_the_strip_by_click_and_by_key(opened, url, runs):
+    page = opened(f"{url}/masks?run={runs[1]}&round=2&ticket=regroup")
+    items = strip(page).get_by_role("radio")
+    expect(items).to_have_count(len(LAYERS))
+    box = strip(page).bounding_box()
+    items.nth(3).click()
+    expect(page.locator(".title")).to_contain_text("features.3 · Regroup, round 2")
+    expect(items.nth(3)).to_have_attribute("aria-checked", "true")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator(".title")).to_contain_text("gone · ")
+    expect(items.nth(4)).to_be_focused()
+    page.keyboard.press("End")
+    expect(page.locator(".title")).to_contain_text("stage2.block8.conv2 · ")
+    expect(items.last).to_be_in_viewport()
+    assert strip(page).bounding_box() == box                                          # it scrolls inside; nothing jumps
+    expect(chosen(page, "60 layers")).to_have_attribute("data-id", LAYERS[-1].name)
+    sizes = items.locator("img").evaluate_all("all => all.map(i => [i.complete && i.naturalWidth > 0, i.naturalHeight, i.src.length])")
+    assert all(done and tall <= HEIGHT for done, tall, _ in sizes) and sum(size for *_, size in sizes) < 500_000
+
+
+def test_the_list_is_sorted_and_what_is_chosen_stays_chosen(opened, url, runs):
+    store, run, _ = runs
+    masks = store.round(run, 2).ticket("refill").masks
+    page = opened(f"{url}/masks?run={run}&round=2&ticket=refill&layer={HERE}")
+    page.get_by_role("button", name=re.compile("density")).first.click()
+    by_density = rows(page, "60 layers")
+    assert [masks.density(n) for n in by_density] == sorted((masks.density(n) for n in masks), reverse=True) and by_density != [x.name for x in LAYERS]
+    expect(chosen(page, "60 layers")).to_have_attribute("data-id", HERE)
+    page.get_by_role("table", name=re.compile("60 layers")).locator("tr[data-id='point.weight']").click()
+    expect(page.locator(".title")).to_contain_text("point · Refill, round 2")
+    assert rows(page, "60 layers") == by_density                                      # the order is the reader's
+    expect(strip(page).locator("[aria-checked=true]")).to_have_attribute("data-layer", "point.weight")
+    page.get_by_role("button", name=re.compile("density")).first.click()
+    assert [masks.density(n) for n in rows(page, "60 layers")] == sorted(masks.density(n) for n in masks)
+    page.keyboard.press("j")
+    expect(chosen(page, "60 layers")).to_have_attribute("data-id", HERE)
+    page.get_by_role("table", name=re.compile("60 layers")).locator("tbody tr[aria-selected=true]").focus()
+    page.keyboard.press("ArrowDown")
+    below = page.evaluate("() => { let e = document.activeElement; while (e.shadowRoot) e = e.shadowRoot.activeElement; return e.dataset.id; }")
+    page.keyboard.press("Enter")
+    expect(page.locator(".title")).to_contain_text(f"{below.removesuffix('.weight')} · ")
+
+
+def test_a_block_is_chosen_in_the_list_or_in_the_picture(opened, url, runs):
+    page = opened(f"{url}/masks?run={runs[1]}&round=2&ticket=regroup&layer={HERE}&view=after")
+    table = page.get_by_role("table", name="8 dense blocks")
+    table.locator("tr[data-id=block-3]").click()
+    expect(page.locator(".read")).to_contain_text("Selected: block 3, 20 output channels ×")
+    page.wait_for_url(re.compile("select=block-3"))
+    page.locator("canvas.marks").click(position={"x": 40, "y": 30})                    # the first block stands first
+    expect(chosen(page, "8 dense blocks")).to_have_attribute("data-id", "block-1")
+    table.locator("tr[data-id=block-1]").click()
+    expect(chosen(page, "8 dense blocks")).to_have_count(0)
+    page.mouse.move(5, 5)
+    expect(page.locator(".read")).not_to_contain_text("Selected")
+
+
+def test_kernels_weights_and_a_window_survive_a_reload_and_are_the_same_for_somebody_else(opened, url, runs):
+    page = opened(f"{url}/masks?run={runs[1]}&round=2&layer={HERE}")
+    page.get_by_role("button", name="Kernels", exact=True).click()
+    page.wait_for_url(re.compile("cells=kernels"))
+    page.get_by_role("button", name="Difference", exact=True).click()
+    page.wait_for_url(re.compile("view=diff"))
+    page.get_by_role("button", name="Shade kept weights").click()
+    page.wait_for_url(re.compile("shade=1"))
+    expect(page.locator(".mv")).to_have_attribute("data-shade", "on")
+    field = page.get_by_label("Window")
+    field.fill("12–40 × 3–9")
+    field.press("Enter")
+    page.wait_for_url(re.compile("window="))
+    settled(page)
+    seen = state(page)
+    assert seen[0] == ["diff", "original", "kernels", "on", "12-40,3-9"] and "rows 12–40 × kernels 3–9" in seen
+    page.reload()
+    settled(page)
+    expect(page.locator(".mv")).to_have_attribute("data-window", "12-40,3-9")
+    assert state(page) == seen
+    other = opened(page.url)
+    expect(other.locator(".mv")).to_have_attribute("data-shade", "on")
+    assert state(other) == seen
+    other.set_viewport_size({"width": 1024, "height": 900})                          # another screen: the same rows and kernels
+    expect(other.locator(".mv")).to_have_attribute("data-window", "12-40,3-9")
+
+
+def test_zooming_is_in_the_link(opened, url, runs):
+    page = opened(f"{url}/masks?run={runs[1]}&round=2&layer={HERE}")
+    page.locator("canvas.marks").focus()
+    for _ in range(3):
+        page.keyboard.press("+")
+    page.wait_for_url(re.compile("window=\\d"))
+    window = page.locator(".mv").get_attribute("data-window")
+    page.reload()
+    settled(page)
+    expect(page.locator(".mv")).to_have_attribute("data-window", window)
+    page.locator("canvas.marks").focus()
+    page.keyboard.press("0")
+    page.wait_for_url(lambda address: "window" not in address)
+
+
+def test_another_run_is_compared_with(opened, url, runs):
+    store, run, other = runs
+    page = opened(f"{url}/masks?run={run}&round=2&ticket=refill&layer={HERE}")
+    page.get_by_role("combobox", name="Compared with", exact=True).first.click()
+    page.get_by_role("option", name="another ticket, of any run").click()
+    expect(page.locator("p.said")).to_contain_text("Against Refill of round 1,")
+    page.get_by_role("combobox", name="Run compared with").click()
+    page.get_by_role("option", name=re.compile("Two layers")).click()
+    expect(page.get_by_text("58 of 60 layers have no counterpart of the same name and shape in Refill, round 1 of Two layers")).to_be_visible()
+    mine, theirs = (store.round(*at).ticket("refill").masks[HERE] for at in ((run, 2), (other, 1)))
+    expect(page.locator(".title")).to_have_text(f"features.3 · Refill, round 2, after Refill, round 1 of Two layers ({other})")
+    page.get_by_role("button", name="Difference", exact=True).click()
+    expect(page.locator(".legend")).to_contain_text(f"added {(mine & ~theirs).sum():,}")
+    expect(page.get_by_text(f"in features.3 {(mine & theirs).sum():,} weights")).to_be_visible()
+    page.wait_for_url(re.compile("view=diff"))
+    again = opened(page.url)
+    expect(again.locator(".title")).to_have_text(f"features.3 · Refill, round 2, after Refill, round 1 of Two layers ({other})")
+
+
+def test_what_is_shown_can_be_taken_away(opened, url, runs):
+    store, run, _ = runs
+    page = opened(f"{url}/masks?run={run}&round=2&ticket=refill&layer={HERE}")
+    with page.expect_download() as got:
+        page.get_by_role("button", name=re.compile("Masks \\(.npz\\)")).click()
+    assert got.value.suggested_filename == f"lthviz-{run}-round2-refill.npz"
+    with page.expect_download() as got:
+        page.get_by_role("button", name=re.compile("Layers \\(CSV\\)")).click()
+    with open(got.value.path(), encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    assert len(lines) == 61 and lines[0].startswith("name,short,shape,") and lines[4].startswith(f"{HERE},features.3,160×16×3×3,")
