@@ -104,22 +104,22 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
 
 
 def _steps(run: Run, there: Sequence[Position], place: Position) -> None:
-    """First, back, next, last; the rounds; the rail of this round's stages."""
+    """The rounds; first, back, next, last, as signs with their keys; the rail of this round's stages."""
     at = there.index(place)
     following = not where.text("round")
     alive = cache.store().status(run.id).alive
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="steps"):
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="steps"):
+        pickers.pick_round(sorted({p.round for p in there}), place.round)
         with st.container(horizontal=True, gap="xsmall", width="content", key="step-buttons"):
             for name, key, icon, to, off in (("First", "home", "first_page", 0, at == 0), ("Back", "left", "chevron_left", at - 1, at == 0),
                                              ("Next", "right", "chevron_right", at + 1, at + 1 == len(there)),
                                              ("Last", "end", "last_page", len(there) - 1, at + 1 == len(there))):
                 st.button(name, key=f"step-{name.lower()}", icon=f":material/{icon}:", shortcut=key, disabled=off, type="tertiary",
                           on_click=_step, args=(there[max(0, min(to, len(there) - 1))],))
-        pickers.pick_round(sorted({p.round for p in there}), place.round)
         with st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="bottom", key="play-buttons"):
             play.controls(there, place)
-        if run.finished and st.button("Branch from here", key="branch-here", icon=":material/fork_right:",
-                                      help=f"A new run that keeps what is before round {max(1, place.round)} and makes that round and what follows "
+        if run.finished and st.button("Branch", key="branch-here", icon=":material/fork_right:", type="tertiary",
+                                      help=f"Branch from here: a new run that keeps what is before round {max(1, place.round)} and makes that round and what follows "
                                            "under other settings"):
             where.go(branch=max(1, place.round))
             st.rerun()

@@ -53,9 +53,9 @@ def controls(there: Sequence[Position], place: Position) -> None:
     """The button that plays and stops (Space), and the pace."""
     on = playing()
     pressed = st.button("Stop playing" if on else "Play stages", key="play-stages-button", icon=f":material/{'stop_circle' if on else 'slideshow'}:",
-                        shortcut="space", disabled=len(there) < 2, width=186,
+                        shortcut="space", disabled=len(there) < 2, width=172,
                         help="Stay at this stage" if on else "Show the finished stages one after the other; nothing is trained by it")
-    st.selectbox("Pace", PACES, index=1, key=_PACE, format_func=lambda s: f"{s:g} s a stage", width=132, label_visibility="collapsed",
+    st.selectbox("Pace", PACES, index=1, key=_PACE, format_func=lambda s: f"{s:g} s each", width=104, label_visibility="collapsed",
                  on_change=held, persist_state="session")
     if pressed:
         if on:

@@ -23,7 +23,7 @@ def test_presenter_mode_by_keys(page, runs, url):  # noqa: F811
     page.keyboard.press("p")
     page.wait_for_url(re.compile("present=1"))
     expect(page.get_by_role("link", name="Masks")).to_have_count(0)
-    expect(button(page, "Branch from here")).to_have_count(0)
+    expect(button(page, "Branch")).to_have_count(0)
     expect(sentence(page)).to_contain_text("Refill kept")
     assert sentence(page).evaluate("e => parseFloat(getComputedStyle(e).fontSize)") > 1.2 * size
     at_rest(page)
@@ -73,7 +73,7 @@ def test_space_plays_the_stages_and_stops(page, runs, url):  # noqa: F811
 def test_a_branch_by_clicks(page, runs, url):  # noqa: F811
     page.goto(f"{url}/lab?run={runs[1]}&round=2&stage=prune:unstructured")
     expect(sentence(page)).to_contain_text("Pruned 20")
-    button(page, "Branch from here").click()
+    button(page, "Branch").click()
     page.wait_for_url(re.compile("branch=2"))
     expect(page.get_by_role("heading", name="Branch from round 2")).to_be_visible()
     expect(page.get_by_text("nothing is left to train")).to_be_visible()

@@ -25,7 +25,7 @@ def commands(said):
 
 
 def test_branch_from_here_opens_the_form_and_starts_a_branch(store, run_id, page, words, woken):
-    at = press(page("lab", run=run_id, round=2, stage="prune:unstructured"), "Branch from here")
+    at = press(page("lab", run=run_id, round=2, stage="prune:unstructured"), "Branch")
     assert at.query_params["branch"] == "2" and at.title[0].value == "Branch from round 2"
     said = words(at)
     assert "keeps rounds 0 and 1 of this one as they are" in said
