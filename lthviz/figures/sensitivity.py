@@ -48,11 +48,11 @@ def sensitivity(cells: Sequence[Cell], *, value: str = "coverage", current: tupl
     shown = [x for line in table for x in line if x is not None]
     low, high = min(shown), max(shown)
     fig.add_heatmap(z=table, x=list(range(len(groups))), y=list(range(len(t1s))), showscale=False, hoverinfo="skip", xgap=2, ygap=2, zmin=low,
-                    zmax=high if high > low else low + 1, colorscale=[[0, _mixed(p.accent, p.paper, 0.06)], [1, _mixed(p.accent, p.paper, 0.8)]])
+                    zmax=high if high > low else low + 1, colorscale=[[0, _mixed(p.accent, p.paper, 0.06)], [1, p.accent]])
     place = [(i, j, by[g, t]) for j, t in enumerate(t1s) for i, g in enumerate(groups) if (g, t) in by]
-    middle = low + 0.62 * (high - low)
+    turn = low + (0.68 if dark else 0.84) * (high - low)     # where the other colour of text is the easier one to read
     for bright in (False, True):   # numbers are read on every colour
-        mine = [(i, j, c) for i, j, c in place if (100 * getattr(c, value) > middle and high > low) == bright]
+        mine = [(i, j, c) for i, j, c in place if (100 * getattr(c, value) > turn and high > low) == bright]
         fig.add_scatter(x=[i for i, _, _ in mine], y=[j for _, j, _ in mine], mode="markers+text", showlegend=False, cliponaxis=False,
                         marker=dict(symbol="square", size=ROW_PX - 4, opacity=0), customdata=[(c.groups, c.t1) for _, _, c in mine],
                         text=[f"{100 * getattr(c, value):.{VALUES[value].digits}f}" for _, _, c in mine],
