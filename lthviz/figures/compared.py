@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import string
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from lthviz.core.settings import side_by_side
 from lthviz.core.study import MeanTicket, Replicates
 from lthviz.figures import measured, replicated_words, theme, wording
 from lthviz.figures.measured import Setting
-from lthviz.figures.replicated import Studies
+from lthviz.figures.replicated import Studies, letter
 from lthviz.records import Run, Timing
 
 NEAR = 1.25
@@ -38,10 +37,6 @@ def compared(named: Mapping[str, Sequence[Run]], timings: Mapping[str, Sequence[
     letters = {study.id: letter(i) for i, study in enumerate(of)}
     doubtful = frozenset((run, k, label) for run, by in found.items() for (k, label), t in by.items() if k and t.disturbed)
     return Studies(of, setting, tuple(t for by in found.values() for t in by.values() if t.round), tolerance, unbroken, here, doubtful, letters, baseline)
-
-
-def letter(i: int) -> str:
-    return string.ascii_uppercase[i] if i < 26 else f"{i + 1}"
 
 
 def methods(of: Studies) -> list[tuple[str, dict[str, str]]]:
@@ -115,7 +110,7 @@ def outcomes_words(of: Studies, density: float, baseline: str = "") -> list[dict
     by = {(r["method"], r["id"]): r for r in table}
     out = [{"outcome": "Dense network"} | {of.apart[s.id]: _dense(of, s, baseline) for s in of.of}]
     for name, labels in methods(of):
-        lines: tuple[tuple[str, Any], ...] = ((f"{name}, nearest to {100 * density:g} % of the weights", _near), (f"{name}, fastest that wins", _fastest),
+        lines: tuple[tuple[str, Any], ...] = ((f"{name} near {100 * density:g} %", _near), (f"{name}, fastest that wins", _fastest),
                                               (f"{name}, extreme sparsity", _extreme))
         for title, said in lines:
             out.append({"outcome": title} | {of.apart[s.id]: said(of, s, by[name, s.id]) if s.id in labels else "not trained" for s in of.of})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +18,13 @@ from lthviz.core.winning import Level
 from lthviz.figures import measured, rows
 from lthviz.figures.measured import Setting
 from lthviz.records import Run, Timing
+
+LEGIBLE = 28
+"""Characters that tell studies apart in a legend; with more of them they get letters."""
+
+
+def letter(i: int) -> str:
+    return string.ascii_uppercase[i] if i < 26 else f"{i + 1}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +79,13 @@ class Studies:
     def caveats(self) -> list[str]:
         """What limits a comparison of them, a sentence each."""
         return comparable.caveats(self.runs)
+
+    @property
+    def lettered(self) -> Studies:
+        """The same with the letters A, B, C … for names, where what tells the studies apart is too long for a legend."""
+        if self.names or max((len(x) for x in self.apart.values()), default=0) <= LEGIBLE:
+            return self
+        return dataclasses.replace(self, names={study.id: letter(i) for i, study in enumerate(self.of)})
 
     @cached_property
     def reference(self) -> str:

@@ -12,7 +12,7 @@ from lthviz.figures.measured import Setting
 from lthviz.figures.replicate_curves import replicate_curves
 from lthviz.figures.replicated import Studies
 from lthviz.figures.replicated_words import replicate_curves_table
-from lthviz.ui import figure, frame, layerwise, pickers, studies, where
+from lthviz.ui import cache, figure, frame, layerwise, pickers, studies, where
 
 
 def picture(of: Studies, x: str, setting: Setting, together: Sequence, points: float | None) -> None:
@@ -22,12 +22,18 @@ def picture(of: Studies, x: str, setting: Setting, together: Sequence, points: f
         frame.quiet(f"Not in the figure, because tested on other images: {', '.join(left)}.")
     on = {name: where.text(name) == "1" for name in ("near", "seeds", "unbroken")}
     studies.controls(drawn, x, setting, together, points, on)
-    fig = replicate_curves(drawn, x=x, near=on["near"], seeds=on["seeds"], dark=frame.dark(), height=520)
+    key = (tuple(s.id for s in drawn.of), tuple(cache.stamp(run.id) for run in drawn.runs), setting, points, of.unbroken, of.baseline)
+    fig = _drawn(key, x, on["near"], on["seeds"], frame.dark(), drawn)
     figure.picture(fig, key="compare", on_point=lambda point: studies.open_ticket(*point))
     twin = st.expander("The numbers", icon=":material/table:", type="compact", key="compare-table", on_change="rerun")
     if twin.open:
         with twin:
             figure.numbers(replicate_curves_table(of), key="compare")
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _drawn(key: tuple, x: str, near: bool, seeds: bool, dark: bool, _of: Studies):
+    return replicate_curves(_of, x=x, near=near, seeds=seeds, dark=dark, height=520)
 
 
 def outcomes(of: Studies, density: float, baseline: str) -> None:
@@ -38,12 +44,12 @@ def outcomes(of: Studies, density: float, baseline: str) -> None:
         st.number_input("Tickets nearest to (% of the weights)", min_value=0.01, max_value=100.0, step=5.0, format="%.4g", key=key, width=260,
                         on_change=lambda: where.go(density=f"{st.session_state[key]:g}"))
     of_base = f" In brackets the difference to {of.names[baseline]}, the baseline." if baseline else ""
-    frame.quiet("The nearest ticket is that with the nearest density, as a ratio; its own density is stated, and differences are taken only between densities within a quarter of each other. A ticket wins with its dense network's mean accuracy less "
+    frame.quiet("Near: the ticket with the nearest share of the weights, as a ratio; its own is stated, and differences are taken only between densities within a quarter of each other. A ticket wins with its dense network's mean accuracy less "
                 f"the tolerance. Extreme sparsity is that of a method's sparsest winning ticket; n counts trainings, of speeds measured ones.{of_base}")
     words = compared.outcomes_words(of, density / 100, baseline)
     letters = [of.names[s.id] for s in of.of]
     st.dataframe(words, hide_index=True, height="content", key="outcomes-frame", alt="What came of each run and study",
-                 column_config={"outcome": st.column_config.Column(width=270, pinned=True), **{k: st.column_config.Column(width=330) for k in letters}})
+                 column_config={"outcome": st.column_config.Column(width=186, pinned=True), **{k: st.column_config.Column(width=340) for k in letters}})
     st.download_button("CSV", figure.csv_text(compared.outcomes_table(of, density / 100, baseline)) if any(s.labels for s in of.of) else "", file_name="lthviz-outcomes.csv",
                        mime="text/csv", icon=":material/download:", key="outcomes-csv", on_click="ignore", help="Every number, unrounded")
 
@@ -54,7 +60,7 @@ def settings(of: Studies) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="settings-head"):
         st.subheader("Settings", anchor=False, width="content")
         key = pickers.showing("pick-all", every)
-        st.toggle("All settings, not only those that differ", key=key, on_change=lambda: where.go(all="1" if st.session_state[key] else None))
+        st.toggle("All settings", key=key, on_change=lambda: where.go(all="1" if st.session_state[key] else None))
     table = compared.settings_table(of, every=every)
     if not table:
         frame.quiet("They differ in no setting." if len(of.of) > 1 else "One alone differs in nothing; choose another beside it above.")

@@ -177,7 +177,9 @@ def _figure(runs: tuple[Run, ...]) -> None:
     if x == "speed" and trained and not of.timings and not any(q.estimated for q in of.points):
         _not_yet(of)
     else:
-        figure.picture(accuracy_curves(of, x=x, near=near, baseline=pinned, dark=frame.dark(), height=560), key="curves", on_point=lambda point: _open(*point))
+        draw = _drawn if x != "speed" else accuracy_figure       # a speed may be estimated, which nothing on the disk tells of
+        fig = draw(tuple(cache.stamp(run.id) for run in runs), setting, x, near, pinned, frame.dark(), of)
+        figure.picture(fig, key="curves", on_point=lambda point: _open(*point))
         if x == "speed" and of.missing:
             _missing(of)
         elif x != "speed" and not of.timings and of.missing:
@@ -196,6 +198,13 @@ def _figure(runs: tuple[Run, ...]) -> None:
                    columns=[*first, *(c for c in (table[0] if table else ()) if c not in (*first, "run", "structure"))])
     if trained:
         _commands(of, of.setting or Setting())
+
+
+def accuracy_figure(stamps: tuple, setting: Setting, x: str, near: bool, pinned: str, dark: bool, _of: Study):
+    return accuracy_curves(_of, x=x, near=near, baseline=pinned, dark=dark, height=560)
+
+
+_drawn = st.cache_resource(max_entries=32, show_spinner=False)(accuracy_figure)
 
 
 def extremes(of: Studies, pinned: str = "") -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
 import streamlit as st
 
 from lthviz.errors import LthvizError
-from lthviz.figures import rows
+from lthviz.figures import rows, theme
 from lthviz.figures.compared import shared_layers
 from lthviz.figures.layer_rounds import LayerRounds, layer_rounds, layer_rounds_alt, layer_rounds_table
 from lthviz.records import Address, Run
@@ -34,9 +35,19 @@ def _densities(run_id: str, label: str, rounds: tuple[int, ...], stamp: tuple, _
     return out
 
 
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _drawn(key: tuple, dark: bool, _of: LayerRounds):
+    return layer_rounds(_of, dark=dark)
+
+
+def _key(of: LayerRounds) -> tuple:
+    return of.run, of.method, of.name, of.rounds, hashlib.sha256(of.density.tobytes()).hexdigest()
+
+
 def pick(labels: Sequence[tuple[str, str]]) -> str:
     """Which method: by the address where it has it, else the first structure. labels: (label, name)."""
     known, asked = dict(labels), where.text("layers")
+    asked = next((label for label in known if theme.kind(label) == asked), asked) if asked not in known else asked
     current = asked if asked in known else next((label for label in known if label != "unstructured"), next(iter(known)))
     if asked and asked not in (*known, "1"):
         frame.notes([f"The link asks for the layers of {asked!r}, which was not trained here; showing {known[current]}."])
@@ -56,7 +67,7 @@ def fold(run: Run, key: str = "layer-rounds") -> None:
     if fold.open:
         with fold:
             of = densities(run, pick(labels))
-            figure.show(layer_rounds(of, dark=frame.dark()), layer_rounds_table([of]), key=key)
+            figure.show(_drawn(_key(of), frame.dark(), of), layer_rounds_table([of]), key=key)
 
 
 def beside(pairs: Sequence[tuple[str, Run, str]], key: str = "layer-rounds") -> None:
@@ -67,7 +78,7 @@ def beside(pairs: Sequence[tuple[str, Run, str]], key: str = "layer-rounds") -> 
     for i, (column, of) in enumerate(zip(st.columns(len(found), gap="medium"), found, strict=True)):
         with column:
             st.markdown(f"**{frame.plain(of.title)}**")
-            figure.picture(layer_rounds(of, dark=frame.dark()), key=f"{key}-{i}")
+            figure.picture(_drawn(_key(of), frame.dark(), of), key=f"{key}-{i}")
     twin = st.expander("The numbers", icon=":material/table:", type="compact", key=f"{key}-table", on_change="rerun")
     if twin.open:
         with twin:

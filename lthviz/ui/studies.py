@@ -38,8 +38,13 @@ def show(first: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="curves-head"):
         st.title("Curves", anchor=False, width="content")
         curves.pick([first, *st.query_params.get_all("with")])
+    short = together.lettered
     for of in together.of:
-        frame.quiet(" · ".join(filter(None, (of.title, pickers.summary(of.config), together.apart[of.id], seeds(of), of.id))))
+        words = " · ".join(filter(None, (of.title, pickers.summary(of.config), "" if short.names else together.apart[of.id], seeds(of), of.id)))
+        if short.names:
+            frame.item(short.names[of.id], words, pinned=of.id == where.text("baseline"))
+        else:
+            frame.quiet(words)
     frame.notes(said)
     missing = left_out(runs)
     for sentence in missing[:SAID]:
@@ -92,7 +97,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
     x, said = curves.axis(default="speed" if any(t.round for t in together) else "kept")
     setting, more = measure.asked(together)
     points, wrong = tolerance()
-    of_runs = replicated.studies(runs)
+    of_runs = replicated.studies(runs).lettered
     named = {s.id: of_runs.apart[s.id] or s.title for s in of_runs.of}
     pinned, lost = curves.baseline(named)
     frame.notes(said + more + wrong + lost)
@@ -133,7 +138,8 @@ def _figure(runs: tuple[Run, ...]) -> None:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def _studies(stamps: tuple, ids: tuple[str, ...], setting: Setting, points: float | None, unbroken: bool, pinned: str, _runs: tuple[Run, ...],
              _timings: dict) -> Studies:
-    return dataclasses.replace(replicated.studies(_runs, _timings, setting, tolerance=points, unbroken=unbroken, here=machine.identity()), baseline=pinned)
+    of = replicated.studies(_runs, _timings, setting, tolerance=points, unbroken=unbroken, here=machine.identity())
+    return dataclasses.replace(of.lettered, baseline=pinned)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

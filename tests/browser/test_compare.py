@@ -61,7 +61,7 @@ def test_a_baseline_is_pinned_and_the_link_shows_another_reader_the_same(page, b
     page.get_by_role("radiogroup", name="Baseline").get_by_text("B", exact=True).click()
     page.wait_for_url(re.compile(f"baseline={ids[1]}"))
     expect(page.locator(".st-key-compare .legendtext", has_text="Refill · B (baseline)")).to_be_visible()
-    page.get_by_text("All settings, not only those that differ").click()
+    page.get_by_text("All settings", exact=True).click()
     page.wait_for_url(re.compile("all=1"))
     settled(page)
     other = browser.new_context(color_scheme="dark").new_page()

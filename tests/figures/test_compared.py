@@ -99,4 +99,4 @@ def test_a_ticket_far_from_the_density_asked_for_says_so_and_is_not_subtracted()
     b = row(table, "B", "Refill")
     assert b["nearest: round"] == 1 and b["nearest, less baseline (points)"] is None
     words = {r["outcome"]: r["B"] for r in compared.outcomes_words(together, 0.2, "study")}
-    assert f"at {100 * 0.6 * 1.1:.1f} % (not near), round 1" in words["Refill, nearest to 20 % of the weights"]
+    assert f"at {100 * 0.6 * 1.1:.1f} % (not near), round 1" in words["Refill near 20 %"]

@@ -63,7 +63,7 @@ def test_outcomes_are_of_the_stored_results(both, page, words):
     assert found.loc["Dense network", "B"] == f"{store.results(other)[0]['test_acc']:.2f} % · n = 1"
     mine = [r for r in store.results(other) if r["structure"] == "refill" and r["round"]]
     near = min(mine, key=lambda r: abs(math.log(r["density"] / 0.64)))
-    said = found.loc["Refill, nearest to 64 % of the weights", "B"]
+    said = found.loc["Refill near 64 %", "B"]
     assert said.startswith(f"{near['test_acc']:.2f} % at {100 * near['density']:.1f} %, round {near['round']}") and said.endswith("n = 1")
     assert found.loc["Refill, fastest that wins", "B"] == "not measured"
     wins = [r for r in mine if r["test_acc"] >= store.results(other)[0]["test_acc"] - 0.25]

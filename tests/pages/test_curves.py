@@ -93,7 +93,7 @@ def test_what_was_measured_on_a_busy_machine_is_listed_and_measured_again(measur
     assert "Measured on a busy machine, so doubtful: Refill, round 2." in words(at) and "doubtful (n = 1)" in words(at)
     lines, _ = drawn(at)
     assert ["open" in s for s in lines["Refill"]["marker"]["symbol"]] == [False, True]
-    shown = at.dataframe[0].value
+    shown = at.dataframe[1].value
     assert [isinstance(x, str) for x in shown["disturbed"]] == [(r.ticket, r["round"]) == ("Refill", 2) for _, r in shown.iterrows()]
     at.button(key="measure-disturbed").click().run()
     assert not at.exception and asked(measured, run_id) == [(2, "refill", 64, 2)]
@@ -109,7 +109,7 @@ def test_the_lab_tells_of_a_disturbed_measurement(measured, run_id, page, words)
 
 
 def test_nothing_measured_has_one_action(store, run_id, page, words, woken):
-    at = page("curves", run=run_id)
+    at = page("curves", run=run_id, x="speed")
     assert f"None of these 8 tickets has been timed with batch 64, {CORES} thread" in words(at) and not at.get("plotly_chart")
     assert [b.label for b in at.button if b.proto.type == "primary"] == ["Measure 8 tickets"]
     at.button(key="measure").click().run()
@@ -154,7 +154,7 @@ def test_runs_stand_side_by_side(measured, run_id, page, words):
 
 
 def test_the_table_holds_every_ticket(measured, run_id, page):
-    shown = page("curves", run=run_id).dataframe[0].value
+    shown = page("curves", run=run_id).dataframe[1].value
     table = accuracy_curves_table(study([measured.run(run_id)], {run_id: measured.timings(run_id)}))
     assert len(shown) == len(table) == 9
     for name in ("ticket", "test accuracy (%)", "measured speedup (×)", "FLOPs would allow (×)", "ticket (ms)"):

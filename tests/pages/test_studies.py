@@ -100,7 +100,7 @@ def test_single_seeds_and_the_stricter_rule_are_switched_on_demand(seeds, page, 
 
 def test_the_table_holds_mean_spread_number_and_verdict(seeds, page):
     store, ids, study = seeds
-    shown = page("curves", study=study, x="kept").dataframe[0].value
+    shown = page("curves", study=study, x="kept").dataframe[1].value
     table = replicate_curves_table(studies([store.run(i) for i in ids]))
     assert len(shown) == len(table) == 9
     for name in ("test accuracy (%)", "sd (points)", "n", "remaining weights (%)"):
@@ -111,7 +111,7 @@ def test_the_table_holds_mean_spread_number_and_verdict(seeds, page):
 def test_methods_stand_against_the_unstructured_ticket_at_equal_density(seeds, page, words):
     at = page("curves", study=seeds[2], x="kept")
     assert "At equal density, against Unstructured" in words(at)
-    equal = at.dataframe[1].value
+    equal = at.dataframe[2].value
     assert set(equal["ticket"]) == {"Refill", "Regroup", "Random"} and set(equal["pairs"]) <= {0, 3}
 
 
@@ -125,7 +125,7 @@ def test_a_rounds_missing_seeds_and_unfinished_runs_are_told(seeds, page, words)
 
 def test_speed_is_that_of_the_measured_seeds_and_the_others_can_be_measured(seeds, page, words):
     store, ids, study = seeds
-    at = page("curves", study=study)
+    at = page("curves", study=study, x="speed")
     assert not at.get("plotly_chart") and [b.label for b in at.button if b.key == "measure"] == ["Measure seed 0: 8 tickets"]
     at.button(key="measure").click().run()
     assert not at.exception and len([x for r in queue.requests(store.measure_folder(ids[0])) for x in r.items]) == 8
