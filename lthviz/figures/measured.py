@@ -198,7 +198,7 @@ def at(timings: Iterable[Timing], setting: Setting | None) -> dict[tuple[int, st
 def level(runs: Sequence[Run]) -> Level | None:
     """The dense accuracy and tolerance that these runs share: one standard deviation over seeds (core.winning)."""
     def training(run: Run) -> Any:   # all that decides about the dense network, but for its seed
-        return run.config.replace(seed=0, structures=(), rounds=0, rate=0.5, in_loop="", keep_weights="none").run_id
+        return run.config.replace(seed=0, structures=(), rounds=0, rate=0.5, in_loop="", keep_weights="none", parent="", from_round=0, earlier=()).run_id
 
     by_seed = {run.config.seed: d for run in runs if (d := rows.dense(run)) is not None}
     return winning.level(by_seed.values()) if len({training(run) for run in runs}) == 1 else None

@@ -27,7 +27,9 @@ Structure = Refill | Regroup
 def source(run_id: str, round: int) -> Source:
     """The round to tune; AddressError, StoreError."""
     path = cache.store().path(run_id)
-    return _source(run_id, round, str(path), cache.stamp(run_id))
+    files = [path / "rounds" / f"{k:03d}.h5" for k in (round - 1, round)]
+    stamp = tuple((str(f), f.stat().st_mtime_ns, f.stat().st_size) for f in files if f.exists())
+    return _source(run_id, round, str(path), stamp if len(stamp) == 2 else cache.stamp(run_id))     # the round at work stands in the checkpoint
 
 
 def root() -> Path:

@@ -100,7 +100,8 @@ def _start(asked: Asked, config: RunConfig) -> None:
 def _branches(asked: Asked) -> None:
     """Branches at this round, their progress, and their points beside the run's."""
     store = cache.store()
-    runs = [r for r in (cache.run(i) for i in store.children(asked.run.id)[:4 * MOST]) if r.config.from_round == asked.round][:MOST]
+    ids = [b.id for b in cache.briefs()[0] if b.parent == asked.run.id and b.config.from_round == asked.round]
+    runs = [cache.run(i) for i in ids[:MOST]]
     if not runs:
         return
     states = tuple((r.id, store.status(r.id).state, len(r.rows)) for r in runs)
@@ -133,7 +134,7 @@ def _progress(seen: tuple[tuple[str, str, int], ...]) -> None:
             if status.alive:
                 left = f", {duration(status.eta_s)} left" if status.eta_s is not None else ""
                 share = min(1.0, status.done / status.total) if status.total else 0.0
-                st.progress(share, text=f"{status.done:,} of {status.total:,} batches{left}" if status.total else "waiting for the worker")
+                st.progress(share, text=f"{status.done:,} of {status.total:,} batches{left}" if status.total else "loading the network and the images" if state == "running" else "waiting for the worker")
             elif state != "finished":
                 frame.quiet(status.message, width="content")
             st.page_link("pages/lab.py", label="In the Lab", icon=":material/science:", query_params={"run": run_id})

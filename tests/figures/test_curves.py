@@ -10,7 +10,7 @@ from lthviz.config import Random, Refill, Regroup, RunConfig
 from lthviz.figures import theme, wording
 from lthviz.figures.curves import accuracy_curves
 from lthviz.figures.curves_words import accuracy_curves_alt, accuracy_curves_caption, accuracy_curves_table
-from lthviz.figures.measured import AXES, Setting, settings, study, usual
+from lthviz.figures.measured import AXES, Setting, level, settings, study, usual
 from lthviz.figures.scales import NEAR, SPEEDS, ticks
 from lthviz.records import Address, Layer, Run, Timing
 from tests.speeds import CONDITIONS, ELSEWHERE, timings
@@ -332,3 +332,13 @@ def test_rounds_and_numbers_in_words():
     assert [wording.ms(v) for v in (0.01234, 0.109, 1.5, 12.34, 123.4, 1234.5)] == ["0.0123 ms", "0.109 ms", "1.50 ms", "12.3 ms", "123 ms", "1,234 ms"]
     for v in (0.0567, 0.8, 7.77, 45.6):
         assert float(re.match(r"[\d.]+", wording.ms(v))[0]) == pytest.approx(v, rel=6e-3)
+
+
+def test_a_branch_is_drawn_with_its_parent_and_shares_its_dense_accuracy():
+    """A branch's own settings (its parent, its first round) say nothing of its dense network."""
+    rows = ({"round": 0, "structure": "unstructured", "density": 1.0, "test_acc": 91.0, "dense_acc": 91.0},)
+    config = RunConfig(rounds=3)
+    parent = Run(config.run_id, config, (), {}, rows, (0,), 0.0)
+    branch = config.replace(parent=parent.id, from_round=2, rounds=2, structures=("refill-rho=0.2",))
+    found = level([parent, Run(branch.run_id, branch, (), {}, rows, (0,), 0.0)])
+    assert found == level([parent])

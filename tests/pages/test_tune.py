@@ -184,7 +184,7 @@ def test_the_map_fills_and_marks_where_one_is(tune, words):
         shown = json.loads(at.get("plotly_chart")[0].proto.spec)
         if not shown["layout"].get("annotations"):
             break
-        time.sleep(0.1)
+        time.sleep(1)
         at.run()
     assert shown["layout"]["xaxis"]["ticktext"] == ["2", "4", "8", "16", "32"] and len(shown["layout"]["shapes"]) == 1
     control(at, "button_group", "Coloured by").set_value("time").run()
@@ -254,6 +254,9 @@ def test_training_is_a_branch_with_this_structure_alone(tune, store, run_id, wor
     at.run()
     row, = (r for r in store.run(made).rows if (r["round"], r["structure"]) == (2, "regroup-groups=2-min_rows=4"))
     assert f"test accuracy {row['test_acc']:.1f} %" in words(at) and control(at, "button", "Train this ticket").disabled
+    assert "could not be read" not in words(at)
+    drawn = [tuple(k) for t in json.loads(at.get("plotly_chart")[0].proto.spec)["data"] for k in t.get("customdata") or () if k]
+    assert (made, 2, "regroup-groups=2-min_rows=4") in drawn and (run_id, 2, OWN) in drawn
     ticket = store.round(made, 2).ticket("regroup-groups=2-min_rows=4")
     assert f"would keep {ticket.masks.nnz():,} of" in words(at), "the preview was what the branch made"
 
