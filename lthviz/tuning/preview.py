@@ -152,9 +152,9 @@ def _rows_of(masks: Masks, name: str) -> Blocks:
 
 def _warnings(structure: Refill | Regroup, masks: Masks, made: Structured, rows: Sequence[Row], layers: Sequence[Layer]) -> list[str]:
     said = []
-    if empty := [r.short for r in rows if not masks.nnz(r.name)]:
-        what = "Refill fills its best channel all the same" if isinstance(structure, Refill) and not structure.fractional else "nothing can be made of it"
-        said.append(f"{_layers(empty)} {_has(empty)} no weight left in this round: {what}.")
+    for filled, what in ((True, "Refill would fill channels there all the same"), (False, "nothing can be made of that")):
+        if empty := [r.short for r in rows if not masks.nnz(r.name) and bool(r.kept) == filled]:
+            said.append(f"{_layers(empty)} {_has(empty)} no weight left in this round: {what}.")
     if lost := [r.short for r in rows if masks.nnz(r.name) and not r.kept]:
         said.append(f"{_layers(lost)} would lose every weight, and the network could not pass anything on.")
     dead = [r.short for r in rows if r.kept and not r.macs]

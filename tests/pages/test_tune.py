@@ -9,10 +9,12 @@ from urllib.parse import unquote
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from benchmarks import made_run
 from lthviz.config import Refill, Regroup, structure
 from lthviz.core import stats
 from lthviz.core.partition import partition_all
 from lthviz.core.regroup import regroup
+from lthviz.records import Layer
 from lthviz.seeds import derive
 from lthviz.store import presets
 from lthviz.tuning import desk, partitions, source
@@ -304,3 +306,20 @@ def test_the_menu_leads_to_what_was_looked_at(store, run_id, page, words):
     at.query_params.clear()
     settled(at.switch_page("pages/tune.py").run())
     assert "Refill of round 1 would keep" in words(at) and control(at, "selectbox", "Layer").value == "features.0.weight"
+
+
+ODD = (Layer("one.weight", (1, 6, 1, 1), (8, 8)), Layer("none.weight", (24, 1, 3, 3), (8, 8), sources=("one.weight",)),
+       Layer("wide.weight", (40, 24, 1, 1), (4, 4), sources=("none.weight",)), Layer("fc.weight", (10, 40), (1, 1), sources=("wide.weight",), classifier=True))
+
+
+@pytest.mark.parametrize("label", ["refill", "refill-rho=0.3-fractional=true", "regroup-groups=2-min_rows=4"])
+def test_one_channel_one_place_nothing_kept_and_classes(nothing, page, words, label):
+    made_up = made_run.write(nothing, ODD, empty="none.weight")
+    for layer in ODD:
+        at = settled(page("tune", run=made_up, round=1, structure=label, layer=layer.name))
+        said = words(at)
+        assert "of round 1 would keep" in said and "could not be read" not in said, layer
+        assert f"none has no weight left in this round: {'Refill would fill channels there all the same' if label.startswith('refill') else 'nothing can be made of that'}." in said
+        assert ("wide would read removed channels alone" in said) == label.startswith("regroup")
+        if layer.classifier and label.startswith("refill"):
+            assert "The rows of fc are the classes: Refill leaves its mask as it is." in said

@@ -109,7 +109,7 @@ def test_layers_without_weights_and_without_inputs_are_said():
     arrays = {n: masks[n] for n in masks}
     arrays["b.weight"] = np.zeros_like(arrays["b.weight"])
     empty = Masks.of(arrays)
-    assert "b has no weight left in this round: Refill fills its best channel all the same." in warned(Refill(), empty, weights)
+    assert "b has no weight left in this round: Refill would fill channels there all the same." in warned(Refill(), empty, weights)
     said = warned(Regroup(groups=1, min_rows=0), empty)
-    assert "b has no weight left in this round: nothing can be made of it." in said and "c would read removed channels alone: what its weights compute is lost." in said
+    assert "b has no weight left in this round: nothing can be made of that." in said and "c would read removed channels alone: what its weights compute is lost." in said
     assert "would keep every channel" in warned(Refill(rho=1.0), masks, weights)
