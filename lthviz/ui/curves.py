@@ -218,7 +218,9 @@ def extremes(of: Studies, pinned: str = "") -> None:
     if pinned:
         base = {r["method"]: r["extreme sparsity (%)"] for r in table if r["id"] == pinned}
         table = [{**r, "less baseline (points)": None if r["id"] == pinned else less(r["extreme sparsity (%)"], base.get(r["method"]))} for r in table]
-    columns = [c for c in table[0] if c != "id" and (c != "study" or of.several)] if table else []
+    columns = [c for c in table[0] if c not in ("id", "less baseline (points)") and (c != "study" or of.several)] if table else []
+    if pinned and table:
+        columns.insert(columns.index("extreme sparsity (%)") + 1, "less baseline (points)")
     figure.numbers(table, key="extremes", columns=columns, widths={"method": 215, "study": 180})
 
 

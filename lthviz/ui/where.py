@@ -21,6 +21,8 @@ CURVES = ("run", "study", "x", "near", "seeds", "unbroken", "tolerance", "baseli
 COMPARE = ("of", "run", "x", "near", "seeds", "unbroken", "tolerance", "baseline", "layers", "pair", "density", "all", "batch", "threads", "device")
 TUNE = ("run", "round", "structure", "layer", "scope", "base", "map")
 """What each page has in its address to say where it stands, and under what is measured."""
+_BESIDE = {"baseline", "layers"}
+"""What means something only beside the others that Compare shows, and is left behind there."""
 _PLACE = {"round", "stage", "ticket", "layer"}
 _MEMORY, _PAGE, _LEAD = "where", "where-page", "where-lead"
 
@@ -77,7 +79,7 @@ def arrive(names: Iterable[str]) -> None:
     if not {"run", "study", "new", "of"} & set(st.query_params):
         memory = st.session_state.get(_MEMORY, {})
         for name in names:
-            if name in memory:
+            if name in memory and ("of" in names or name not in _BESIDE):
                 st.query_params[name] = memory[name]
     if text("run"):
         remember()

@@ -16,7 +16,7 @@ from lthviz.store import Store
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
-PROBES = re.compile(r"/(compare|curves|runs)/_stcore/(health|host-config)$")
+PROBES = re.compile(r"/(compare|curves|runs|lab)/_stcore/(health|host-config)$")
 PATIENCE = 90_000
 
 
