@@ -4,7 +4,8 @@ python benchmarks/app.py [--runs DIR] [--run ID] [--repeats 7]
 
 Starts the real server anew for each cold start and drives it in headless Chromium with an empty cache. A wait ends when the
 picture asked for is drawn: the canvas has painted the mask of the stage that the sentence above it tells. Without --runs it
-looks at the example runs in data/examples.
+looks at the example runs in data/examples. --only layers: the layer change alone, as on a made-up run of ResNet-18's size
+(`python benchmarks/made_run.py DIR`, then --runs DIR --run ID).
 """
 
 from __future__ import annotations
@@ -115,6 +116,30 @@ def warm(browser: Browser, runs: Path | None, run: str, repeats: int) -> dict[st
     return out
 
 
+def layers(browser: Browser, runs: Path | None, run: str, repeats: int) -> list[float]:
+    """Seconds from a key to the next layer's painted mask on Masks, with the comparison that has the largest messages."""
+    store, out = Store(runs), []
+    last = store.run(run).finished[-1]
+    names = [layer.short for layer in store.run(run).layers]
+    label = next((x for x in store.round(run, last).tickets if x.startswith("regroup")), "unstructured")
+    with server(runs) as url:
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(f"{url}/masks?run={run}&round={last}&ticket={label}&layer={names[0]}.weight")
+        until(page, "Regroup keeps" if label != "unstructured" else "Unstructured keeps", names[0])
+        there = 0
+        for turn in range(2 * len(names) + repeats):                            # once down and up as warm-up: thumbnails and modules
+            step = 1 if turn // max(1, len(names) - 1) % 2 == 0 else -1
+            page.wait_for_selector("[data-test-script-state=notRunning]", state="attached")
+            page.wait_for_timeout(250)
+            seen, there = paintings(page), there + step
+            began = time.perf_counter()
+            page.keyboard.press("j" if step > 0 else "k")
+            until(page, "", f"{names[there]} ·", seen)
+            if turn >= 2 * len(names):
+                out.append(time.perf_counter() - began)
+    return out
+
+
 def line(name: str, seconds: list[float], target: float) -> str:
     spread = f"{min(seconds):.2f} to {max(seconds):.2f}"
     return f"{name:52s} {statistics.median(seconds):6.2f} s   ({spread}, n = {len(seconds)}; target {target:g} s)"
@@ -125,6 +150,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path)
     parser.add_argument("--run", default="")
     parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--only", choices=["layers"])
     args = parser.parse_args()
     store = Store(args.runs)
     run = args.run or next((r for r in store.runs() if store.is_example(r)), "")
@@ -135,6 +161,9 @@ def main() -> None:
           f"Streamlit {version('streamlit')}, Plotly {version('plotly')}; run {run}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        if args.only:
+            print(line("layer change on Masks", layers(browser, args.runs, run, max(2 * args.repeats, 20)), 0.4))
+            return
         home = [cold(browser, args.runs, "/", "") for _ in range(args.repeats)]
         lab = [cold(browser, args.runs, f"/lab?run={run}&round=1&stage=refill:refill", "Refill kept") for _ in range(args.repeats)]
         print(line("Home: server started → first picture", [x for x, _ in home], 3))
@@ -143,6 +172,7 @@ def main() -> None:
         print(line("Lab: page opened on a fresh server → first mask", [x for _, x in lab], 3))
         for name, seconds in warm(browser, args.runs, run, args.repeats).items():
             print(line(name, seconds, 0.5 if name.startswith("step") else 1))
+        print(line("layer change on Masks", layers(browser, args.runs, run, max(2 * args.repeats, 20)), 0.4))
         browser.close()
 
 

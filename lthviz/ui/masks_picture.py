@@ -13,6 +13,7 @@ from lthviz.ui.maskview import CELLS, MODES, ORDERS, Picked, mask_view
 
 _VIEWS = {"view": MODES, "order": ORDERS, "cells": CELLS}
 _WINDOW = re.compile(r"(\d{1,9})-(\d{1,9}),(\d{1,9})-(\d{1,9})")
+NOT_STORED = "No |w|: this ticket's trained weights are not stored (the run's setting keep_weights says which are)."
 NOTHING_KEPT = "No |w|: nothing is kept in this layer."
 
 
@@ -36,7 +37,7 @@ def picture(ticket: Ticket, before: Masks | None, layer: Layer, *, key: str, tit
         weights = ticket.weights[layer.name].reshape(layer.matrix)
     mask_view(ticket.masks.matrix(layer.name), before.matrix(layer.name) if paired else None, key=key, layer=layer,
               blocks=blocks, title=title, mode=(asked["view"] or "pair") if paired else "after", order=asked["order"] or usual,
-              cells=asked["cells"] or "weights", shade=shade, weights=weights, why=why or NOTHING_KEPT, window=window, picked=picked, height=height,
+              cells=asked["cells"] or "weights", shade=shade, weights=weights, why=why or (NOT_STORED if ticket.weights is None else NOTHING_KEPT), window=window, picked=picked, height=height,
               on_view_change=lambda: _viewed(key, paired, usual), on_select_change=lambda: _selected(key))
 
 

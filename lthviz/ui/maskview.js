@@ -176,7 +176,7 @@ class MaskView {
   }
 
   mark() {
-    drawMarks(this);
+    if (!this.travel) drawMarks(this);
     this.say();
   }
 

@@ -34,14 +34,14 @@ def pick_run(current: str) -> None:
     key = showing("pick-run", current if current in names else None)
     st.selectbox("Run", list(names), key=key, format_func=names.get, label_visibility="collapsed", placeholder="Choose a run",
                  on_change=lambda: where.go(run=st.session_state[key], round=None, stage=None, layer=None, ticket=None,
-                                            against=None, new=None), width=360)
+                                            against=None, new=None, window=None, select=None), width=360)
 
 
 def pick_round(rounds: Sequence[int], current: int) -> None:
     """The rounds that are there; another one keeps the kind of stage where it has it."""
     key = showing("pick-round", current)
     st.segmented_control("Round", list(rounds), key=key, required=True, width="content",
-                         on_change=lambda: where.go(round=st.session_state[key]))
+                         on_change=lambda: where.go(round=st.session_state[key], select=None))
 
 
 def pick_layer(layers: Sequence[Layer], current: Layer) -> None:
@@ -51,7 +51,7 @@ def pick_layer(layers: Sequence[Layer], current: Layer) -> None:
     key = showing("pick-layer", current.name)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="layer-row"):
         st.selectbox("Layer", names, key=key, width=280, format_func={x.name: _layer(x) for x in layers}.get,
-                     on_change=lambda: where.go(layer=st.session_state[key]))
+                     on_change=lambda: where.go(layer=st.session_state[key], window=None, select=None))
         layer_keys(names, at)
 
 

@@ -24,7 +24,7 @@ from lthviz.ui.maskview import mask_view
 
 st.set_page_config(layout="wide")
 ask = st.query_params
-shape = {{"linear": (40, 90), "point": (40, 90, 1, 1), "one": (1, 10, 3, 3), "large": (512, 512, 3, 3)}}.get(ask.get("shape"), {SHAPE})
+shape = {{"linear": (40, 90), "point": (40, 90, 1, 1), "one": (1, 10, 3, 3), "large": (512, 512, 3, 3), "wide": (64, 256, 3, 3)}}.get(ask.get("shape"), {SHAPE})
 after, before, blocks, layer = plant(shape)
 if "empty" in ask:
     after, blocks = np.zeros_like(after), None
@@ -251,6 +251,20 @@ def test_weights_travel_to_their_places_and_arrive_exactly(show):
     assert np.array_equal(states(page), order.permute(codes(after, before)))
     page.keyboard.press("g")
     page.wait_for_timeout(1200)
+    assert np.array_equal(pixels(page), first)
+
+
+@pytest.mark.parametrize("query", ["mode=pair", "mode=diff&cells=kernels", "mode=after&shade=1"])
+def test_nothing_of_the_travel_stays_behind_where_pixels_hold_many_weights(show, query):
+    page, quiet = (show(f"shape=wide&{query}", still=still) for still in (False, True))
+    first = pixels(page)
+    for p in (page, quiet):
+        p.locator("canvas.marks").focus()
+        p.keyboard.press("g")
+    page.wait_for_timeout(1500)
+    assert np.array_equal(pixels(page), pixels(quiet)) and not np.array_equal(pixels(page), first)
+    page.keyboard.press("g")
+    page.wait_for_timeout(1500)
     assert np.array_equal(pixels(page), first)
 
 
