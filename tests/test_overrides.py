@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lthviz.config import Refill, Regroup, RunConfig, assignments, structure
@@ -35,6 +35,7 @@ regroup_own = st.fixed_dictionaries({}, optional={"groups": st.integers(1, 64), 
 refill_own = st.fixed_dictionaries({}, optional={"rho": st.floats(0, 1), "fractional": st.booleans()})
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])     # a busy machine is no fault of the labels
 @given(st.dictionaries(st.sampled_from(NAMES), regroup_own), st.dictionaries(st.sampled_from(NAMES), refill_own), st.floats(0.1, 9))
 def test_the_label_names_files_addresses_and_shell_words_and_is_read_back(groups, rhos, t1):
     found = [Regroup(t1=t1), Refill(rho=0.25)]
@@ -111,17 +112,17 @@ def test_regroup_is_what_its_settings_make_layer_by_layer():
            "layer1.0.conv2.weight": Regroup(groups=2, min_rows=4), "fc.weight": Regroup(groups=2, min_rows=4, t1=4, leftovers="keep")}
     made = apply(s, MASKS, seed=5)
     assert made.masks != apply(Regroup(groups=2, min_rows=4), MASKS, seed=5).masks
-    for name, settings in own.items():
-        divided = partition(MASKS.matrix(name), settings.groups, imbalance=settings.imbalance, seed=derive(5, "partition", name))
-        alone = core_regroup.regroup(Masks.of({name: MASKS[name]}), settings, partitions={name: divided})
+    for name, mine in own.items():
+        divided = partition(MASKS.matrix(name), mine.groups, imbalance=mine.imbalance, seed=derive(5, "partition", name))
+        alone = core_regroup.regroup(Masks.of({name: MASKS[name]}), mine, partitions={name: divided})
         same(made, alone, name)
 
 
 def test_refill_is_what_its_settings_make_layer_by_layer():
     made = apply(Refill(rho=0.1, layers="conv1@rho=0.5@layer1.0.conv1@fractional=true"), MASKS, weights=WEIGHTS, classifier=["fc.weight"])
     scores = magnitude_scores(MASKS, WEIGHTS)
-    for name, settings in {"conv1.weight": {"rho": 0.5}, "layer1.0.conv1.weight": {"rho": 0.1, "fractional": True}, "layer1.0.conv2.weight": {"rho": 0.1}}.items():
-        same(made, refill(Masks.of({name: MASKS[name]}), scores, weights=WEIGHTS, **settings), name)
+    for name, mine in {"conv1.weight": {"rho": 0.5}, "layer1.0.conv1.weight": {"rho": 0.1, "fractional": True}, "layer1.0.conv2.weight": {"rho": 0.1}}.items():
+        same(made, refill(Masks.of({name: MASKS[name]}), scores, weights=WEIGHTS, **mine), name)
     assert (made.masks["fc.weight"] == MASKS["fc.weight"]).all() and made.notes["fc.weight"]["spared"]
     assert list(made.masks) == list(MASKS)
 
