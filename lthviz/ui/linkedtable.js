@@ -15,8 +15,8 @@ export default ({ data, parentElement, setTriggerValue }) => {
   if (state.brought !== data.chosen) {                     // scrolls the table alone, never the page
     state.brought = data.chosen;
     const tr = [...table.tBodies[0].rows].find(row => row.dataset.id === data.chosen), top = table.tHead.offsetHeight;
-    if (tr && tr.offsetTop - top < wrap.scrollTop) wrap.scrollTop = tr.offsetTop - top;
-    else if (tr && tr.offsetTop + tr.offsetHeight > wrap.scrollTop + wrap.clientHeight) wrap.scrollTop = tr.offsetTop + tr.offsetHeight - wrap.clientHeight;
+    if (tr && (tr.offsetTop - top < wrap.scrollTop || tr.offsetTop + tr.offsetHeight > wrap.scrollTop + wrap.clientHeight))
+      wrap.scrollTop = tr.offsetTop - (wrap.clientHeight + top - tr.offsetHeight) / 2;
   }
 };
 

@@ -30,7 +30,7 @@ LARGEST = 32_000_000
 """Weights of a layer: on the smallest picture a pixel then stands for fewer than 1,024, all that its counts can hold."""
 ORDERS = {"original": "Original", "grouped": "Grouped"}
 CELLS = {"weights": "Weights", "kernels": "Kernels"}
-KEYS = "Arrow keys move from weight to weight, plus and minus zoom, D shows the difference, G the other order."
+KEYS = "Arrow keys move from weight to weight, plus and minus zoom, 0 shows all, D the difference, G the other order, Shift K kernels, W sizes; S saves the picture."
 
 
 class Picked(NamedTuple):

@@ -19,7 +19,10 @@ function drawMarks(view) {
     for (const box of order.boxesOf()) if (box && (box.i1 - box.i0) / g.perY >= 3 * one) frame(box, colours.text, one);
     const bar = (colour, x, y, w, h) => { ctx.fillStyle = colour; ctx.fillRect(x, y, w, h); };
     const box = kept.picked && extent(layer, order, kept.picked, C);
-    if (Array.isArray(box)) for (const part of box) frame(part, colours.accent, 2 * one, 0, 2 * one);
+    if (Array.isArray(box)) for (const part of box) {                  // accent inside, so that it is seen on added weights too, which have its hue
+      frame(part, colours.text, 4 * one, 0, 4 * one);
+      frame(part, colours.accent, 1.5 * one, 0, 2 * one);
+    }
     else if (box) {                                         // torn apart here: ticks at the edges for its rows and columns
       const tick = 9 * one, thick = cell => Math.max(one, 1 / cell);
       for (const [colour, more] of [[colours.paper, 2 * one], [colours.accent, 0]]) {
