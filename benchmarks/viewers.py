@@ -17,6 +17,7 @@ import json
 import os
 import platform
 import random
+import resource
 import shutil
 import statistics
 import sys
@@ -159,10 +160,10 @@ def main() -> int:
         deadline = time.monotonic() + 180
         while not store.run(trains).layers and time.monotonic() < deadline:
             time.sleep(0.2)
-        before = store.status(trains).done
+        before, spent = store.status(trains).done, resource.getrusage(resource.RUSAGE_CHILDREN)
         with server(store.root) as url:
             readers = asyncio.run(together(url, walk(store, trains), args.readers, args.seconds, args.think))
-        status = store.status(trains)
+        status, now = store.status(trains), resource.getrusage(resource.RUSAGE_CHILDREN)     # the server has ended; the worker has not
     finally:
         with contextlib.suppress(Exception):
             launch.request(store, trains, "cancel")
@@ -179,10 +180,12 @@ def main() -> int:
     result = {"readers": args.readers, "seconds": args.seconds, "think_s": args.think, "all": told([s for _, s in every]), "by_page": by,
               "over_2_s": sum(s > MOST_S for _, s in every), "timers_answered": sum(r.timed for r in readers),
               "batches_trained_meanwhile": status.done - before, "state": status.state,
+              "server_cpu_s": now.ru_utime + now.ru_stime - spent.ru_utime - spent.ru_stime,
               "machine": {"cores": os.cpu_count(), "python": platform.python_version(), "streamlit": version("streamlit"), "load": os.getloadavg()[0]}}
     for name, t in {**by, "all": result["all"]}.items():
         print(f"{name:8} n = {t['n']:4}  median {t['median_s']:.3f} s  95 % {t['p95_s']:.3f} s  longest {t['max_s']:.3f} s")
     print(f"{result['over_2_s']} of {len(every)} answers took over {MOST_S:g} s; {result['timers_answered']} timed redraws; "
+          f"the server took {result['server_cpu_s']:.1f} s of processor time, its start included; "
           f"{result['batches_trained_meanwhile']:,} batches trained meanwhile")
     if args.json:
         args.json.write_text(json.dumps(result, indent=1) + "\n")
