@@ -110,18 +110,19 @@ def payload(after: np.ndarray, before: np.ndarray | None = None, *, layer: Layer
     parts: dict[str, np.ndarray] = {"after": np.packbits(after)}
     if before is not None:
         parts["before"] = np.packbits(before)
+    index = "<u2" if max(after.shape) <= 1 << 16 else "<i4"
     few = blocks if blocks is not None and len(blocks) <= orders.MAX_BANDS else None
     for b in range(len(few) if few else 0):
-        parts |= {f"rows{b}": few.rows[b].astype("<i4"), f"cols{b}": few.cols[b].astype("<i4")}
+        parts |= {f"rows{b}": few.rows[b].astype(index), f"cols{b}": few.cols[b].astype(index)}
     if arranged:
-        parts |= {"order": arranged.rows.astype("<i4"), **{f"band{b}": x.cols.astype("<i4") for b, x in enumerate(arranged.bands)}}
+        parts |= {"order": arranged.rows.astype(index), **{f"band{b}": x.cols.astype(index) for b, x in enumerate(arranged.bands)}}
     shades = levels_of(weights, after, sum(p.nbytes for p in parts.values())) if weights is not None and shade else None
     if shades:
         parts["levels"] = shades[0]
     return packed(
         parts, after.shape, layer, paired=before is not None, title=title, mode=mode, order=order, cells=cells, shade=shade, window=window,
         height=height, shades=shades and shades[1], shadable=weights is not None or bool(why), why=why or "No |w|: nothing is kept in this layer.",
-        convolution=layer is not None and layer.convolution,
+        convolution=layer is not None and layer.convolution, index=np.dtype(index).itemsize,
         blocks=[0] * (len(few) if few else 0), bands=[(b.start, b.stop) for b in arranged.bands] if arranged else [],
         spoken=mask_text(after, before, layer) + " " + KEYS, picked=picked and {k: v for k, v in picked._asdict().items() if k != "layer"}, reports=reports)
 

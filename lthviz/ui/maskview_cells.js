@@ -12,7 +12,7 @@ function readHead(bytes) {
 
 function readLayer(head, body) {
   const section = name => { const [start, stop] = head.sections[name]; return body.slice(start, stop); };
-  const ints = name => new Int32Array(section(name).buffer);
+  const ints = name => head.index === 2 ? Int32Array.from(new Uint16Array(section(name).buffer)) : new Int32Array(section(name).buffer);
   const { rows: R, cols: C } = head, code = new Uint8Array(R * C);
   unpack(section("after"), code, ADDED);
   if (head.paired) unpack(section("before"), code, REMOVED);

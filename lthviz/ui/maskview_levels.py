@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-ROOM = 985_000
-"""Bytes that masks and levels together may take; words and numbers beside them take a few thousand."""
+ROOM = 900_000
+"""Bytes that masks and levels together may take; the component's own code goes along with every message, 70 kB of it."""
 LEVELS = (8, 6, 5, 4, 3, 2)
 """Levels to choose from. More than eight shades no eye tells apart; two still tell the larger half from the smaller."""
 

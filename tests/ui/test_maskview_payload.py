@@ -23,7 +23,7 @@ def read(data):
     size = int.from_bytes(data[:4], "little")
     head, body = json.loads(data[4:4 + size]), data[4 + size:]
     assert (size + 4) % 4 == 0
-    return head, {name: np.frombuffer(body[a:b], np.uint8 if name in ("after", "before") else "<i4") for name, (a, b) in head["sections"].items()}
+    return head, {name: np.frombuffer(body[a:b], np.uint8 if name in ("after", "before") else {2: "<u2", 4: "<i4"}[head["index"]]) for name, (a, b) in head["sections"].items()}
 
 
 def test_the_payload_is_one_bit_a_weight_and_mask_and_little_more():
@@ -35,6 +35,12 @@ def test_the_payload_is_one_bit_a_weight_and_mask_and_little_more():
         assert np.array_equal(np.unpackbits(parts[name]).astype(bool), mask.ravel())
     assert np.array_equal(parts["rows0"], blocks.rows[0]) and np.array_equal(parts["cols0"], blocks.cols[0])
     assert len(data) <= 1.1 * 2 * after.size / 8
+
+
+def test_a_layer_with_very_many_columns_has_wider_places():
+    blocks = Blocks((2, 70_000), (np.array([0], np.int32),), (np.array([5, 69_999], np.int32),))
+    head, parts = read(payload(np.ones((2, 70_000), bool), blocks=blocks))
+    assert head["index"] == 4 and parts["cols0"].tolist() == [5, 69_999]
 
 
 def test_a_linear_layer_is_one_place_a_column():
