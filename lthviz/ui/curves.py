@@ -9,15 +9,14 @@ import streamlit as st
 from lthviz.core.study import study_id, title
 from lthviz.errors import AddressError
 from lthviz.figures import wording
-from lthviz.figures.compared import compared, extremes_table, less
+from lthviz.figures.compared import compared
 from lthviz.figures.curves import accuracy_curves
 from lthviz.figures.curves_words import accuracy_curves_table
 from lthviz.figures.measured import AXES, Setting, Study, study
-from lthviz.figures.replicated import Studies
 from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
-from lthviz.ui import cache, figure, frame, layerwise, measure, pickers, where
+from lthviz.ui import beside, cache, figure, frame, layerwise, measure, pickers, where
 from lthviz.ui.command import bench_command
 
 SHOWN = 4
@@ -34,8 +33,8 @@ def show(run: Run) -> None:
     frame.notes(said)
     with st.container(horizontal=True, gap="small", key="curves-more"):
         _seeds(run, runs)
-        _family(run, runs)
-        compare_link([r.id for r in runs])
+        beside.family_button(run, runs)
+        beside.compare_link([r.id for r in runs])
     frame.fragment(_figure)(tuple(runs))
 
 
@@ -96,49 +95,6 @@ def _seeds(run: Run, runs: Sequence[Run]) -> None:
                   help="Runs that differ in nothing but the seed: their mean, spread and verdict", on_click=go, args=([of], there))
 
 
-def _family(run: Run, runs: Sequence[Run]) -> None:
-    """The way to the branches of a run, and to what it is a branch of."""
-    shown = {r.id for r in runs}
-    if others := [i for i in family(run.id) if i not in shown]:
-        parent = getattr(run.config, "parent", "") in others
-        n = len(others) - parent
-        words = " and ".join([*(["its parent"] if parent else []), *([f"its {n} {'other ' * parent}branch{'es' * (n != 1)}"] if n else [])])
-        st.button(f"With {words}", key="with-family", icon=":material/fork_right:", type="tertiary", help="All runs that go on from rounds of one another",
-                  on_click=lambda: st.query_params.update({"with": [*(r.id for r in runs[1:]), *others]}))
-
-
-def family(run_id: str) -> list[str]:
-    """A run, what it was branched from, and all that was branched from any of them, the first one first."""
-    parents = {i: getattr(head.config, "parent", "") for i, head in cache.heads().items()}
-    root, seen = run_id, {run_id}
-    while (up := parents.get(root, "")) in parents and up not in seen:
-        root = up
-        seen.add(up)
-    found = [root]
-    for i in found:      # grows as it goes
-        found += [child for child, parent in reversed(parents.items()) if parent == i and child not in found]
-    return found
-
-
-def compare_link(ids: Sequence[str]) -> None:
-    st.page_link("pages/compare.py", label="Compare", icon=":material/compare_arrows:", query_params={"of": ",".join(ids)},
-                 help="Settings, outcomes and layers side by side")
-
-
-def baseline(names: Mapping[str, str]) -> tuple[str, list[str]]:
-    """Which of those shown is pinned, by the address. names: for people, by id."""
-    word = where.text("baseline")
-    return (word, []) if not word or word in names else ("", [f"The link pins {word!r} as the baseline, which is not shown here; none is pinned."])
-
-
-def pick_baseline(names: Mapping[str, str], current: str) -> None:
-    """Only where there are several to choose from."""
-    if len(names) > 1:
-        key = pickers.showing("pick-baseline", current or None)
-        st.selectbox("Baseline", list(names), key=key, index=None, format_func=lambda i: names.get(i, i), placeholder="none pinned", width=250,
-                     help="Its curves lie grey and dotted behind the others", on_change=lambda: where.go(baseline=st.session_state[key]))
-
-
 def axis(names: Sequence[str] = tuple(AXES), default: str = "") -> tuple[str, list[str]]:
     """What accuracy is set against, by the address; `default`, else the first, where that does not say it."""
     word = where.text("x")
@@ -161,7 +117,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
     x, said = axis(default="speed" if any(t.round for t in together) else "kept")
     setting, more = measure.asked(together)
     named = {run.id: f"{pickers.run_title(run)} · {run.id.rsplit('-', 1)[-1]}" for run in runs}
-    pinned, lost = baseline(named)
+    pinned, lost = beside.baseline(named)
     frame.notes(said + more + lost)
     of = study(runs, timings, setting, estimates=cache.estimates(runs, setting) if x == "speed" else None, here=machine.identity())
     near = where.text("near") == "1"
@@ -169,7 +125,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
         pick_axis(x)
         if x == "speed":
             measure.pick(setting, together)
-        pick_baseline(named, pinned)
+        beside.pick_baseline(named, pinned)
         key = pickers.showing("near", near)
         st.toggle("Near the dense accuracy", key=key, help="Only the accuracies close to the dense network's",
                   on_change=lambda: where.go(near="1" if st.session_state[key] else None))
@@ -188,7 +144,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
             _disturbed(of)
     measure.live(runs)
     if trained:
-        extremes(compared({run.id: [run] for run in runs}, timings, setting), pinned)
+        beside.extremes(compared({run.id: [run] for run in runs}, timings, setting), pinned)
         layerwise.fold(runs[0])
     st.subheader("Every ticket", anchor=False)
     table = accuracy_curves_table(of)
@@ -205,23 +161,6 @@ def accuracy_figure(stamps: tuple, setting: Setting, x: str, near: bool, pinned:
 
 
 _drawn = st.cache_resource(max_entries=32, show_spinner=False)(accuracy_figure)
-
-
-def extremes(of: Studies, pinned: str = "") -> None:
-    """How sparse each method may get; pinned: id of the baseline, for the differences to it."""
-    st.subheader("Extreme sparsity", anchor=False)
-    n = sorted({len(s.seeds) for s in of.of})
-    frame.quiet("The sparsest ticket of each method that is as accurate as the dense network, less the tolerance. "
-                + (f"One training stands behind each number (n = 1){'' if len(of.of) == 1 else ' of each run'}: another seed may tell otherwise." if n == [1] else
-                   f"Means over {' or '.join(map(str, n))} seeds."))
-    table = extremes_table(of)
-    if pinned:
-        base = {r["method"]: r["extreme sparsity (%)"] for r in table if r["id"] == pinned}
-        table = [{**r, "less baseline (points)": None if r["id"] == pinned else less(r["extreme sparsity (%)"], base.get(r["method"]))} for r in table]
-    columns = [c for c in table[0] if c not in ("id", "less baseline (points)") and (c != "study" or of.several)] if table else []
-    if pinned and table:
-        columns.insert(columns.index("extreme sparsity (%)") + 1, "less baseline (points)")
-    figure.numbers(table, key="extremes", columns=columns, widths={"method": 215, "study": 180})
 
 
 def _offer(of: Study) -> None:

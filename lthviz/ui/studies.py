@@ -19,7 +19,7 @@ from lthviz.figures.replicated_words import left_out, replicate_curves_table, se
 from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
-from lthviz.ui import cache, curves, figure, frame, layerwise, measure, pickers, where
+from lthviz.ui import beside, cache, curves, figure, frame, layerwise, measure, pickers, where
 
 MOST = 100.0
 """Points that a tolerance may have: all."""
@@ -99,7 +99,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
     points, wrong = tolerance()
     of_runs = replicated.studies(runs).lettered
     named = {s.id: of_runs.apart[s.id] or s.title for s in of_runs.of}
-    pinned, lost = curves.baseline(named)
+    pinned, lost = beside.baseline(named)
     frame.notes(said + more + wrong + lost)
     on = {name: where.text(name) == "1" for name in ("near", "seeds", "unbroken")}
     stamps = tuple(cache.stamp(run.id) for run in runs)
@@ -116,7 +116,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
             _offer(runs, setting)
     measure.live(runs)
     if of.labels:
-        curves.extremes(of, pinned)
+        beside.extremes(of, pinned)
         layerwise.fold(runs[0])
     st.subheader("Every ticket", anchor=False)
     table = replicate_curves_table(of)
@@ -155,7 +155,7 @@ def controls(of: Studies, x: str, setting: Setting, together: Sequence, points: 
         curves.pick_axis(x)
         if x == "speed":
             measure.pick(setting, together)
-        curves.pick_baseline(*pin)
+        beside.pick_baseline(*pin)
         key = pickers.showing("tolerance", points)
         bars = [bar for bar in of.levels.values() if bar]
         usual = "" if len(bars) != 1 or bars[0].stated else f"{bars[0].tolerance:.2g}"

@@ -166,11 +166,11 @@ def test_raw_points_over_the_bands_are_in_the_address(both, page, words):
 
 
 def test_the_family_of_a_run_is_offered(both, page, monkeypatch):
-    from lthviz.ui import curves
+    from lthviz.ui import beside
     _, ids, _, other = both
     heads = {i: type("H", (), {"config": type("C", (), {"parent": p})()})() for i, p in ((ids[2], ids[1]), (ids[1], ids[0]), (ids[0], ""), (other, ""))}
     monkeypatch.setattr("lthviz.ui.cache.heads", lambda: heads)
-    assert curves.family(ids[2]) == curves.family(ids[0]) == ids and curves.family(other) == [other]
+    assert beside.family(ids[2]) == beside.family(ids[0]) == ids and beside.family(other) == [other]
 
 
 def test_curves_unfolds_the_layers_where_the_link_asks(both, page, words):
