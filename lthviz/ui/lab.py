@@ -86,7 +86,8 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
     _steps(run, there, place)
     what = stages.change(run.config, place, lambda k: cache.round(run.id, k))
     frame.said(stages.sentence(run, place, what, layer, dense=_dense(run, place)))
-    tune_link(run, place.round, place.stage.structure, layer)
+    with st.container(key="lab-tune"):           # what follows keeps its place where there is no link
+        tune_link(run, place.round, place.stage.structure, layer)
     if run.parent and (place.round < run.config.from_round or (place.round == run.config.from_round and place.stage.kind == "train"
                                                                and place.stage.structure in run.info.get("branch", {}).get("inherited", ()))):
         frame.quiet(f"Taken over from {run.parent} as it was.")

@@ -51,12 +51,15 @@ def _ticket(run: Run, there: Sequence[where.Position]) -> None:
     label, more = where.find_ticket(run.config, now.tickets, k, where.text("ticket"))
     found = masks_against.find(run, now, label, where.text("against"))
     layer, other = where.find_layer(run.layers, where.text("layer"))
-    frame.notes(said + more + found.said + other)
+    with st.container(key="masks-notes"):
+        frame.notes(said + more + found.said + other)
     _pick(run, rounds, now, label, found)
-    frame.notes(masks_words.not_comparable(run, found))
+    with st.container(key="masks-other-notes"):
+        frame.notes(masks_words.not_comparable(run, found))
     ticket, before, address = now.ticket(label), found.masks, Address(run.id, k, label)
     frame.said(masks_words.totals(run, ticket, found))
-    tune_link(run, k, label, layer)
+    with st.container(key="masks-tune"):        # what follows keeps its place where there is no link
+        tune_link(run, k, label, layer)
     rows = cache.layer_rows(address, found.address if before is not None else None)
     masks_strip.strip(address, run.layers, rows, layer, f"{stages.name(run.config, k, label)}, round {k}")
     picture(ticket, before, layer, key="masks-mask", title=_title(run, ticket, layer, found), height=430, why=masks_words.why_no_weights(run, ticket))
@@ -86,8 +89,9 @@ def _pick(run: Run, rounds: Sequence[int], now: Round, label: str, found: masks_
         st.segmented_control("Ticket", list(now.tickets), key=which, required=True, on_change=chose,
                              format_func=lambda x: "Dense" if now.index == 0 else stages.short(run.config, x))
         masks_against.pick(run, now, label, found)
-    if found.choice == "other" and found.address is not None:
-        masks_against.pick_other(found.address)
+    with st.container(key="masks-against"):
+        if found.choice == "other" and found.address is not None:
+            masks_against.pick_other(found.address)
 
 
 def _lists(run: Run, ticket: Ticket, rows: Sequence[dict], layer: Layer, before: Masks | None) -> None:
