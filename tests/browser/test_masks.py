@@ -201,7 +201,7 @@ def test_another_run_is_compared_with(opened, url, runs):
 
 
 def test_what_is_shown_can_be_taken_away(opened, url, runs):
-    store, run, _ = runs
+    run = runs[1]
     page = opened(f"{url}/masks?run={run}&round=2&ticket=refill&layer={HERE}")
     with page.expect_download() as got:
         page.get_by_role("button", name=re.compile("Masks \\(.npz\\)")).click()
