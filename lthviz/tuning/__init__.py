@@ -2,8 +2,8 @@
 every layer, and how they answer to the settings. Looking imports neither torch nor a partitioner: what takes long is done by a process of its own.
 """
 
-from lthviz.tuning.preview import Preview, preview
+from lthviz.tuning.previewing import Preview, preview
 from lthviz.tuning.sensitivity import Cell, column
-from lthviz.tuning.source import TUNABLE, Source, source
+from lthviz.tuning.sources import TUNABLE, Source, source
 
 __all__ = ["TUNABLE", "Cell", "Preview", "Source", "column", "preview", "source"]

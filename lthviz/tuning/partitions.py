@@ -24,7 +24,7 @@ from lthviz.records import Masks
 from lthviz.speed.machine import version
 from lthviz.tuning import desk
 from lthviz.tuning.desk import Progress
-from lthviz.tuning.source import Source
+from lthviz.tuning.sources import Source
 
 
 def divisions(source: Source, settings: Regroup) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from lthviz.records import Address
 from lthviz.store import Store
 from lthviz.tuning import desk
 from lthviz.tuning.desk import Progress
-from lthviz.tuning.source import Source
+from lthviz.tuning.sources import Source
 
 NEEDS_NETWORK = ("l1", "l2", "saliency")
 

@@ -10,7 +10,7 @@ import streamlit as st
 
 from lthviz import methods
 from lthviz.tuning import Preview, Source
-from lthviz.tuning.preview import Row, Totals
+from lthviz.tuning.previewing import Row, Totals
 from lthviz.ui import frame, pickers, tune_asked, where
 from lthviz.ui.tune_asked import Asked
 
