@@ -8,7 +8,7 @@ partitioner is an error and never the unstructured mask, and every result says w
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from lthviz.config import Regroup
 from lthviz.core import partitioners
 from lthviz.core.bits import matrix_shape
-from lthviz.errors import MaskError
+from lthviz.errors import ConfigError
 from lthviz.records import Masks
 from lthviz.seeds import derive
 
@@ -78,13 +78,18 @@ def km1(mask2d: np.ndarray, assignment: np.ndarray) -> int:
 def partition_all(masks: Masks, regroup: Regroup, seed: int) -> dict[str, Partition]:
     """The partition of every layer, each seeded by its name, with its own groups where `regroup.layers` sets them.
 
-    MaskError: more groups than rows in every layer.
+    ConfigError: more groups than rows in every layer.
     """
     regroup.check_layers(masks)
-    widest = max((matrix_shape(masks, name)[0] for name in masks), default=0)
-    if widest < regroup.groups:
-        raise MaskError(f"groups = {regroup.groups} is more than the {widest} rows of the widest layer; use fewer groups")
+    check_groups(regroup, (matrix_shape(masks, name)[0] for name in masks))
     return {name: one(masks, name, regroup, seed) for name in masks}
+
+
+def check_groups(regroup: Regroup, rows: Iterable[int]) -> None:
+    """ConfigError where no layer has as many rows as there should be groups. rows: of every layer."""
+    widest = max(rows, default=0)
+    if regroup.groups > widest:
+        raise ConfigError(f"groups = {regroup.groups} is more than the {widest} rows of the widest layer; use fewer groups")
 
 
 def one(masks: Masks, name: str, regroup: Regroup, seed: int) -> Partition:

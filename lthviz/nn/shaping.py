@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from lthviz.config import RunConfig
-from lthviz.core import partitioners, structures
+from lthviz.core import partition, partitioners, structures
 from lthviz.errors import ConfigError
 from lthviz.methods import UNSTRUCTURED, Grasp, Omp, Refill, Regroup, Slimming, Snip, Structure, SynFlow
 from lthviz.nn import device, models, saliency
@@ -102,13 +102,10 @@ class Shaping:
 
     def _check(self, asked: Sequence[Structure]) -> None:
         """ConfigError for what no ticket can be made of, PartitionerMissing when nothing can divide groups."""
-        widest = max(layer.matrix[0] for layer in self.layers)
         for structure in asked:
             structures.check_layers(structure, [x.name for x in self.layers], [x.name for x in self.layers if x.classifier])
             if isinstance(structure, Regroup):
-                if structure.groups > widest:
-                    raise ConfigError(f"groups = {structure.groups} is more than the {widest} rows of the widest layer of "
-                                      f"{self.config.model}; use fewer groups")
+                partition.check_groups(structure, (layer.matrix[0] for layer in self.layers))
                 partitioners.choose(structure.partitioner)
             if isinstance(structure, Slimming) and not saliency.bn_scales(self.model, self.layers):
                 raise ConfigError(f"slimming ranks BatchNorm scales, and no convolution of {self.config.model} has a BatchNorm of its own behind it; "

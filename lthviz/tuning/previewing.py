@@ -12,6 +12,7 @@ import numpy as np
 from lthviz.config import Refill, Regroup
 from lthviz.core import blocks as core_blocks
 from lthviz.core import stats, structures
+from lthviz.core.partition import check_groups
 from lthviz.core.regroup import regroup
 from lthviz.errors import MaskError
 from lthviz.methods.overrides import short
@@ -77,7 +78,8 @@ def preview(structure: Refill | Regroup, masks: Masks, layers: Sequence[Layer], 
     """What the structure makes of a round's unstructured `masks`.
 
     divided: every layer, for Regroup (partitions.py). scores: (C,) a layer, for Refill. weights: the trained ones, for the kept
-    magnitude and a fractional Refill. MaskError where one of them is missing that is needed, ConfigError for settings of a layer that is not there.
+    magnitude and a fractional Refill. MaskError where one of them is missing that is needed, ConfigError for settings of a layer that is not there
+    and for more groups than any layer has rows.
     """
     made = shape(structure, masks, layers, divided=divided, scores=scores, weights=weights)
     ticket = Ticket(structure.label, 0, made.masks, made.blocks, made.notes)
@@ -101,6 +103,7 @@ def shape(structure: Refill | Regroup, masks: Masks, layers: Sequence[Layer], *,
     """The ticket itself, without numbers: what `core.structures.apply` makes, from parts that are known."""
     if isinstance(structure, Refill):
         return structures.apply(structure, masks, scores=scores, weights=weights, classifier=[x.name for x in layers if x.classifier])
+    check_groups(structure, (layer.matrix[0] for layer in layers))
     if structure.variant == "paper":
         raise MaskError("variant 'paper' divides anew after every block, which takes seconds a layer, so it has no preview; choose variant 'code', or "
                         "train it as it is")

@@ -14,6 +14,8 @@ import streamlit as st
 
 from lthviz import methods, tuning
 from lthviz.config import Refill, Regroup
+from lthviz.core.partition import check_groups
+from lthviz.errors import ConfigError
 from lthviz.speed import estimate, machine
 from lthviz.speed.estimate import Calibration
 from lthviz.tuning import Cell, Preview, Source, partitions, scores, sensitivity
@@ -70,9 +72,10 @@ def why_not(of: Source, structure: Structure) -> str:
     if structure.variant == "paper":
         return ("variant 'paper' divides anew after every block, which takes seconds a layer, so it cannot be turned live; choose variant 'code' to tune, "
                 "or train it as it is")
-    widest = max(layer.matrix[0] for layer in of.run.layers)
-    if structure.groups > widest:
-        return f"groups = {structure.groups} is more than the {widest} rows of the widest layer; use fewer groups"
+    try:
+        check_groups(structure, (layer.matrix[0] for layer in of.run.layers))
+    except ConfigError as e:
+        return str(e)
     return ""
 
 

@@ -15,7 +15,7 @@ from lthviz.config import Regroup
 from lthviz.core import partitioners
 from lthviz.core.partition import Partition, km1, partition, partition_all
 from lthviz.core.regroup import regroup
-from lthviz.errors import MaskError, PartitionerMissing
+from lthviz.errors import ConfigError, PartitionerMissing
 from lthviz.records import Masks
 from tests.core import oracles
 from tests.core.oracles import matrices
@@ -134,7 +134,7 @@ def test_without_a_partitioner_there_is_an_error_and_never_the_unstructured_mask
 
 def test_more_groups_than_rows_everywhere_is_refused():
     masks = {"a": random_mask(6, 20), "b": random_mask(9, 60)}
-    with pytest.raises(MaskError, match="groups = 10 is more than the 9 rows"):
+    with pytest.raises(ConfigError, match="groups = 10 is more than the 9 rows"):
         partition_all(Masks.of(masks), Regroup(groups=10), 0)
     found = partition_all(Masks.of(masks), Regroup(groups=8), 0)
     assert found["a"].partitioner == "none" and found["b"].partitioner == f"mtkahypar {version('mtkahypar')}"

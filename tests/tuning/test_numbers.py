@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lthviz.config import Refill, Regroup
-from lthviz.core.partition import partition_all
+from lthviz.core.partition import one, partition_all
 from lthviz.core.refill import magnitude_scores
 from lthviz.core.regroup import all_parts
-from lthviz.errors import MaskError
+from lthviz.errors import ConfigError, MaskError
 from lthviz.records import Layer, Masks
 from lthviz.speed import estimate
 from lthviz.speed.estimate import Calibration
@@ -68,6 +68,20 @@ def test_without_weights_and_calibration_that_is_left_open():
         preview(Regroup(groups=2), masks, LAYERS)
     with pytest.raises(MaskError, match="paper"):
         preview(Regroup(groups=2, variant="paper"), masks, LAYERS, divided=divided(masks, Regroup(groups=2)))
+
+
+def test_what_a_run_would_refuse_has_no_preview():
+    masks, _ = network(4)
+    for groups, refused in ((40, False), (41, True)):
+        structure = Regroup(groups=groups)
+        partitions = {name: one(masks, name, structure, 0) for name in masks}     # each layer alone can be divided so: every row is a part
+        there = Divided(partitions, all_parts(masks, partitions))
+        if not refused:
+            preview(structure, masks, LAYERS, divided=there)
+            continue
+        for made in (lambda: preview(structure, masks, LAYERS, divided=there), lambda: partition_all(masks, structure, 0)):
+            with pytest.raises(ConfigError, match=r"^groups = 41 is more than the 40 rows of the widest layer; use fewer groups$"):
+                made()
 
 
 @settings(max_examples=25, deadline=None)
