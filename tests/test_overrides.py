@@ -17,8 +17,8 @@ from lthviz.core.blocks import to_mask
 from lthviz.core.partition import partition
 from lthviz.core.refill import magnitude_scores, refill
 from lthviz.core.structures import apply
-from lthviz.errors import ConfigError, MaskError
-from lthviz.methods import Random
+from lthviz.errors import ConfigError
+from lthviz.methods import Random, overrides
 from lthviz.records import Masks
 from lthviz.seeds import derive
 from lthviz.store.timings import file_name
@@ -102,7 +102,7 @@ def test_a_layer_that_is_not_there_is_named_with_its_near_misses(s):
 def test_a_layer_that_refill_leaves_as_it_is_takes_no_setting():
     with pytest.raises(ConfigError, match="'fc', whose rows are the classes"):
         apply(Refill(score="remain", layers="fc@rho=0.5"), MASKS, classifier=["fc.weight"])
-    with pytest.raises(MaskError, match="64"):
+    with pytest.raises(ConfigError, match="groups = 64 is more than the 48 rows"):
         apply(Regroup(groups=64), MASKS)
 
 
@@ -144,3 +144,17 @@ def test_the_command_line_does_the_same(tmp_path, words, s):
     assert json.loads(done.stdout)["structure"] == s.label
     with np.load(tmp_path / "out.npz") as file:
         assert Masks.of({k: file[k].astype(bool) for k in file.files}) == apply(s, MASKS, seed=5).masks
+
+
+def test_layers_are_checked_once_a_structure_however_often_they_are_asked_for(monkeypatch):
+    names = [f"a{i}" for i in range(40)]
+    structure = Regroup(layers="@".join(f"{name}@t1={2 + i}" for i, name in enumerate(names)))
+    checked = []
+    values = overrides._values
+    monkeypatch.setattr(overrides, "_values", lambda *given: checked.append(1) or values(*given))
+    turned = structure.set("a3", t1=99.0)
+    for _ in range(3):
+        assert [turned.of(name).t1 for name in names] == [99.0 if i == 3 else 2.0 + i for i in range(40)]
+        turned.own["a3"]["t1"] = 5.0     # whoever asked has a dict of their own
+        assert turned.own["a3"] == {"t1": 99.0} and turned.name == "Regroup (40 layers of their own)"
+    assert len(checked) <= 2 * len(names), "as it is typed, and in its one form"

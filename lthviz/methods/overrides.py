@@ -42,15 +42,12 @@ class PerLayer(Structure):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.layers:
-            plainly = dataclasses.replace(self, layers="")
-            own = {name: _values(plainly, name, given) for name, given in _read(self.layers).items()}
-            object.__setattr__(self, "layers", _written(own, self.BY_LAYER))
+            object.__setattr__(self, "layers", _written(_own(dataclasses.replace(self, layers=""), self.layers), self.BY_LAYER))
 
     @property
     def own(self) -> dict[str, dict[str, Any]]:
         """What is set for single layers: short name → settings."""
-        plainly = dataclasses.replace(self, layers="") if self.layers else self
-        return {name: _values(plainly, name, given) for name, given in _read(self.layers).items()}
+        return {name: dict(values) for name, values in _of_all(self).items()}
 
     def of(self, layer: str) -> Self:
         """The structure as it is in one layer, by its full or its short name."""
@@ -78,8 +75,19 @@ class PerLayer(Structure):
 
 @lru_cache(maxsize=4096)
 def _of(structure: PerLayer, name: str) -> PerLayer:
-    plainly = dataclasses.replace(structure, layers="")
-    return dataclasses.replace(plainly, **structure.own.get(name, {}))
+    return dataclasses.replace(structure, **{**_of_all(structure).get(name, {}), "layers": ""})
+
+
+@lru_cache(maxsize=1024)
+def _of_all(structure: PerLayer) -> Own:
+    """`own`, for reading alone."""
+    return _own(dataclasses.replace(structure, layers=""), structure.layers) if structure.layers else {}
+
+
+@lru_cache(maxsize=1024)
+def _own(plainly: PerLayer, text: str) -> Own:
+    """Settings of layers, checked: a network of a hundred such layers asks for them at every turn of a threshold."""
+    return {name: _values(plainly, name, given) for name, given in _read(text).items()}
 
 
 def _values(plainly: PerLayer, name: str, given: Mapping[str, Any]) -> dict[str, Any]:

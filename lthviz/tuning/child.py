@@ -82,10 +82,10 @@ def _step(store: Store, root: Path, key: str, what: Mapping[str, Any]) -> int:
         desk.idle(root)
         return 1
     except LthvizError as e:
-        desk.fail(root, key, str(e))
+        desk.fail(root, key, str(what.get("run", "")), str(e))
     except Exception as e:
         log.exception("%s", what)
-        desk.fail(root, key, f"{type(e).__name__}: {next(iter(str(e).splitlines()), '')}".rstrip(": "))
+        desk.fail(root, key, str(what.get("run", "")), f"{type(e).__name__}: {next(iter(str(e).splitlines()), '')}".rstrip(": "))
     desk.idle(root)
     return 0
 

@@ -2,7 +2,7 @@
 
     wanted/KEY.json     asked for and not done yet; `urgent` goes first, then the newest
     known/KEY.jsonl     a line a layer: its partition or its scores, as they are found
-    failed/KEY.json     why it cannot be had; taken away to try again
+    failed/KEY.json     why it cannot be had, and of which run it was asked; taken away to try again, or when it is asked of another run
     doing.json          what the child is at; left behind by one that died
 
 Pages ask and read, one child process a machine answers (child.py). A key is a hash of everything an answer depends on.
@@ -62,10 +62,15 @@ def path(root: Path, part: str, key: str) -> Path:
 
 
 def ask(root: Path, key: str, what: Mapping[str, Any], *, urgent: bool = True) -> None:
-    """Ask for it, unless it was asked for already in that way or has failed; and see to it that somebody is at work."""
+    """Ask for it, unless it was asked for already in that way or has failed; and see to it that somebody is at work.
+
+    A branch has its parent's masks and so its keys: what failed of one run (deleted, say) is asked again of another.
+    """
     file = path(root, "wanted", key)
-    if path(root, "failed", key).exists():
-        return
+    if (failed := _json(path(root, "failed", key))) is not None:
+        if failed.get("run") == what.get("run"):
+            return
+        retry(root, key)
     there = _json(file)
     late = urgent and there is not None and time.time() - there.get("time", 0) > RENEW_S   # so that what is looked at stays the newest
     if there is None or late or (urgent and not there.get("urgent")) or set(what["layers"]) - set(there.get("layers", ())):
@@ -81,23 +86,23 @@ def wake(root: Path) -> None:
         if (child is None or child.poll() is not None) and any((root / FOLDER / "wanted").glob("*.json")):
             if child is not None and child.stdin:
                 child.stdin.close()
-            with open(root / FOLDER / "log", "ab") as out:
+            log = root / FOLDER / "log"
+            with files.failing(log), open(log, "ab") as out:
                 _children[root] = measuring.spawn(str(root), module=MODULE, stdin=subprocess.PIPE, stdout=out, stderr=out)
 
 
 def retry(root: Path, key: str) -> None:
     """Forget that it failed."""
-    with files.failing(path(root, "failed", key)), contextlib.suppress(FileNotFoundError):
-        path(root, "failed", key).unlink()
+    _remove(path(root, "failed", key))
 
 
-def progress(root: Path, key: str, layers: Iterable[str]) -> Progress:
-    """How far the answer for those layers is."""
+def progress(root: Path, key: str, layers: Iterable[str], run: str) -> Progress:
+    """How far the answer for those layers is. run: of which it is asked; what failed of another says nothing here."""
     layers, there = list(layers), known(root, key)
     failed, wanted = _json(path(root, "failed", key)) or {}, _json(path(root, "wanted", key)) or {}
     now = _json(root / FOLDER / "doing.json") or {}
     return Progress(sum(name in there for name in layers), len(layers), now.get("layer", "") if now.get("key") == key else "",
-                    str(failed.get("error", "")), bool(wanted.get("attempts")))
+                    str(failed.get("error", "")) if failed.get("run") == run else "", bool(wanted.get("attempts")))
 
 
 def known(root: Path, key: str) -> dict[str, dict[str, Any]]:
@@ -144,22 +149,20 @@ def doing(root: Path, key: str, layer: str) -> None:
 
 
 def idle(root: Path) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        (root / FOLDER / "doing.json").unlink()
+    _remove(root / FOLDER / "doing.json")
 
 
 def done(root: Path, key: str, layers: Iterable[str]) -> None:
     """Nothing more is wanted of it, unless it was asked for more layers meanwhile."""
     file = path(root, "wanted", key)
     if not set((_json(file) or {}).get("layers", ())) - set(layers):
-        with contextlib.suppress(FileNotFoundError):
-            file.unlink()
+        _remove(file)
 
 
-def fail(root: Path, key: str, why: str) -> None:
-    _write(path(root, "failed", key), {"error": why})
-    with contextlib.suppress(FileNotFoundError):
-        path(root, "wanted", key).unlink()
+def fail(root: Path, key: str, run: str, why: str) -> None:
+    """It cannot be had of that run, of which it was asked."""
+    _write(path(root, "failed", key), {"error": why, "run": run})
+    _remove(path(root, "wanted", key))
 
 
 def after_a_death(root: Path) -> None:
@@ -170,8 +173,8 @@ def after_a_death(root: Path) -> None:
     if not what:
         return
     if what.get("attempts"):
-        fail(root, left["key"], f"the process that computes it died twice at layer {left.get('layer')}, perhaps for want of memory; "
-                                f"its words are in {root / FOLDER / 'log'}")
+        fail(root, left["key"], str(what.get("run")), f"the process that computes it died twice at layer {left.get('layer')}, perhaps for want of memory; "
+                                                          f"its words are in {root / FOLDER / 'log'}")
     else:
         _write(path(root, "wanted", left["key"]), {**what, "attempts": 1})
 
@@ -181,6 +184,11 @@ def _json(file: Path) -> dict[str, Any] | None:
     with contextlib.suppress(FileNotFoundError, DamagedError):
         return files.read_json(file)
     return None
+
+
+def _remove(file: Path) -> None:
+    with files.failing(file), contextlib.suppress(FileNotFoundError):
+        files.patiently(file.unlink)
 
 
 def _write(file: Path, value: Mapping[str, Any]) -> None:

@@ -48,7 +48,7 @@ def key(what: Mapping[str, Any]) -> str:
 def ask(root: Path, source: Source, settings: Regroup, *, urgent: bool = True) -> None:
     """Have divided what is not known yet."""
     for k, what in divisions(source, settings).items():
-        if not desk.progress(root, k, what["layers"]).ready:
+        if not desk.progress(root, k, what["layers"], source.run.id).ready:
             desk.ask(root, k, what, urgent=urgent)
 
 
@@ -61,7 +61,7 @@ def retry(root: Path, source: Source, settings: Regroup) -> None:
 
 def progress(root: Path, source: Source, settings: Regroup) -> Progress:
     """How many layers are divided."""
-    each = [desk.progress(root, k, what["layers"]) for k, what in divisions(source, settings).items()]
+    each = [desk.progress(root, k, what["layers"], source.run.id) for k, what in divisions(source, settings).items()]
     return Progress(sum(p.done for p in each), sum(p.total for p in each), next((p.doing for p in each if p.doing), ""),
                     next((p.error for p in each if p.error), ""), any(p.again for p in each))
 

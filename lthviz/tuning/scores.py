@@ -58,7 +58,7 @@ def retry(root: Path, source: Source, settings: Refill) -> None:
 
 
 def progress(root: Path, source: Source, settings: Refill) -> Progress:
-    return desk.progress(root, _key(source, settings.score), source.masks)
+    return desk.progress(root, _key(source, settings.score), source.masks, source.run.id)
 
 
 def compute(store: Store, run_id: str, round: int, score: str) -> Mapping[str, np.ndarray]:

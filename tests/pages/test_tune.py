@@ -284,7 +284,7 @@ def test_a_preset_is_saved_refused_listed_and_deleted(tune, store, run_id, page,
 def test_a_division_that_fails_is_said_and_tried_again(store, run_id, page, words, monkeypatch):
     of = source(store, run_id, 2)
     key, = partitions.divisions(of, Regroup(groups=3))
-    desk.fail(store.root, key, "the process that computes it died twice")
+    desk.fail(store.root, key, run_id, "the process that computes it died twice")
     at = page("tune", run=run_id, round=2, structure="regroup-groups=3")
     assert "the process that computes it died twice" in words(at)
     settled(control(at, "button", "Try again").click().run())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from lthviz.config import Refill, Regroup
-from lthviz.errors import AddressError, MaskError
+from lthviz.errors import AddressError, MaskError, StoreError
 from lthviz.tuning import child, desk, partitions, scores, source
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,8 +56,8 @@ def test_a_fault_is_told_in_its_own_words(trained, of, until):
     structure = Regroup(groups=7)
     (key, what), = partitions.divisions(of, structure).items()
     desk.ask(trained.root, key, {**what, "digest": "0" * 16})
-    until(lambda: bool(desk.progress(trained.root, key, what["layers"]).error))
-    assert "have changed since they were looked at" in desk.progress(trained.root, key, what["layers"]).error
+    until(lambda: bool(desk.progress(trained.root, key, what["layers"], of.run.id).error))
+    assert "have changed since they were looked at" in desk.progress(trained.root, key, what["layers"], of.run.id).error
     desk.retry(trained.root, key)
 
 
@@ -132,3 +132,35 @@ def test_scores_in_files_are_exact(trained, of, until):
     until(lambda: scores.known(trained.root, of, Refill(score="saliency")) is not None)
     kept = scores.known(trained.root, of, Refill(score="saliency"))
     assert all(np.array_equal(kept[n], found[n]) for n in of.masks)
+
+
+def test_what_failed_of_one_run_is_asked_again_of_another(trained, of, monkeypatch):
+    """A branch has its parent's masks, so both have one key; the parent may be gone."""
+    monkeypatch.setattr(desk, "wake", lambda root: None)
+    root, structure = trained.root, Regroup(groups=15)
+    (key, what), = partitions.divisions(of, structure).items()
+    gone = {**what, "run": "convnet-digits-00000000"}
+    desk.ask(root, key, gone)
+    assert child._step(trained, root, *desk.next_wanted(root)) == 0
+    assert "there is no run" in desk.progress(root, key, what["layers"], gone["run"]).error
+    assert not partitions.progress(root, of, structure).error
+    desk.ask(root, key, gone)
+    assert desk.next_wanted(root) is None, "of the run that failed it is not tried for ever"
+    partitions.ask(root, of, structure)
+    assert desk.next_wanted(root)[1]["run"] == of.run.id
+    assert child._step(trained, root, *desk.next_wanted(root)) == 1
+    desk.done(root, key, what["layers"])
+
+
+def test_files_that_cannot_be_touched_are_told_of(tmp_path):
+    (tmp_path / ".tuning" / "log").mkdir(parents=True)
+    with pytest.raises(StoreError, match=r"cannot write .*\.tuning/log: "):
+        desk.ask(tmp_path, "k", {"run": "r", "layers": ["a"]})
+    for part, act in (("wanted/k.json", lambda: desk.done(tmp_path, "k", ["a"])), ("doing.json", lambda: desk.idle(tmp_path)),
+                      ("failed/k.json", lambda: desk.retry(tmp_path, "k"))):
+        file = tmp_path / ".tuning" / part
+        file.unlink(missing_ok=True)
+        file.parent.mkdir(exist_ok=True)
+        file.mkdir()                     # nobody can unlink a folder
+        with pytest.raises(StoreError, match=f"cannot (write|read) .*{part}"):
+            act()
