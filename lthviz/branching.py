@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lthviz import methods
-from lthviz.config import DERIVED, UNSTRUCTURED, Earlier, Refill, RunConfig, Structure
+from lthviz.config import DERIVED, UNSTRUCTURED, Earlier, Refill, Regroup, RunConfig, Structure
+from lthviz.core import partition, structures
 from lthviz.errors import AddressError, DamagedError, UsageError
 from lthviz.knobs import plain
 from lthviz.records import Checkpoint, Round, Run, Ticket
-from lthviz.store import Store
+from lthviz.store import Store, about
 
 log = logging.getLogger("lthviz")
 
@@ -63,15 +64,20 @@ def plan(store: Store, run_id: str, round: int, config: RunConfig) -> Plan:
 
 
 def begin(store: Store, run_id: str, round: int, config: RunConfig, *, title: str = "") -> str:
-    """Makes a branch that takes over the rounds before `round` of a run, queued; its id. The same branch, if it is there, is left as it is.
+    """Makes a branch that takes over the rounds before `round` of a run, queued; its id. The same branch, if it is there, is left as it is, but
+    for a title that is given.
 
     run_id: the parent: finished, at work, stopped or an example. config: settings, of which those in FREE and where it runs may
     differ from the parent's; parent and from_round are set here. UsageError: a setting that may not differ, a round that cannot be
-    branched from, weights that the parent did not keep. StoreError: what cannot be read or written.
+    branched from, weights that the parent did not keep, a structure that its network cannot have, too long a title. StoreError: what cannot be read or written.
     """
+    title = about.checked_title(title)
     of_branch = branched(store.run(run_id), round, config)
-    if (store.root / of_branch.run_id).is_dir():
-        return store.begin(of_branch)
+    if store.taken(of_branch.run_id):
+        made = store.begin(of_branch)
+        if title and title != store.head(store.path(made)).title:
+            store.set_about(made, title=title)
+        return made
     checkpoint = _checkpoint(store, run_id)
     run = store.run(run_id)   # after the checkpoint: what it holds may be published as a round meanwhile, never the other way
     have = _look(store, run, round, checkpoint)
@@ -113,6 +119,7 @@ def branched(run: Run, round: int, config: RunConfig) -> RunConfig:
                              "change that, so leave it or start a new run")
     if config.rounds < round:
         raise UsageError(f"rounds = {config.rounds} ends before round {round}, at which it branches; give at least {round}")
+    _check_structures(run, config)
     was = run.config
     own = Earlier(round, was.structures, was.in_loop, was.rate, was.calibration_images)
     earlier: list[Earlier] = []
@@ -123,6 +130,14 @@ def branched(run: Run, round: int, config: RunConfig) -> RunConfig:
     if round == 1 or all((e.structures, e.in_loop, e.rate, e.calibration_images) == as_own for e in earlier):
         earlier = []
     return config.replace(parent=run.id, from_round=round, earlier=tuple(earlier))
+
+
+def _check_structures(run: Run, config: RunConfig) -> None:
+    """ConfigError for a structure that the parent's network cannot have, as the engine would say when the branch is there already."""
+    for structure in filter(None, (x for s in config.structures for x in (s, getattr(s, "other", None)) if run.layers)):
+        structures.check_layers(structure, [x.name for x in run.layers], [x.name for x in run.layers if x.classifier])
+        if isinstance(structure, Regroup):
+            partition.check_groups(structure, (x.matrix[0] for x in run.layers))
 
 
 def _said(value: Any) -> str:

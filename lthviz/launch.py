@@ -82,15 +82,28 @@ def _put_back(store: Store, run_id: str, keep_request: bool = False) -> bool:
 
 def request(store: Store, run_id: str, action: str) -> None:
     """Ask whoever drives the run to `pause`, `play`, `step` (to the end of the next stage) or `cancel`; obeyed within a batch."""
+    if action == "cancel" and _taken_from_queue(store, run_id):
+        return
     status = store.status(run_id)
-    if action == "cancel" and not store.held(run_id):
-        if status.state == "queued":
-            store.set_state(run_id, "cancelled", "taken from the queue before it began")
-            return
+    if action == "cancel" and status.state != "queued" and not store.held(run_id):
         raise UsageError(f"run {run_id} is {status.state}; there is nothing to cancel")
     if not status.alive:
         raise UsageError(f"run {run_id} is {status.state}; resume it first")
     store.request(run_id, action)
+
+
+def _taken_from_queue(store: Store, run_id: str) -> bool:
+    """Cancels a run that waits; not one that a worker has or takes at this moment, and which hears of it by request."""
+    if store.status(run_id).state != "queued":
+        return False
+    try:
+        with store.lock(run_id).acquire(timeout=0.2):
+            if store.status(run_id).state != "queued":
+                return False
+            store.set_state(run_id, "cancelled", "taken from the queue before it began")
+            return True
+    except Timeout:
+        return False
 
 
 def measure(store: Store, run_id: str, *, rounds: Iterable[int] | None = None, structures: Iterable[str] | None = None, batch: int = 64,

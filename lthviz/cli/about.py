@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lthviz.cli.output import new_table, show_result
+from lthviz.errors import DamagedError, LthvizError
 from lthviz.store import Store, disk
+from lthviz.store.about import About
 from lthviz.store.trash import DAYS
 from lthviz.words import duration
 
@@ -22,11 +26,16 @@ def about(args: argparse.Namespace) -> int:
     store = Store(args.runs)
     if args.title is not None or args.note is not None:
         store.set_about(args.run, title=args.title, note=args.note)
-    said, path = store.about(args.run), store.path(args.run)
+    path, damaged = store.path(args.run), ""
+    try:
+        said = store.about(args.run)
+    except DamagedError as e:
+        said, damaged = About(), str(e)
     size, head = disk.size(path), store.head(path)
     payload = {"run_id": args.run, "title": head.title, "note": said.note, "source": said.source, "parent": head.config.parent,
-               "from_round": head.config.from_round, "bytes": size}
+               "from_round": head.config.from_round, "bytes": size, "damaged": damaged}
     lines = [f"{args.run}: {head.title or 'no title'}", *([said.note] if said.note else []), f"{disk.words(size)} on the disk"]
+    lines += [f"damaged: {damaged}"] if damaged else []
     lines += [f"came in {said.source}"] if said.source else []
     lines += [f"branch of {head.config.parent} from round {head.config.from_round}"] if head.config.parent else []
     show_result(args, payload, lambda: _plain("\n".join(lines)))
@@ -40,14 +49,14 @@ def add_delete(p: argparse.ArgumentParser) -> None:
 
 def delete(args: argparse.Namespace) -> int:
     store = Store(args.runs)
-    for run_id in args.run:
-        store.own(run_id)     # all of them or none, as far as it can be told
-    gone = list(dict.fromkeys(args.run))
-    for run_id in gone:
+
+    def act(run_id: str) -> str:
         (store.delete if args.for_good else store.discard)(run_id)
+        return run_id
+
+    gone, failed = _each(args.run, act)
     where = "deleted for good" if args.for_good else f"deleted; `lthviz undelete RUN` brings a run back for {DAYS} days"
-    show_result(args, {"deleted": gone, "for_good": args.for_good}, lambda: f"{', '.join(gone)} {where}")
-    return 0
+    return _told(args, {"deleted": gone, "for_good": args.for_good}, f"{', '.join(gone)} {where}", gone, failed)
 
 
 def add_undelete(p: argparse.ArgumentParser) -> None:
@@ -56,9 +65,8 @@ def add_undelete(p: argparse.ArgumentParser) -> None:
 
 def undelete(args: argparse.Namespace) -> int:
     store = Store(args.runs)
-    back = [store.restore(name) for name in dict.fromkeys(args.run)]
-    show_result(args, {"restored": back}, lambda: f"{', '.join(back)} {'are' if len(back) > 1 else 'is'} back")
-    return 0
+    back, failed = _each(args.run, store.restore)
+    return _told(args, {"restored": back}, f"{', '.join(back)} {'are' if len(back) > 1 else 'is'} back", back, failed)
 
 
 def add_trash(p: argparse.ArgumentParser) -> None:
@@ -75,6 +83,28 @@ def trash(args: argparse.Namespace) -> int:
         table.add_row(t.id, _plain(t.title), f"{duration(max(1, time.time() - t.time))} ago", disk.words(size), t.key)
     show_result(args, payload, lambda: f"{disk.words(freed)} are free again" if args.empty else table if there else "the trash is empty")
     return 0
+
+
+def _each(names: Sequence[str], act: Callable[[str], str]) -> tuple[list[str], dict[str, LthvizError]]:
+    """What `act` made of each name, and what went wrong with the others: one that cannot be done keeps no other from it."""
+    done, failed = [], {}
+    for name in dict.fromkeys(names):
+        try:
+            done.append(act(name))
+        except LthvizError as e:
+            failed[name] = e
+    return done, failed
+
+
+def _told(args: argparse.Namespace, payload: dict[str, Any], words: str, done: Sequence[str], failed: dict[str, LthvizError]) -> int:
+    """Prints what was done and then what was not; the exit code."""
+    if len(args.run) == 1 and failed:
+        raise next(iter(failed.values()))
+    if done or args.json:
+        show_result(args, payload | ({"errors": {k: str(e) for k, e in failed.items()}} if failed else {}), lambda: words)
+    for e in failed.values():
+        print(f"lthviz: {e}", file=sys.stderr)
+    return 2 if failed else 0
 
 
 def _plain(text: str) -> Any:

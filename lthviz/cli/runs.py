@@ -17,6 +17,7 @@ from lthviz.config import RunConfig, assignments, read_toml
 from lthviz.errors import LthvizError, UsageError
 from lthviz.presets import PRESETS
 from lthviz.store import Store, presets
+from lthviz.store.brief import Briefs
 from lthviz.words import duration
 
 if TYPE_CHECKING:
@@ -112,7 +113,10 @@ def _list_presets(args: argparse.Namespace) -> int:
     """With the time each would take here, measured by a few steps; interrupted, it lists what it knows."""
     from lthviz import expected
 
-    there = presets.everything(Store(args.runs).root)
+    root = Store(args.runs).root
+    there = presets.everything(root)
+    for why in presets.broken(root).values():
+        print(f"lthviz: {why}", file=sys.stderr)
     found: dict[str, expected.Expected | None] = {}
     try:
         for name, p in there.items():
@@ -136,12 +140,12 @@ def _list_presets(args: argparse.Namespace) -> int:
 def ls(args: argparse.Namespace) -> int:
     store = Store(args.runs)
     rows, table = [], new_table("run", "state", "preset", "rounds", "message", whole="run")
-    for run_id in store.runs():
-        status, stored = store.status(run_id), store.run(run_id)
-        rows.append({"run_id": run_id, "state": status.state, "message": status.message, "preset": stored.preset,
-                     "rounds": len(stored.finished), "example": store.is_example(run_id)})
-        table.add_row(run_id, status.state, stored.preset, f"{len(stored.finished)} of {stored.config.rounds + 1}", status.message)
-    for name, message in store.broken().items():
+    briefs, broken = Briefs(store).all()
+    for b in briefs:
+        status = store.status(b.id) if b.status.state == "interrupted" else b.status   # which says where a resume goes on
+        rows.append({"run_id": b.id, "state": status.state, "message": status.message, "preset": b.preset, "rounds": b.rounds, "example": b.example})
+        table.add_row(b.id, status.state, b.preset, f"{b.rounds} of {b.config.rounds + 1}", status.message)
+    for name, message in sorted(broken.items()):
         rows.append({"run_id": name, "state": "broken", "message": message})
         table.add_row(name, "broken", "", "", message)
     show_result(args, rows, lambda: table if rows else "no runs yet; `lthviz run --preset digits` makes one")

@@ -1,6 +1,7 @@
 """Several seeds of one study as one thing: its replicates, and the mean, spread and number behind each of its tickets.
 
-Runs whose settings differ in nothing but `seed` (and in where they ran, which no run's id counts) are replicates of one study.
+Runs whose settings differ in nothing but `seed` (and in where they ran, which no run's id counts) are replicates of one study;
+branches too, whose parents differ as they do.
 A ticket of a study is a round and a structure's label; each of its numbers is taken over the replicates that have it, and
 carries how many they were. Numbers are of the rows of `core.stats.row`; nothing here reads a file.
 """
@@ -144,7 +145,8 @@ def _summaries(values: np.ndarray) -> list[list[Summary]]:
 
 def study_id(config: RunConfig) -> str:
     """The id that all replicates share: `model-data-study-` and eight hexadecimal digits; never that of a run."""
-    head, _, digits = config.replace(seed=0).run_id.rpartition("-")
+    of = {"parent": "any"} if config.parent else {}   # a branch's parent has its seed; what of it the branch rests on stands in `earlier`
+    head, _, digits = config.replace(seed=0, **of).run_id.rpartition("-")
     return f"{head}-study-{digits}"
 
 
@@ -170,8 +172,8 @@ def studies(runs: Iterable[Run], times: Mapping[Key, float] | None = None) -> li
 
 
 def differing(configs: Sequence[RunConfig]) -> list[dict[str, Any]]:
-    """Of each, the settings in which they are not all alike; the seed and where they run aside."""
-    values = [{f.name: getattr(c, f.name) for f in dataclasses.fields(c) if f.name not in {"seed", *c.place}} for c in configs]
+    """Of each, the settings in which they are not all alike; the seed, whom they branch from and where they run aside."""
+    values = [{f.name: getattr(c, f.name) for f in dataclasses.fields(c) if f.name not in {"seed", "parent", *c.place}} for c in configs]
     names = dict.fromkeys(k for v in values for k in v)     # the folder is a place of some and the data set of others
     apart = [k for k in names if len({repr(v.get(k)) for v in values}) > 1]
     return [{k: v[k] for k in apart if k in v} for v in values]

@@ -9,10 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from filelock import FileLock
-
 from lthviz.errors import DamagedError, UsageError
 from lthviz.store import files
+from lthviz.store.locks import FolderLock
 
 FILE = "about.json"
 TITLE, NOTE = 120, 10_000
@@ -29,7 +28,7 @@ class About(NamedTuple):
 
 
 def read(run: Path) -> About:
-    """What is said of the run in that folder; DamagedError."""
+    """What is said of the run in that folder, whoever wrote it: without control characters, and cut where it is too long. DamagedError."""
     file = run / FILE
     try:
         value = files.read_json(file)
@@ -38,7 +37,7 @@ def read(run: Path) -> About:
     found = {k: value.get(k, "") for k in About._fields}
     if wrong := [k for k, v in found.items() if not isinstance(v, str)]:
         raise DamagedError(f"{file} is damaged: {wrong[0]!r} is not text; delete that file or say anew what the run is")
-    return About(**found)
+    return About(one_line(found["title"]), _text(found["note"])[:NOTE], one_line(found["source"]))
 
 
 def title(run: Path, begun: str) -> str:
@@ -50,28 +49,42 @@ def title(run: Path, begun: str) -> str:
 
 
 def change(run: Path, *, title: str | None = None, note: str | None = None, source: str | None = None) -> About:
-    """Writes what is not None, in one step; what is said now. UsageError for what is too long. A damaged file is replaced."""
-    with files.failing(run / FILE), FileLock(run / f"{FILE}.lock", timeout=10):
+    """Writes what is not None, in one step; what is said now. UsageError for what is too long, AddressError where the run is gone. A damaged
+    file is replaced."""
+    with files.failing(run / FILE), FolderLock(run / f"{FILE}.lock", timeout=10, beside="config.json"):
         try:
             now = read(run)
         except DamagedError:
             now = About()
-        made = About(now.title if title is None else _title(title), now.note if note is None else _note(note), now.source if source is None else source)
+        made = About(now.title if title is None else checked_title(title), now.note if note is None else _note(note), now.source if source is None else source)
         if made != now:
             files.write(run / FILE, files.json_bytes(made._asdict()))
     return made
 
 
-def _title(words: str) -> str:
-    """On one line."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in words).split())
+def one_line(words: str) -> str:
+    """A title as it may be shown: on one line, without control characters, cut where it is too long."""
+    return _line(words)[:TITLE]
+
+
+def checked_title(words: str) -> str:
+    """A title that is given, on one line; UsageError for what is too long."""
+    line = _line(words)
     if len(line) > TITLE:
         raise UsageError(f"a title of {len(line):,} characters is too long ({line[:40]}…); give at most {TITLE}, and say the rest in the note")
     return line
 
 
+def _line(words: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in words).split())
+
+
+def _text(words: str) -> str:
+    return "".join(c for c in words.replace("\r\n", "\n") if c.isprintable() or c in "\n\t").strip()
+
+
 def _note(words: str) -> str:
-    text = "".join(c for c in words.replace("\r\n", "\n") if c.isprintable() or c in "\n\t").strip()
+    text = _text(words)
     if len(text) > NOTE:
         raise UsageError(f"a note of {len(text):,} characters is too long; give at most {NOTE:,}")
     return text

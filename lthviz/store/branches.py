@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from lthviz.config import RunConfig
 from lthviz.errors import StoreError
 from lthviz.records import Checkpoint
-from lthviz.store import files, log, reading, timings, writing
+from lthviz.store import about, files, log, reading, timings, writing
 from lthviz.store.folders import Head
 from lthviz.store.measured import Measured
 from lthviz.store.writing import checkpoint_path, round_path
@@ -53,17 +53,16 @@ class Branches(Measured):
         rows: of the trained tickets in the checkpoint. taken: labels of those of them that are the parent's. StoreError.
         """
         run_id, parent, first = config.run_id, self.path(config.parent), config.from_round
-        if (self.root / run_id).is_dir():
+        if self.taken(run_id):
             return run_id
         with self.new_folder(run_id) as folder:
-            files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), preset, title).to_dict()))
+            files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), preset, about.checked_title(title)).to_dict()))
             for k in range(first):
                 _copy(round_path(parent, k), round_path(folder, k))
             _copy(parent / "layers.json", folder / "layers.json")
-            for line in files.read_lines(parent / "events.jsonl")[0]:
-                if line.startswith((b'{"event":"stage"', b'{"event":"epoch"')) and _round_of(line) < first:
-                    files.append_line(folder / "events.jsonl", line)
-            files.append_line(folder / "events.jsonl", log.line("state", state="queued", message=""))
+            of_parent = [line for line in files.read_lines(parent / "events.jsonl")[0]
+                         if line.startswith((b'{"event":"stage"', b'{"event":"epoch"')) and _round_of(line) < first]
+            files.write(folder / "events.jsonl", b"".join(x + b"\n" for x in (*of_parent, log.line("state", state="queued", message=""))))
             files.write(checkpoint_path(folder), writing.checkpoint_image(run_id, checkpoint, rows))
             for timing in timings.read_all(self.timing_folders(config.parent))[0]:
                 if timing.round < first or (timing.round == first and timing.structure in taken):

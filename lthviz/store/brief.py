@@ -130,7 +130,8 @@ def _told(path: Path, head: Head, brief: Brief) -> Brief:
     dense = [e["test_acc"] for (k, _), e in tested.items() if not k]
     pruned = {key: e for key, e in tested.items() if key[0]}
     newest = max((k for k, _ in pruned), default=0)
-    seconds = sum(e["seconds"] for e in stages if isinstance(e.get("seconds"), (int, float)))
+    own = head.config.from_round   # a branch's log has its parent's rounds before
+    seconds = sum(e["seconds"] for e in stages if e["round"] >= own and isinstance(e.get("seconds"), (int, float)))
     return replace(brief, rounds=len(numbers), dense_acc=float(dense[0]) if dense else None, best_acc=_chosen(head.config, pruned),
                    last_acc=_chosen(head.config, {key: e for key, e in pruned.items() if key[0] == newest}), seconds=seconds,
                    ended=log.last_state(path)["time"] or brief.created)

@@ -18,10 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
 import lthviz
 from lthviz.errors import DamagedError, StoreError
+from lthviz.store.locks import FolderLock
 
 WINDOWS = os.name == "nt"
 _PROCESS = f"{os.getpid()}-{secrets.token_hex(4)}"
@@ -137,8 +136,8 @@ def sync_folder(folder: Path) -> None:
 
 
 def append_line(path: Path, line: bytes) -> None:
-    """Adds one line in a single write, after cutting a line that a kill left unfinished. One writer at a time."""
-    with failing(path), FileLock(f"{path}.lock"):
+    """Adds one line in a single write, after cutting a line that a kill left unfinished. One writer at a time. AddressError where its folder is gone."""
+    with failing(path), FolderLock(path.with_name(f"{path.name}.lock")):
         fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         try:
             size = _cut(fd)
@@ -153,7 +152,7 @@ def append_line(path: Path, line: bytes) -> None:
 
 def cut_torn_line(path: Path) -> None:
     """Removes the unfinished last line of a log, if it has one."""
-    with failing(path), FileLock(f"{path}.lock"):
+    with failing(path), FolderLock(path.with_name(f"{path.name}.lock")):
         try:
             fd = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
         except FileNotFoundError:
@@ -220,6 +219,14 @@ def sweep(folder: Path) -> None:
         with failing(path), contextlib.suppress(FileNotFoundError):
             if mine or _is_gone(pid) or time.time() - path.stat().st_mtime > STALE_S:
                 path.unlink()
+
+
+def remove_folder(folder: Path) -> None:
+    """Removes a folder and all in it, also while somebody else removes it as well; StoreError names what stays."""
+    with failing(folder):
+        while folder.exists():
+            with contextlib.suppress(FileNotFoundError):   # each time something less is there
+                shutil.rmtree(folder)
 
 
 def _is_gone(pid: str) -> bool:

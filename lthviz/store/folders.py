@@ -51,7 +51,7 @@ class Head(NamedTuple):
             config = RunConfig.from_dict(value["config"])
         except ConfigError as e:
             raise StoreError(f"{file}: {e} (written by lthviz {made_by}; this is {files.version()})") from None
-        return Head(config, value["created"], str(value.get("preset", "")), str(value.get("title", "")))
+        return Head(config, value["created"], about.one_line(str(value.get("preset", ""))), about.one_line(str(value.get("title", ""))))
 
 
 def _examples(root: Path) -> Path | None:
@@ -60,6 +60,12 @@ def _examples(root: Path) -> Path | None:
     shipped = Path(lthviz.__file__).resolve().parent.parent / "data" / "examples"
     places = (root.parent / "examples", *([Path(named).absolute()] if named else []), *([shipped] if named is None else []))
     return next((place for place in places if place.is_dir()), None)
+
+
+def _ghost(path: Path) -> bool:
+    """Whether that is a folder with neither settings nor results of a run."""
+    return path.is_dir() and not path.is_symlink() and not any((path / name).exists() for name in ("config.json", "layers.json")) \
+        and not next(path.rglob("*.h5"), None)
 
 
 class Folders:
@@ -72,10 +78,9 @@ class Folders:
     def begin(self, config: RunConfig, *, preset: str = "", title: str = "") -> str:
         """Makes the run's folder, queued; its id. A run of the same id is left as it is."""
         run_id = config.run_id
-        final = self.root / run_id
-        if not final.is_dir():
+        if not self.taken(run_id):
             with self.new_folder(run_id) as folder:
-                files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), preset, title).to_dict()))
+                files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), preset, about.one_line(title)).to_dict()))
                 files.append_line(folder / "events.jsonl", log.line("state", state="queued", message=""))
         return run_id
 
@@ -93,14 +98,29 @@ class Folders:
         try:
             yield aside
             with files.failing(final):
+                self.clear_ghost(run_id)
                 try:
                     os.rename(aside, final)
                 except OSError:
-                    if not final.is_dir():
+                    if not self.taken(run_id):
                         raise
                 files.sync_folder(self.root)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def taken(self, run_id: str) -> bool:
+        """Whether the user's own folder of that id is there, with something of a run in it."""
+        path = self.root / run_id
+        return path.exists() and not _ghost(path)
+
+    def clear_ghost(self, run_id: str) -> None:
+        """Removes a folder of that id that has nothing of a run: what a process left that wrote in it when the run had just been moved."""
+        path = self.root / run_id
+        if _ghost(path):
+            aside = self.root / f".deleted-{run_id}-{time.time_ns():x}"
+            with contextlib.suppress(FileNotFoundError):   # somebody else has just cleared it
+                os.rename(path, aside)
+                files.remove_folder(aside)
 
     def runs(self) -> list[str]:
         """Ids of the readable runs, newest first, the examples behind the user's own."""

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from lthviz.errors import AddressError, DamagedError, StoreError
 from lthviz.records import Address, Checkpoint, Epoch, Layer, Round, Run, Status, Ticket
 from lthviz.store import about, files, hdf5, log, reading, timings
 from lthviz.store.about import About
 from lthviz.store.folders import Folders
+from lthviz.store.locks import FolderLock
 from lthviz.store.reading import Outline
 from lthviz.store.writing import CHECKPOINT, ROUND, checkpoint_path, round_path
 
@@ -42,7 +43,7 @@ class Looking(Folders):
             info = {**info, "damaged": damaged}
         rounds = tuple(sorted(found))
         return Run(run_id, head.config, layers, info, tuple(r for i in rounds for r in found[i].rows), rounds,
-                   head.created, head.preset, head.title, sum(found[i].seconds for i in rounds))
+                   head.created, head.preset, head.title, sum(found[i].seconds for i in rounds if i >= head.config.from_round))
 
     def _layers(self, path: Path) -> tuple[tuple[Layer, ...], dict[str, Any]]:
         try:
@@ -173,10 +174,12 @@ class Looking(Folders):
         if self.is_example(run_id) or not file.exists():
             return False
         try:
-            with FileLock(file, timeout=0):
+            with FolderLock(file, timeout=0):
                 return False
         except Timeout:
             return True
+        except AddressError:   # deleted just now
+            return False
         except OSError:  # another user's run, which may be looked at only
             return time.time() - log.heartbeat(file.parent).get("time", 0.0) < log.QUIET_S
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import re
 from collections.abc import Sequence
 from functools import partial
@@ -17,6 +18,8 @@ from lthviz.store import about, files, hdf5, timings
 from lthviz.store.folders import Folders, Head, valid
 from lthviz.store.writing import ROUND
 
+log = logging.getLogger("lthviz")
+
 PACK = "run"
 _TEXTS = ("config.json", "layers.json", "events.jsonl")
 
@@ -28,7 +31,7 @@ def image(run: Path, timing_folders: Sequence[Path] = ()) -> memoryview:
             if (run / name).exists():
                 text = (run / name).read_bytes()
                 hdf5.put_bytes(f, name, text[:text.rfind(b"\n") + 1] if name == "events.jsonl" else text)
-        if (said := about.read(run)._replace(source="")) != about.About():
+        if (said := _said(run)) != about.About():
             hdf5.put_bytes(f, about.FILE, files.json_bytes(said._asdict()))
         group = f.create_group("rounds", track_order=True)
         for path in sorted((run / "rounds").glob("*.h5")):
@@ -78,13 +81,23 @@ def unpack(store: Folders, file: Path) -> str:
             for name in (*_TEXTS, about.FILE):
                 if name in f:
                     files.write(folder / name, f[name][()].tobytes())
+            said = _said(folder)._replace(source=about.one_line(file.name))   # as it may be shown, whoever wrote the file
+            files.write(folder / about.FILE, files.json_bytes(said._asdict()))
             for stem in f["rounds"]:
                 copy = partial(f.copy, f["rounds"][stem], name="round")
                 files.write(folder / "rounds" / f"{stem}.h5", hdf5.image(ROUND, {"lthviz": made_by, "run": run_id}, copy))
             for timing in measured:
                 timings.write(folder / timings.FOLDER, timing)
-            about.change(folder, source=file.name)
     return run_id
+
+
+def _said(run: Path) -> about.About:
+    """What people say of the run, to be shared; nothing, with a warning, where it cannot be read."""
+    try:
+        return about.read(run)._replace(source="")
+    except DamagedError as e:
+        log.warning("the run goes without its title and note: %s", e)
+        return about.About()
 
 
 def _identity(file: Path, f: h5py.File) -> tuple[str, str]:

@@ -30,29 +30,34 @@ from lthviz.store import files
 
 FOLDER = ".presets"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
+_RULE = "{!r} can be no preset's name; use small letters, digits, '.', '_' and '-', up to 60, a letter or digit first"
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 """No file may be named so on Windows."""
 
 
 def everything(root: Path) -> dict[str, Preset]:
-    """All presets by name: one's own first, those that cannot be read left out (`broken` tells of them)."""
+    """All presets by name: one's own first, those that cannot be had left out (`broken` tells of them)."""
     return own(root) | PRESETS
 
 
 def own(root: Path) -> dict[str, Preset]:
     found = {}
-    for file in sorted((root / FOLDER).glob("*.toml")):
+    for file in _files(root):
         with contextlib.suppress(FileNotFoundError, StoreError):
-            found[file.stem] = _read(file)
+            if not _misnamed(file):
+                found[file.stem] = _read(file)
     return found
 
 
 def broken(root: Path) -> dict[str, str]:
-    """One's own presets that cannot be read: name → why."""
+    """One's own presets that cannot be had, because of their name or of what stands in them: name → why."""
     out = {}
-    for file in sorted((root / FOLDER).glob("*.toml")):
+    for file in _files(root):
         try:
-            _read(file)
+            if why := _misnamed(file):
+                out[file.stem] = why
+            else:
+                _read(file)
         except FileNotFoundError:
             continue
         except StoreError as e:
@@ -60,20 +65,33 @@ def broken(root: Path) -> dict[str, str]:
     return out
 
 
+def _files(root: Path) -> list[Path]:
+    return sorted(file for file in (root / FOLDER).glob("*.toml") if not file.name.startswith("."))
+
+
+def _misnamed(file: Path) -> str:
+    """Why a preset in that file could not be asked for by its name; '' where it can."""
+    if file.stem in PRESETS:
+        return f"{file} is hidden by the preset {file.stem!r} that comes with lthviz; rename the file"
+    return "" if _NAME.fullmatch(file.stem) else f"{file} can be no preset: {_RULE.format(file.stem)}; rename the file"
+
+
 def find(root: Path, name: str) -> Preset:
-    """The preset of that name; ConfigError names the near misses, DamagedError a file that cannot be read."""
+    """The preset of that name; ConfigError names the near misses or a file that has no preset's name, DamagedError one that cannot be read."""
     if name in PRESETS:
         return PRESETS[name]
     if _NAME.fullmatch(name):
         with contextlib.suppress(FileNotFoundError):
             return _read(root / FOLDER / f"{name}.toml")
+    elif name in (wrong := broken(root)):
+        raise ConfigError(wrong[name])
     raise ConfigError(f"preset {name!r} is not known; {did_you_mean(name, everything(root))}")
 
 
 def save(root: Path, name: str, config: RunConfig, *, title: str, note: str = "", source: str = "ours") -> None:
     """Keep settings under a name. ConfigError for a name that is no name or is taken. What makes a run a branch is left out."""
     if not _NAME.fullmatch(name) or _DEVICES.fullmatch(name):
-        raise ConfigError(f"{name!r} can be no preset's name; use small letters, digits, '.', '_' and '-', up to 60, a letter or digit first")
+        raise ConfigError(_RULE.format(name))
     file = root / FOLDER / f"{name}.toml"
     if name in PRESETS or file.exists():
         raise ConfigError(f"there is a preset {name!r} already; choose another name" + ("" if name in PRESETS else ", or delete that one first"))

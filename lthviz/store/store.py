@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from lthviz.config import RunConfig
 from lthviz.core import stats
@@ -22,6 +22,7 @@ from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
 from lthviz.store import about, files, hdf5, log, pack, reading, writing
 from lthviz.store.about import About
 from lthviz.store.branches import Branches
+from lthviz.store.locks import FolderLock
 from lthviz.store.same import check_images
 from lthviz.store.sweeps import Sweeps
 from lthviz.store.trash import Trash
@@ -43,7 +44,7 @@ class Store(Sweeps, Branches, Trash):
 
     def begin(self, config: RunConfig, *, preset: str = "", title: str = "") -> str:
         """Makes the run's folder, queued; its id. A run of that id attaches; one that has stopped moves to where `config` says."""
-        if config.parent and not (self.root / config.run_id).is_dir():
+        if config.parent and not self.taken(config.run_id):
             raise UsageError(f"the settings are those of a branch of run {config.parent}; make it with `lthviz branch`, or leave parent and from_round out")
         run_id = super().begin(config, preset=preset, title=title)
         path = self.root / run_id
@@ -160,10 +161,10 @@ class Store(Sweeps, Branches, Trash):
 
     # One writer -------------------------------------------------------------------------------------------------------
 
-    def lock(self, run_id: str) -> FileLock:
-        """The lock that a run's writer holds; filelock.Timeout after two seconds when another has it. The system frees it
-        when its process ends, however it ends. (Two seconds, because `held` takes it for a moment.)"""
-        return FileLock(self.own(run_id) / "lock", timeout=2)
+    def lock(self, run_id: str) -> FolderLock:
+        """The lock that a run's writer holds; filelock.Timeout after two seconds when another has it, AddressError when the run is gone. The
+        system frees it when its process ends, however it ends. (Two seconds, because `held` takes it for a moment.)"""
+        return FolderLock(self.own(run_id) / "lock", timeout=2, beside="config.json")
 
     # What people say of it --------------------------------------------------------------------------------------------
 

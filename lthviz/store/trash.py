@@ -6,9 +6,8 @@ runs looks into that folder, and a worker finds nothing of them to do.
 
 from __future__ import annotations
 
-import contextlib
+import logging
 import os
-import shutil
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,7 +18,10 @@ from filelock import Timeout
 from lthviz.errors import AddressError, StoreError, did_you_mean
 from lthviz.store import about, disk, files, queue
 from lthviz.store.folders import valid
+from lthviz.store.locks import FolderLock
 from lthviz.store.measured import Measured
+
+log = logging.getLogger("lthviz")
 
 FOLDER = ".trash"
 DAYS = 14
@@ -45,25 +47,28 @@ class Trash(Measured):
         folder = self.root / FOLDER
         for path in folder.iterdir() if folder.is_dir() else ():
             run_id, _, stamp = path.name.partition("~")
-            if valid(run_id) and stamp.isdecimal() and path.is_dir():
+            if valid(run_id) and stamp.isdecimal() and path.is_dir() and not path.is_symlink():
                 found.append(Trashed(path.name, run_id, about.title(path, ""), int(stamp) / 1000, path))
         return sorted(found, key=lambda t: (-t.time, t.id))
 
     def discard(self, run_id: str) -> Trashed:
-        """Moves a run to the trash, from where `restore` brings it back for DAYS days; StoreError while a worker has it."""
-        self.empty_trash(older_than=DAYS * 86_400)
+        """Moves a run to the trash, from where `restore` brings it back for DAYS days; StoreError while a worker has it, AddressError where
+        it is gone or no run. What is older goes from the trash, as far as it can."""
         stamp = int(1000 * time.time())
         while (gone := self.root / FOLDER / f"{run_id}~{stamp}").exists():
             stamp += 1
         self._move(run_id, gone)
+        try:
+            self.empty_trash(older_than=DAYS * 86_400)
+        except StoreError as e:
+            log.warning("an older deleted run cannot be removed: %s", e)
         return Trashed(gone.name, run_id, about.title(gone, ""), stamp / 1000, gone)
 
     def delete(self, run_id: str) -> None:
         """Removes a run for good; StoreError while a worker has it."""
         gone = self.root / f".deleted-{run_id}-{time.time_ns():x}"
-        self._move(run_id, gone)
-        with files.failing(gone):
-            shutil.rmtree(gone)
+        self._move(run_id, gone, beside="")
+        files.remove_folder(gone)
 
     def restore(self, key: str) -> str:
         """Brings a deleted run back, by its key or by its id (then as it was deleted last); its id. AddressError, and StoreError where a run
@@ -74,6 +79,7 @@ class Trash(Measured):
             raise AddressError(f"there is no deleted run {key!r}" + (f"; {did_you_mean(key, [t.id for t in there])}" if there else "; the trash is empty"))
         to = self.root / found.id
         with files.failing(to):
+            self.clear_ghost(found.id)
             if to.exists():
                 raise StoreError(f"run {found.id!r} was begun again and is here; delete that one before the older one is brought back")
             try:
@@ -87,19 +93,28 @@ class Trash(Measured):
 
     def empty_trash(self, keys: Iterable[str] | None = None, *, older_than: float = 0.0) -> int:
         """Removes deleted runs for good: those of these keys, None: all; and of them those deleted at least so many seconds ago. The bytes that
-        are free now."""
-        wanted, freed = None if keys is None else set(keys), 0
+        are free now. Each goes as a whole: what cannot be removed is no run in the trash any more, and is tried again when another run begins.
+        StoreError for the first of those, when the others are gone."""
+        wanted, freed, failed = None if keys is None else set(keys), 0, None
         for t in self.trashed():
             if (wanted is None or t.key in wanted) and time.time() - t.time >= older_than:
-                size = disk.size(t.path)
-                with files.failing(t.path), contextlib.suppress(FileNotFoundError):     # somebody else empties it as well
-                    shutil.rmtree(t.path)
+                size, gone = disk.size(t.path), self.root / f".deleted-{t.id}-{time.time_ns():x}"
+                try:
+                    with files.failing(t.path):
+                        os.rename(t.path, gone)
+                    files.remove_folder(gone)
                     freed += size
+                except StoreError as e:
+                    if t.path.exists() or gone.exists():     # else somebody else empties it as well
+                        failed = failed or e
+        if failed is not None:
+            raise failed
         return freed
 
-    def _move(self, run_id: str, gone: Path) -> None:
-        """Renames a run's folder, under its lock, and takes back what was asked to be measured of it."""
-        path, lock = self.own(run_id), self.lock(run_id)
+    def _move(self, run_id: str, gone: Path, beside: str = "config.json") -> None:
+        """Renames a run's folder, under its lock, and takes back what was asked to be measured of it. beside: what must be in it."""
+        path = self.own(run_id)
+        lock = FolderLock(path / "lock", timeout=2, beside=beside)
         try:
             lock.acquire()
         except Timeout:
