@@ -7,6 +7,7 @@ CIFAR settings (ICML 2022, arXiv 2202.04736, section 4.1); presets.py holds ever
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -172,6 +173,9 @@ class RunConfig:
         if twice := {x for x in labels if labels.count(x) > 1}:
             raise ConfigError(f"structures has {sorted(twice)[0]!r} twice; name each once, with different settings")
         if self.in_loop and self.in_loop not in labels:
+            with contextlib.suppress(ConfigError):     # told below
+                object.__setattr__(self, "in_loop", structure(self.in_loop).label)
+        if self.in_loop and self.in_loop not in labels:
             raise ConfigError(f"in_loop = {self.in_loop!r} is not among the structures; {did_you_mean(self.in_loop, labels)}")
         if self.in_loop and not self.structure(self.in_loop).feeds_back:
             raise ConfigError(f"in_loop = {self.in_loop!r} cannot be pruned further: its mask or its weights are not the trunk's; leave it a branch")
@@ -264,7 +268,15 @@ def _lists(structures: Any, milestones: Any) -> dict[str, tuple]:
             value = [x.strip() for x in value.split(",") if x.strip()]
         return tuple(read(x) for x in (value if isinstance(value, list | tuple) else [value]))
 
-    return {"structures": items(structures, structure), "milestones": items(milestones, lambda x: parse(x) if isinstance(x, str) else x)}
+    def one(value: Any) -> Structure:
+        try:
+            return structure(value)
+        except ConfigError as e:
+            if isinstance(structures, str) and "," in structures and "layers=" in structures:
+                raise ConfigError(f"{e}; inside a list of structures write @ for ,") from None
+            raise
+
+    return {"structures": items(structures, one), "milestones": items(milestones, lambda x: parse(x) if isinstance(x, str) else x)}
 
 
 def read_toml(path: str | Path) -> dict[str, Any]:

@@ -62,6 +62,9 @@ def test_every_field_says_what_it_is():
     ({"structures": ["regroup-t1=2.0-variant=paper"]}, ["t1", "variant"]),
     ({"batch_size": 1}, ["batch_size", "between 2 and"]),
     ({"in_loop": "regroup", "structures": ["refill"]}, ["in_loop", "regroup"]),
+    ({"in_loop": "regroup-groups=0", "structures": ["regroup"]}, ["in_loop = 'regroup-groups=0'", "did you mean regroup"]),
+    ({"structures": "regroup-layers=conv1:groups=4,t1=3.0"}, ["'t1=3.0'", "inside a list of structures write @ for ,"]),
+    ({"structures": "refill,regroup-layers=conv1,conv2@groups=4"}, ["conv1", "inside a list of structures write @ for ,"]),
     ({"milestones": [0]}, ["milestones", "0"]),
 ])
 def test_bad_settings_name_the_value_and_the_way_out(values, words):
@@ -70,6 +73,14 @@ def test_bad_settings_name_the_value_and_the_way_out(values, words):
     assert "\n" not in str(e.value)
     for word in words:
         assert word in str(e.value)
+
+
+@pytest.mark.parametrize("typed", ["regroup-t1=3-groups=4", "regroup-groups=4-t1=3.00", "regroup-layers=b@a@t1=2-groups=4-t1=3"])
+def test_in_loop_is_read_as_the_structures_are(typed):
+    config = RunConfig(structures=("refill", typed), in_loop=typed)
+    label = structure(typed).label
+    assert config.in_loop == label != typed and config.trunk == label
+    assert config == RunConfig(structures=("refill", label), in_loop=label) and config.run_id == RunConfig(structures=("refill", label), in_loop=label).run_id
 
 
 def test_bad_files_words_and_presets(tmp_path):

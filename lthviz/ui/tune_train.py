@@ -168,7 +168,7 @@ def _presets(asked: Asked) -> None:
             frame.quiet(preset.title, width="content")
             st.button("Delete", key=f"tune-preset-delete-{mine}", icon=":material/delete:", type="tertiary", on_click=_delete, args=(mine,))
     for mine, why in presets.broken(root).items():
-        frame.told("error", f"Preset {mine!r} cannot be read: {why}", "broken_image")
+        frame.told("error", f"Preset {mine!r} cannot be used: {why}", "broken_image")
 
 
 def _save(asked: Asked) -> None:

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lthviz import expected
+from lthviz.cli import main
 from lthviz.config import Refill, Regroup, RunConfig, read_toml
 from lthviz.errors import ConfigError, DamagedError
 from lthviz.presets import PRESETS
@@ -59,6 +61,23 @@ def test_what_is_not_known_or_broken_is_told(tmp_path):
         with pytest.raises(DamagedError, match=f"{name}.toml is no preset: "):
             presets.find(tmp_path, name)
     assert list(presets.own(tmp_path)) == ["mine"] and sorted(presets.broken(tmp_path)) == ["list", "none", "odd", "old"]
+
+
+def test_what_could_not_be_run_by_its_name_is_told_and_not_listed(tmp_path, capsys, monkeypatch):
+    presets.save(tmp_path, "mine", RunConfig(), title="")
+    folder = tmp_path / ".presets"
+    for name in ("My Run", "digits", ".mine.kept"):
+        (folder / f"{name}.toml").write_text((folder / "mine.toml").read_text())
+    assert list(presets.own(tmp_path)) == ["mine"] and presets.everything(tmp_path)["digits"] == PRESETS["digits"]
+    assert list(presets.broken(tmp_path)) == ["My Run", "digits"]
+    with pytest.raises(ConfigError, match=r"My Run\.toml can be no preset: 'My Run' can be no preset's name; use small letters.*; rename the file"):
+        presets.find(tmp_path, "My Run")
+    assert presets.find(tmp_path, "digits") == PRESETS["digits"]
+    monkeypatch.setattr(expected, "expected", lambda config, say: None)     # how long each would take is measured for minutes
+    assert main(["run", "--preset", "--runs", str(tmp_path), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert list(json.loads(out)) == ["mine", *PRESETS]
+    assert "digits.toml is hidden by the preset 'digits' that comes with lthviz; rename the file" in err and "My Run.toml can be no preset" in err
 
 
 def test_a_run_is_started_by_its_name(tmp_path):
