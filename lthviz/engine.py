@@ -24,11 +24,11 @@ import numpy as np
 from lthviz.config import UNSTRUCTURED, RunConfig
 from lthviz.core import magnitude, partitioners, stats
 from lthviz.errors import DamagedError, DataError
-from lthviz.nn import data, device, models, topology
+from lthviz.nn.built import built
 from lthviz.nn.masking import Masked
 from lthviz.nn.shaping import Shaping
 from lthviz.nn.smaller import Smaller
-from lthviz.nn.train import BatchDone, EpochDone, Trainer, Training, get_state, set_state
+from lthviz.nn.train import BatchDone, EpochDone, Training, get_state, set_state
 from lthviz.nn.world import ALONE, World
 from lthviz.records import Begin, Checkpoint, Curve, Epoch, Event, Masks, Round, Stage, Step, Ticket
 
@@ -50,12 +50,7 @@ class Experiment:
 
     def __init__(self, config: RunConfig, checkpoint: Checkpoint | None = None, world: World = ALONE) -> None:
         self.config, self.world = config, world
-        place = device.pick(config, world)
-        self.images = world.in_turns(lambda lead: data.load(config, place, check=lead))   # what has to be fetched or looked through is so once
-        self.model = models.build(config, self.images.shape, len(self.images.classes))
-        self.model = self.model.to(self.images.device, memory_format=device.memory_format(config))
-        self.layers = topology.layers(self.model, self.images.shape, linear=config.linear)
-        self.trainer = Trainer(config, self.images, self.layers, world)
+        self.images, self.model, self.layers, self.trainer = built(config, world)
         partitioners.use_threads(self.trainer.threads)   # a run of one thread is one, also where several run side by side
         self.shaping = Shaping(config, self.model, self.layers, self.trainer)   # checks the structures: before days of training, not after
         self.theta_k: State | None = None      # the weights to rewind to

@@ -6,7 +6,7 @@ what it computes itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -14,10 +14,23 @@ from torch import nn
 from torch.nn import functional as F
 
 from lthviz.errors import ConfigError
+from lthviz.nn.masking import Masked
 from lthviz.nn.modes import evaluating
-from lthviz.records import Layer
+from lthviz.nn.state import set_state
+from lthviz.nn.train import Trainer
+from lthviz.records import Layer, Masks
 
 SCORES = ("l1", "l2", "saliency")
+
+
+def of_round(model: nn.Module, layers: Sequence[Layer], trunk: Mapping[str, np.ndarray], masks: Masks, score: str, trainer: Trainer) -> dict[str, np.ndarray]:
+    """{name: float64 (C_out,)} of a round: of the pruned, not yet rewound network, over the run's calibration images.
+
+    trunk: the state that the trunk's last training left; masks: the round's unstructured ones. The network keeps those weights.
+    """
+    set_state(model, trunk)
+    Masked(model, layers, masks, structural=False).enforce()
+    return channel_scores(model, layers, score, *trainer.calibration(), batch=trainer.config.batch_size)
 
 
 def channel_scores(model: nn.Module, layers: Sequence[Layer], score: str, images: torch.Tensor, labels: torch.Tensor, *,

@@ -12,9 +12,7 @@ from lthviz.config import RunConfig
 from lthviz.core import partition, partitioners, structures
 from lthviz.errors import ConfigError
 from lthviz.methods import UNSTRUCTURED, Grasp, Omp, Refill, Regroup, Slimming, Snip, Structure, SynFlow
-from lthviz.nn import device, models, saliency
-from lthviz.nn.masking import Masked
-from lthviz.nn.scores import channel_scores
+from lthviz.nn import device, models, saliency, scores
 from lthviz.nn.state import State, get_state, set_state
 from lthviz.nn.train import Trainer
 from lthviz.records import Layer, Masks, Structured, Ticket
@@ -68,9 +66,7 @@ class Shaping:
     def _scores(self, structure: Structure, masks: Masks, trunk: State, dense: Weights) -> Weights | None:
         """What the structure ranks that masks and trained weights do not tell."""
         if isinstance(structure, Refill) and structure.score not in ("magnitude", "remain"):
-            set_state(self.model, trunk)      # the pruned, not yet rewound network
-            Masked(self.model, self.layers, masks, structural=False).enforce()
-            return channel_scores(self.model, self.layers, structure.score, *self.trainer.calibration(), batch=self.config.batch_size)
+            return scores.of_round(self.model, self.layers, trunk, masks, structure.score, self.trainer)
         if isinstance(structure, Slimming):
             set_state(self.model, trunk)
             return saliency.bn_scales(self.model, self.layers)

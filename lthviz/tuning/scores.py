@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import zlib
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -66,31 +69,30 @@ def compute(store: Store, run_id: str, round: int, score: str) -> Mapping[str, n
 
     In the child alone: it loads torch (seconds), the network and the run's images. DataError where the images are not there.
     """
-    from lthviz.nn import data, device, models, topology
-    from lthviz.nn.masking import Masked
-    from lthviz.nn.scores import channel_scores
-    from lthviz.nn.state import set_state
-    from lthviz.nn.train import Trainer
+    from lthviz.nn import scores
+    from lthviz.nn.built import built
 
     config = store.run(run_id).config
     trunk = store.ticket(Address(run_id, round - 1, config.trunk_of(round - 1))).weights
     if trunk is None:
         raise MaskError(f"{run_id} keeps no weights of round {round - 1}; choose score 'remain'")
     try:
-        images = data.load(config, device.pick(config))
+        _, model, layers, trainer = built(config)
     except LthvizError as e:
         raise MaskError(f"score {score!r} needs the run's images, and {e}. Choose score 'magnitude' or 'remain'") from e
-    model = models.build(config, images.shape, len(images.classes)).to(images.device, memory_format=device.memory_format(config))
-    layers = topology.layers(model, images.shape, linear=config.linear)
-    set_state(model, dict(trunk))
-    Masked(model, layers, store.round(run_id, round).ticket(UNSTRUCTURED).masks, structural=False).enforce()
-    return channel_scores(model, layers, score, *Trainer(config, images, layers).calibration(), batch=config.batch_size)
+    return scores.of_round(model, layers, trunk, store.round(run_id, round).ticket(UNSTRUCTURED).masks, score, trainer)
 
 
 def _key(source: Source, score: str) -> str:
     c = source.run.config
-    text = f"{score} {source.run.id} {source.round} {source.masks.digest} {c.calibration_images} {c.batch_size}"
+    text = f"{score} {source.run.id} {source.round} {source.masks.digest} {c.calibration_images} {c.batch_size} {_made_by()}"
     return hashlib.sha256(text.encode()).hexdigest()[:20]
+
+
+@functools.cache
+def _made_by() -> str:
+    """Of the code that scores: what is stored does not outlive a change of it. Read as a file: lthviz.nn itself is torch."""
+    return f"{zlib.crc32((resources.files('lthviz') / 'nn' / 'scores.py').read_bytes()):08x}"
 
 
 def _fractional(settings: Refill) -> bool:

@@ -7,8 +7,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from lthviz.errors import ConfigError
-from lthviz.nn.scores import channel_scores
-from lthviz.records import Layer
+from lthviz.nn.built import built
+from lthviz.nn.scores import channel_scores, of_round
+from lthviz.nn.state import get_state
+from lthviz.records import Layer, Masks
+from tests.small import SMALL
 
 
 class Two(nn.Module):
@@ -83,3 +86,23 @@ def test_frozen_networks_have_saliency_too(case):
 def test_a_score_without_feature_maps_is_refused(case):
     with pytest.raises(ConfigError, match="magnitude"):
         channel_scores(case[0], LAYERS, "magnitude", case[1], case[2])
+
+
+def test_a_round_is_scored_by_the_pruned_trained_network():
+    """As a network is scored whose own weights are those of the trunk, the pruned ones at zero."""
+    config = SMALL.replace(calibration_images=30, batch_size=7)
+    _, model, layers, trainer = built(config)
+    other = built(config.replace(seed=5)).model
+    trunk = get_state(other)
+    rng = np.random.default_rng(1)
+    masks = Masks.of({x.name: rng.random(x.shape) < 0.4 for x in layers})
+    x, y = trainer.calibration()
+    assert len(x) == 30
+    got, unpruned = of_round(model, layers, trunk, masks, "l2", trainer), channel_scores(other, layers, "l2", x, y)
+    for layer in layers:
+        other.get_parameter(layer.name).data.mul_(torch.from_numpy(masks[layer.name]))
+    expected = channel_scores(other, layers, "l2", x, y)
+    assert list(got) == [layer.name for layer in layers]
+    for name in got:
+        np.testing.assert_allclose(got[name], expected[name], rtol=1e-4)
+        assert not np.allclose(got[name], unpruned[name], rtol=0.01)

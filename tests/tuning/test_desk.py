@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from lthviz.config import Refill, Regroup
 from lthviz.errors import AddressError, MaskError, StoreError
+from lthviz.nn import scores as nn_scores
 from lthviz.tuning import child, desk, partitions, scores, source
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -134,10 +136,20 @@ def test_scores_in_files_are_exact(trained, of, until):
     assert all(np.array_equal(kept[n], found[n]) for n in of.masks)
 
 
-def test_what_failed_of_one_run_is_asked_again_of_another(trained, of, monkeypatch):
+def test_stored_scores_do_not_outlive_a_change_of_what_scores(trained, of, tmp_path, monkeypatch):
+    l1 = Refill(score="l1")
+    for name, values in scores.compute(trained, of.run.id, 1, "l1").items():
+        desk.put(tmp_path, scores._key(of, "l1"), name, {"scores": values.tolist()})
+    assert scores.known(tmp_path, of, l1) is not None
+    assert scores._made_by() == f"{zlib.crc32(Path(nn_scores.__file__).read_bytes()):08x}"
+    monkeypatch.setattr(scores, "_made_by", lambda: "changed")
+    assert scores.known(tmp_path, of, l1) is None
+
+
+def test_what_failed_of_one_run_is_asked_again_of_another(trained, of, tmp_path, monkeypatch):
     """A branch has its parent's masks, so both have one key; the parent may be gone."""
     monkeypatch.setattr(desk, "wake", lambda root: None)
-    root, structure = trained.root, Regroup(groups=15)
+    root, structure = tmp_path, Regroup(groups=15)
     (key, what), = partitions.divisions(of, structure).items()
     gone = {**what, "run": "convnet-digits-00000000"}
     desk.ask(root, key, gone)
@@ -148,8 +160,7 @@ def test_what_failed_of_one_run_is_asked_again_of_another(trained, of, monkeypat
     assert desk.next_wanted(root) is None, "of the run that failed it is not tried for ever"
     partitions.ask(root, of, structure)
     assert desk.next_wanted(root)[1]["run"] == of.run.id
-    assert child._step(trained, root, *desk.next_wanted(root)) == 1
-    desk.done(root, key, what["layers"])
+    assert child._step(trained, root, *desk.next_wanted(root)) == 1 and partitions.progress(root, of, structure).done == 1
 
 
 def test_files_that_cannot_be_touched_are_told_of(tmp_path):
