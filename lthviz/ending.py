@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lthviz.errors import LthvizError, PeerLost, UsageError
+from lthviz.errors import LthvizError, PeerLost, UsageError, in_a_line
 
 if TYPE_CHECKING:
     from lthviz.nn.world import World
@@ -84,9 +84,6 @@ def _interrupt(*_: object) -> None:
 
 def reason(error: BaseException) -> str:
     """One line that names the error and what to do."""
-    if isinstance(error, LthvizError):
-        return str(error)
-    if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+    if not isinstance(error, LthvizError) and (isinstance(error, MemoryError) or "out of memory" in str(error).lower()):
         return "out of memory; a smaller batch_size or model needs less"
-    first = next(iter(str(error).splitlines()), "")
-    return f"{type(error).__name__}: {first}".rstrip(": ")
+    return in_a_line(error)

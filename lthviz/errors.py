@@ -100,6 +100,13 @@ class PeerFailed(TrainingError):
     pass
 
 
+def in_a_line(error: BaseException) -> str:
+    """One of ours says all itself; of any other its type and its first line."""
+    if isinstance(error, LthvizError):
+        return str(error)
+    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """The tail of a message about an unknown name: the near misses, else all that is known."""
     known = list(known)

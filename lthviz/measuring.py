@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from filelock import Timeout
 
-from lthviz.errors import AddressError, LthvizError, did_you_mean
+from lthviz.errors import AddressError, LthvizError, did_you_mean, in_a_line
 from lthviz.records import BUSY_CORES, Address, Run, Ticket, Timing
 from lthviz.speed import machine
 from lthviz.store import Store, queue
@@ -181,7 +181,7 @@ def _one(store: Store, run_id: str, item: Item, request: Request, reuse: Any) ->
         return _failed(folder, item, request, str(e))
     except Exception as e:
         log.exception("%s, %s", run_id, item.key)
-        return _failed(folder, item, request, f"{type(e).__name__}: {next(iter(str(e).splitlines()), '')}".rstrip(": "))
+        return _failed(folder, item, request, in_a_line(e))
     queue.say(folder, said.ended(item, request.time))
     return True
 
@@ -191,11 +191,14 @@ def _failed(folder: Path, item: Item, request: Request, why: str) -> bool:
     return False
 
 
-def end_with_parent() -> None:
-    """Ends this process as soon as its standard input ends: whoever started it is gone, however that went."""
+def end_with_parent(before: Callable[[], None] = lambda: None) -> None:
+    """Ends this process as soon as its standard input ends: whoever started it is gone, however that went. before: what is done then."""
     def wait() -> None:
         sys.stdin.buffer.read()
-        os._exit(1)
+        try:
+            before()
+        finally:
+            os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
 

@@ -125,8 +125,8 @@ def test_the_test_images_choose_nothing(whole, monkeypatch):
     """With other test images every mask, curve and weight stays; only the test accuracy moves."""
     real = data.load
 
-    def scrambled(config, device):
-        images = real(config, device)
+    def scrambled(config, device, **how):
+        images = real(config, device, **how)
         images.y_test.copy_((images.y_test + 1) % 10)
         return images
 

@@ -37,7 +37,7 @@ def side(args: argparse.Namespace) -> int:
                for of in named.values() for run in of}
     of = compared.compared(named, timings, tolerance=args.tolerance, unbroken=args.unbroken, baseline=args.baseline or "")
     payload: dict[str, Any] = {
-        "named": {of.names[s.id]: s.id for s in of.of}, "baseline": args.baseline, "comparable": compared.comparable(of),
+        "named": {of.names[s.id]: s.id for s in of.of}, "baseline": args.baseline, "comparable": compared.limits(of),
         "settings": compared.settings_table(of, every=args.all), "outcomes": compared.outcomes_table(of, args.density / 100, args.baseline or "")}
     show_result(args, payload, lambda: _Side(of, args, payload))
     return 0

@@ -25,13 +25,13 @@ class Likeness(NamedTuple):
     chance_jaccard: float
 
 
-def comparable(a: Masks, b: Masks) -> list[str]:
+def layers_in_both(a: Masks, b: Masks) -> list[str]:
     """Layers that both have by the same name and shape, in the order of `b`."""
     return [name for name in b if name in a and a.shape(name) == b.shape(name)]
 
 
 def likeness(a: Masks, b: Masks, names: Iterable[str]) -> Likeness:
-    """What became of mask `a` in mask `b` over layers that are `comparable`."""
+    """What became of mask `a` in mask `b` over `layers_in_both`, or some of them."""
     shared = added = gone = size = 0
     chance = either = 0.0
     for name in names:

@@ -210,7 +210,7 @@ def _plain(value: Any) -> str:
 # What can be compared ---------------------------------------------------------------------------------------------------
 
 
-def comparable(of: Studies) -> list[str]:
+def limits(of: Studies) -> list[str]:
     """What cannot be held against each other here, and what can, in sentences; none where all train one network on one data set alike."""
     said = []
     data, models = ({getattr(s.config, part): None for s in of.of} for part in ("data", "model"))

@@ -11,7 +11,7 @@ from typing import Any
 from lthviz.config import RunConfig
 from lthviz.errors import DamagedError, LthvizError, StoreError
 from lthviz.records import Status
-from lthviz.store import about, files, log, reading
+from lthviz.store import about, disk, files, log, reading
 from lthviz.store.about import About
 from lthviz.store.folders import Head
 from lthviz.store.looking import Looking
@@ -91,7 +91,9 @@ class Briefs:
     def _of(self, path: Path) -> Brief | str:
         """A brief, or in words why there is none; '' for a folder that went away."""
         try:
-            stamp = tuple(_stat(path / name) for name in ("config.json", "events.jsonl", about.FILE))
+            stamp = tuple(disk.stamp(path / name) for name in ("config.json", "events.jsonl", about.FILE))
+            if not stamp[0][0] and not path.is_dir():
+                return ""
             before, made = self._known.get(path, (None, ""))
             if before != stamp:
                 made = self._read(path)
@@ -173,13 +175,3 @@ def _about(path: Path) -> About:
         return about.read(path)
     except DamagedError:     # the run's own page tells of it
         return About()
-
-
-def _stat(file: Path) -> tuple[int, int]:
-    try:
-        s = file.stat()
-    except FileNotFoundError:
-        if file.name == "config.json" and not file.parent.is_dir():
-            raise
-        return 0, 0
-    return s.st_mtime_ns, s.st_size

@@ -32,15 +32,16 @@ class Sizes:
 
     def of(self, run: Path) -> int:
         """Bytes of a run's folder."""
-        stamp = tuple(_stamp(run / name) for name in ("", "rounds", "timings", "events.jsonl"))
+        now = tuple(stamp(run / name) for name in ("", "rounds", "timings", "events.jsonl"))
         before, known = self._known.get(run, (None, 0))
-        if before != stamp:
+        if before != now:
             known = size(run)
-            self._known[run] = stamp, known
+            self._known[run] = now, known
         return known
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def stamp(path: Path) -> tuple[int, int]:
+    """(time of the last change in ns, bytes), by which a file is known to be as it was; zeros where there is none."""
     try:
         s = path.stat()
     except (FileNotFoundError, NotADirectoryError):

@@ -10,8 +10,6 @@ import contextlib
 import functools
 import logging
 import os
-import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +17,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from lthviz import measuring
 from lthviz.config import UNSTRUCTURED
-from lthviz.errors import LthvizError, MaskError
+from lthviz.errors import LthvizError, MaskError, in_a_line
 from lthviz.records import Masks
 from lthviz.store import Store
 from lthviz.tuning import desk, partitions, scores
@@ -37,7 +36,7 @@ def main(root: Path) -> int:
     with contextlib.suppress(AttributeError, OSError):   # Windows has none
         os.nice(5)
     lock = desk.lock()
-    _end_with_parent(root, lock)
+    measuring.end_with_parent(lambda: desk.idle(root) if lock.is_locked else None)     # being ended is no death
     store, made = Store(root), 0
     if not _turn(root, lock):
         return 0
@@ -85,7 +84,7 @@ def _step(store: Store, root: Path, key: str, what: Mapping[str, Any]) -> int:
         desk.fail(root, key, str(what.get("run", "")), str(e))
     except Exception as e:
         log.exception("%s", what)
-        desk.fail(root, key, str(what.get("run", "")), f"{type(e).__name__}: {next(iter(str(e).splitlines()), '')}".rstrip(": "))
+        desk.fail(root, key, str(what.get("run", "")), in_a_line(e))
     desk.idle(root)
     return 0
 
@@ -96,14 +95,3 @@ def _masks(store: Store, run_id: str, round: int, digest: str) -> Masks:
     if masks.digest != digest:
         raise MaskError(f"the masks of round {round} of {run_id} have changed since they were looked at; open the page anew")
     return masks
-
-
-def _end_with_parent(root: Path, lock: FileLock) -> None:
-    """Ends this process as soon as its standard input ends; being ended is no death."""
-    def wait() -> None:
-        sys.stdin.buffer.read()
-        if lock.is_locked:
-            desk.idle(root)
-        os._exit(0)
-
-    threading.Thread(target=wait, daemon=True).start()

@@ -9,7 +9,7 @@ import streamlit as st
 
 from lthviz.core.study import study_id
 from lthviz.errors import AddressError, LthvizError
-from lthviz.figures.compared import comparable, compared
+from lthviz.figures.compared import compared, limits
 from lthviz.figures.measured import Setting
 from lthviz.figures.replicated import Studies
 from lthviz.figures.replicated_words import seeds
@@ -94,7 +94,7 @@ def _body(named: tuple[tuple[str, tuple[Run, ...]], ...]) -> None:
     stamps = tuple(cache.stamp(run.id) for run in runs)
     of = _compared(tuple((name, tuple(r.id for r in of)) for name, of in named), stamps, setting, points, where.text("unbroken") == "1", baseline, named, timings)
     _legend(of, baseline)
-    for sentence in comparable(of):
+    for sentence in limits(of):
         frame.told("info", sentence, "balance")
     compare_parts.picture(of, x, setting, together, points)
     measure.live(runs)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from lthviz.config import UNSTRUCTURED
-from lthviz.core.likeness import comparable
+from lthviz.core.likeness import layers_in_both
 from lthviz.errors import AddressError, LthvizError, did_you_mean
 from lthviz.records import Address, Layer, Masks, Round, Run
 from lthviz.store.brief import Brief
@@ -42,7 +42,7 @@ def find(run: Run, now: Round, label: str, asked: str) -> Against:
         except (LthvizError, ValueError) as e:
             said = [f"The link compares with {asked!r}: {e}. Showing {WORDS[usual]}."]
             return _relative(run, now, label, usual)._replace(said=said)
-        names = comparable(masks, now.ticket(label).masks)
+        names = layers_in_both(masks, now.ticket(label).masks)
         other = tuple(layer for layer in run.layers if layer.name not in names)
         kept = Masks({n: masks.packed(n) for n in names}, {n: masks.shape(n) for n in names}) if names else None
         here = (address.run, address.round) == (run.id, now.index)

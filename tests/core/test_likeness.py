@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lthviz.core.likeness import comparable, likeness
+from lthviz.core.likeness import layers_in_both, likeness
 from lthviz.records import Masks
 
 SHAPES = {"a.weight": (20, 10, 3, 3), "b.weight": (30, 40)}
@@ -43,4 +43,4 @@ def test_nothing_against_nothing_is_the_same():
 def test_layers_are_comparable_by_name_and_shape():
     a = Masks.of({"x": np.ones((3, 4), bool), "y": np.ones((2, 2), bool), "z": np.ones((5, 1), bool)})
     b = Masks.of({"z": np.ones((5, 1), bool), "y": np.ones((2, 3), bool), "w": np.ones((3, 4), bool), "x": np.ones((3, 4), bool)})
-    assert comparable(a, b) == ["z", "x"]
+    assert layers_in_both(a, b) == ["z", "x"]
