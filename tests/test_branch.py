@@ -14,7 +14,8 @@ from lthviz.engine import events
 from lthviz.errors import AddressError, ConfigError, DataError, UsageError
 from lthviz.methods import Omp, Reinit
 from lthviz.records import Stage
-from lthviz.store import Store
+from lthviz.store import Store, files
+from lthviz.store.brief import Briefs
 from tests.small import SMALL
 from tests.test_launch import wait_for
 
@@ -313,3 +314,47 @@ def test_a_worker_takes_a_branch_like_any_run_and_a_second_one_attaches(store, p
     packed = store.pack(made, store.root.parent / "branch.h5")
     store.delete(made)
     assert store.unpack(packed) == made and store.run(made).config.parent == parent[1]
+
+
+@pytest.mark.parametrize(("structures", "says"), [
+    ((Refill(layers="features.99@rho=0.2"),), "'features.99', which is no layer of this network"),
+    ((Random(of="refill-layers=features.99@rho=0.2"),), "'features.99', which is no layer of this network"),
+    ((Regroup(groups=900),), "groups = 900 is more than"),
+])
+def test_a_structure_that_the_network_cannot_have_is_refused_before_anything_is_made(store, parent, structures, says):
+    before = sorted(store.root.iterdir())
+    for act in (branching.plan, branching.begin):
+        with pytest.raises(ConfigError, match=says):
+            act(store, parent[1], 1, SMALL.replace(structures=structures))
+    assert sorted(store.root.iterdir()) == before
+
+
+def test_the_hours_of_a_branch_are_its_own(store, parent):
+    made = branching.begin(store, parent[1], 2, SMALL.replace(structures=(Refill(rho=0.3),)))
+    assert store.run(parent[1]).seconds > 0
+    assert store.run(made).seconds == 0 == Briefs(store).of([made])[made].seconds
+    launch.drive(store, made)
+    own = sum(e["seconds"] for e in store.events(made)[0] if e["event"] == "stage" and e["round"] == 2)
+    assert store.run(made).seconds == pytest.approx(own, rel=0.01) and Briefs(store).of([made])[made].seconds == pytest.approx(own)
+    assert own > 0
+
+
+def test_a_branch_begins_with_its_parents_log_of_the_rounds_before(store, parent, monkeypatch):
+    appended = []
+    monkeypatch.setattr(files, "append_line", lambda *a: appended.append(a))
+    made = branching.begin(store, parent[1], 2, SMALL.replace(structures=(Refill(rho=0.3),)))
+    monkeypatch.undo()
+    theirs = [e for e in store.events(parent[1])[0] if e["event"] in ("stage", "epoch") and e["round"] < 2]
+    mine = store.events(made)[0]
+    assert mine[:-1] == theirs and len(theirs) > 4 and mine[-1]["state"] == "queued" and not appended, "in one write, however long the log"
+
+
+def test_the_title_of_a_branch_follows_the_rules_of_titles(store, parent):
+    config = SMALL.replace(structures=(Refill(rho=0.3),))
+    with pytest.raises(UsageError, match="too long"):
+        branching.begin(store, parent[1], 1, config, title="x" * 200)
+    assert store.children(parent[1]) == []
+    made = branching.begin(store, parent[1], 1, config, title="a\nb\x1b[31m")
+    assert store.run(made).title == "a b [31m" == json.loads((store.path(made) / "config.json").read_text())["title"]
+    assert branching.begin(store, parent[1], 1, config) == made and store.run(made).title == "a b [31m"
+    assert branching.begin(store, parent[1], 1, config, title="another") == made and store.run(made).title == "another"

@@ -240,6 +240,30 @@ def test_ctrl_c_leaves_an_interrupted_run_that_goes_on(store):
     assert store.status(run_id).state == "finished"
 
 
+def test_a_cancel_that_comes_when_a_worker_takes_the_run_reaches_the_worker(store):
+    run_id = store.begin(FEW)
+    with store.lock(run_id):   # taken, and not yet said to be running
+        launch.request(store, run_id, "cancel")
+        assert (store.status(run_id).state, store.requested(run_id)) == ("queued", "cancel"), "the state is for the one at work to write"
+    with pytest.raises(launch.Cancelled):
+        launch.drive(store, run_id, only_queued=True)
+    assert store.status(run_id).state == "cancelled" and store.requested(run_id) == ""
+
+
+def test_a_cancel_looks_at_the_state_again_under_the_lock(store, monkeypatch):
+    run_id = store.begin(FEW)
+    lock = store.lock
+
+    def late(run):
+        store.set_state(run_id, "finished")   # a worker came and went between the look and the lock
+        return lock(run)
+
+    monkeypatch.setattr(store, "lock", late)
+    with pytest.raises(UsageError, match="is finished; there is nothing to cancel"):
+        launch.request(store, run_id, "cancel")
+    assert store.status(run_id).state == "finished"
+
+
 def test_two_drivers_never_share_a_run(store):
     run_id = store.begin(FEW)
     with store.lock(run_id), pytest.raises(launch.Busy, match=run_id):

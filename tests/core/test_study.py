@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lthviz.config import Random, Refill, Regroup, RunConfig
+from lthviz.config import Earlier, Random, Refill, Regroup, RunConfig
 from lthviz.core.study import MEASURES, NOTHING, Summary, differing, studies, study_id, summary
 from lthviz.core.versus import Point, curve, read, versus
 from lthviz.core.winning import TOLERANCE, Level, extreme, level, level_of, wins
@@ -63,6 +63,18 @@ def test_runs_that_differ_in_the_seed_and_the_place_alone_are_one_study():
     assert len({study_id(c) for c in (CONFIG, *others)}) == len(others) + 1
     a, b = (CONFIG.replace(data="folder", data_dir=x) for x in ("a", "b"))
     assert study_id(a) != study_id(b)      # other images, not another place
+
+
+def test_branches_are_one_study_where_their_parents_are():
+    def branch(seed, parent, **changes):
+        return CONFIG.replace(seed=seed, parent=parent, from_round=2, **changes)
+
+    a, b = branch(0, CONFIG.replace(seed=0).run_id), branch(1, CONFIG.replace(seed=1).run_id)
+    assert study_id(a) == study_id(b) != study_id(CONFIG) and a.run_id != b.run_id
+    earlier = (Earlier(2, (Refill(rho=0.2),), CONFIG.in_loop, CONFIG.rate, CONFIG.calibration_images),)
+    others = [a.replace(from_round=1), a.replace(rate=0.3), a.replace(earlier=earlier)]
+    assert len({study_id(c) for c in (a, *others)}) == 4, "what of the parent counts still does"
+    assert differing([a, b]) == [{}, {}] and differing([a, CONFIG]) == [{"from_round": 2}, {"from_round": 0}]
 
 
 def test_a_studys_id_is_no_runs_id_and_says_the_network_and_the_data():

@@ -198,3 +198,55 @@ def test_the_same_from_a_terminal(store, capsys, tmp_path, monkeypatch):
     assert told("trash", "--empty")["freed"] > 0 and not store.trashed()
     assert main(["undelete", run]) == 2 and "the trash is empty" in capsys.readouterr().err
     assert main(["about", begin(store), "--title", "x" * 10_000]) == 2 and "too long" in capsys.readouterr().err
+
+
+def test_a_damaged_file_keeps_nothing_else_from_being_told_and_shared(store, tmp_path, capsys, caplog):
+    from lthviz.cli import main
+
+    run = begin(store, state="finished")
+    (store.path(run) / about.FILE).write_text("{")
+    assert main(["about", run, "--runs", str(store.root)]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "As begun" in said and "on the disk" in said and "about.json is damaged" in said
+    assert main(["about", run, "--runs", str(store.root), "--json"]) == 0
+    assert "about.json is damaged" in json.loads(capsys.readouterr().out)["damaged"]
+    store.pack(run, tmp_path / "shared.h5")
+    assert "without its title and note" in caplog.text
+    other = Store(tmp_path / "other", examples=tmp_path / "none")
+    assert other.unpack(tmp_path / "shared.h5") == run and other.about(run) == about.About(source="shared.h5")
+    assert main(["about", run, "--title", "Anew", "--runs", str(store.root), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["damaged"] == "" and store.about(run).title == "Anew"
+
+
+EVIL = {"title": "red\x1b]0;x\x07\n" + "T" * 300, "note": "one\x1b[2J\ntwo" + "n" * 20_000, "source": "/a\x1b[0m\n" + "s" * 300}
+
+
+def harmless(said):
+    assert said.title.startswith("red ]0;x T") and len(said.title) == about.TITLE and said.note.startswith("one[2J\ntwo") and len(said.note) == about.NOTE
+    return all(c.isprintable() or c == "\n" for c in said.title + said.note + said.source)
+
+
+def test_what_others_wrote_is_shown_without_control_characters_and_cut(store, tmp_path):
+    import h5py
+
+    from lthviz.store import files, hdf5, pack
+
+    run = begin(store, state="finished")
+    head = json.loads((store.path(run) / "config.json").read_text())
+    (store.path(run) / "config.json").write_text(json.dumps(head | {"title": "begun\x1b[2J" + "x" * 300}))
+    assert store.head(store.path(run)).title == ("begun [2J" + "x" * 300)[:about.TITLE]
+    (store.path(run) / about.FILE).write_text(json.dumps(EVIL))
+    assert harmless(store.about(run)) and harmless(about.About(store.run(run).title, store.about(run).note))
+
+    def fill(f):    # a file that no lthviz wrote
+        with h5py.File(store.pack(run, tmp_path / "fair.h5"), "r") as fair:
+            for name in fair:
+                fair.copy(name, f)
+        del f[about.FILE]
+        hdf5.put_bytes(f, about.FILE, json.dumps(EVIL).encode())
+
+    files.write(tmp_path / "foul.h5", hdf5.image(pack.PACK, {"lthviz": "x", "run": run}, fill))
+    other = Store(tmp_path / "other", examples=tmp_path / "none")
+    other.unpack(tmp_path / "foul.h5")
+    raw = json.loads((other.path(run) / about.FILE).read_text())
+    assert about.About(**raw) == other.about(run) and harmless(other.about(run)) and raw["source"] == "foul.h5"

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import store_writer as writer
 
+from lthviz.cli import main
 from lthviz.store import Store, reading
 from lthviz.store.brief import Briefs
 
@@ -123,6 +124,21 @@ def test_a_living_run_tells_its_heartbeat(store):
             status = briefs.of([RUN])[RUN].status
             assert (status.state, status.done, status.total, status.eta_s) == ("running", done, 9, 5.0)
     assert briefs.of([RUN])[RUN].status.state == "interrupted"
+
+
+def test_the_list_in_a_terminal_opens_no_round_and_says_what_the_runs_say(store, capsys, request):
+    writer.write(store)
+    half = writer.write(store, writer.CONFIG.replace(rounds=3), stop_after=6)
+    (store.root / "empty").mkdir()
+    request.getfixturevalue("never_opened")
+    assert main(["ls", "--runs", str(store.root), "--json"]) == 0
+    said = {r["run_id"]: r for r in json.loads(capsys.readouterr().out) if not r.get("example")}
+    assert set(said) == {RUN, half, "empty"} and said["empty"] == {"run_id": "empty", "state": "broken", "message": store.broken()["empty"]}
+    for run in (RUN, half):
+        status, head = store.status(run), store.head(store.path(run))
+        published = len(list((store.path(run) / "rounds").glob("*.h5")))
+        assert said[run] == {"run_id": run, "state": status.state, "message": status.message, "preset": head.preset, "rounds": published, "example": False}
+    assert "resume continues from round" in said[half]["message"]
 
 
 def test_what_cannot_be_read_is_named_and_the_rest_is_listed(store):
