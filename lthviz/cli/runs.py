@@ -140,7 +140,7 @@ def _list_presets(args: argparse.Namespace) -> int:
 def ls(args: argparse.Namespace) -> int:
     store = Store(args.runs)
     rows, table = [], new_table("run", "state", "preset", "rounds", "message", whole="run")
-    briefs, broken = Briefs(store).all()
+    briefs, broken = Briefs(store, accuracies=False).all()
     for b in briefs:
         status = store.status(b.id) if b.status.state == "interrupted" else b.status   # which says where a resume goes on
         rows.append({"run_id": b.id, "state": status.state, "message": status.message, "preset": b.preset, "rounds": b.rounds, "example": b.example})

@@ -54,10 +54,13 @@ class Brief:
 
 
 class Briefs:
-    """The runs of a store as briefs. What has not changed on disk since the last look is not read again."""
+    """The runs of a store as briefs. What has not changed on disk since the last look is not read again.
 
-    def __init__(self, store: Looking) -> None:
-        self.store = store
+    accuracies: where an older log has none, from the rounds; False: they are left out there, and no round is opened.
+    """
+
+    def __init__(self, store: Looking, *, accuracies: bool = True) -> None:
+        self.store, self.accuracies = store, accuracies
         self._known: dict[Path, tuple[tuple, Brief | str]] = {}
 
     def all(self) -> tuple[list[Brief], dict[str, str]]:
@@ -114,19 +117,20 @@ class Briefs:
         example = path.parent != self.store.root
         status = Status("finished", "an example, read-only") if example else self._status(path)
         said = _about(path)
-        return _told(path, head, Brief(path.name, head.config, head.created, head.preset, head.title, example, status, note=said.note, source=said.source))
+        return _told(path, head, Brief(path.name, head.config, head.created, head.preset, head.title, example, status, note=said.note, source=said.source),
+                     self.accuracies)
 
     def _status(self, path: Path) -> Status:
         return log.status(path, lambda: self.store.held(path.name), lambda: "resume goes on from the last checkpoint")
 
 
-def _told(path: Path, head: Head, brief: Brief) -> Brief:
+def _told(path: Path, head: Head, brief: Brief, accuracies: bool) -> Brief:
     """The brief with what the log says; where an older log has no accuracies, with those of the rounds."""
     stages = [e for e in _stages(path) if isinstance(e.get("round"), int)]
     numbers = [int(p.stem) for p in (path / "rounds").glob("*.h5") if p.stem.isdecimal()]
     trained = {(e["round"], str(e.get("structure"))): e for e in stages if e.get("kind") == "train"}
     whole = all((k, label) in trained for k in numbers for label in head.config.tickets(k))
-    if not whole or any("val_acc" not in e or e.get("test_acc") is None for e in trained.values()):
+    if accuracies and (not whole or any("val_acc" not in e or e.get("test_acc") is None for e in trained.values())):
         trained = {**trained, **_of_rounds(path, numbers)}
     tested = {key: e for key, e in trained.items() if isinstance(e.get("test_acc"), (int, float))}
     dense = [e["test_acc"] for (k, _), e in tested.items() if not k]
