@@ -52,7 +52,7 @@ def pick_baseline(names: Mapping[str, str], current: str) -> None:
     if len(names) > 1:
         key = pickers.showing("pick-baseline", current or None)
         st.selectbox("Baseline", list(names), key=key, index=None, format_func=lambda i: names.get(i, i), placeholder="none pinned", width=250,
-                     help="Its curves lie grey and dotted behind the others", on_change=lambda: where.go(baseline=st.session_state[key]))
+                     help="Its curves lie grey and dotted behind the others", on_change=pickers.heard(key, lambda chosen: where.go(baseline=chosen)))
 
 
 def extremes(of: Studies, pinned: str = "") -> None:

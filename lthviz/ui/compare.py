@@ -77,7 +77,7 @@ def _pick(current: Sequence[str]) -> None:
     key = pickers.showing("pick-compare", list(current))
     st.multiselect("Studies and runs", list(names), key=key, format_func=lambda i: names.get(i, i), label_visibility="collapsed",
                    placeholder="Choose studies or runs", max_selections=MOST, width=520,
-                   on_change=lambda: where.go(of=",".join(st.session_state[key]), baseline=where.text("baseline") if where.text("baseline") in st.session_state[key] else None))
+                   on_change=pickers.heard(key, lambda chosen: where.go(of=",".join(chosen), baseline=where.text("baseline") if where.text("baseline") in chosen else None)))
 
 
 def _body(named: tuple[tuple[str, tuple[Run, ...]], ...]) -> None:
@@ -137,4 +137,4 @@ def _legend(of: Studies, baseline: str) -> None:
         key = pickers.showing("pick-baseline", baseline or None)
         st.segmented_control("Baseline", [s.id for s in of.of], key=key, format_func=of.names.get,
                              help="Its curves lie grey and dotted behind the others, and every value is shown with its difference to the baseline's. "
-                                  "Choose it once more to let go", on_change=lambda: where.go(baseline=st.session_state[key]))
+                                  "Choose it once more to let go", on_change=pickers.heard(key, lambda chosen: where.go(baseline=chosen)))

@@ -42,7 +42,7 @@ def outcomes(of: Studies, density: float, baseline: str) -> None:
         st.subheader("Outcomes", anchor=False, width="content")
         key = pickers.showing("pick-density", density)
         st.number_input("Tickets nearest to (% of the weights)", min_value=0.01, max_value=100.0, step=5.0, format="%.4g", key=key, width=260,
-                        on_change=lambda: where.go(density=f"{st.session_state[key]:g}"))
+                        on_change=pickers.heard(key, lambda chosen: where.go(density=f"{chosen:g}")))
     of_base = f" In brackets the difference to {of.names[baseline]}, the baseline." if baseline else ""
     frame.quiet("Near: the ticket with the nearest share of the weights, as a ratio; its own is stated, and differences are taken only between densities within a quarter of each other. A ticket wins with its dense network's mean accuracy less "
                 f"the tolerance. Extreme sparsity is that of a method's sparsest winning ticket; n counts trainings, of speeds measured ones.{of_base}")
@@ -60,7 +60,7 @@ def settings(of: Studies) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="settings-head"):
         st.subheader("Settings", anchor=False, width="content")
         key = pickers.showing("pick-all", every)
-        st.toggle("All settings", key=key, on_change=lambda: where.go(all="1" if st.session_state[key] else None))
+        st.toggle("All settings", key=key, on_change=pickers.heard(key, lambda chosen: where.go(all="1" if chosen else None)))
     table = compared.settings_table(of, every=every)
     if not table:
         frame.quiet("They differ in no setting." if len(of.of) > 1 else "One alone differs in nothing; choose another beside it above.")
@@ -85,7 +85,7 @@ def layers(of: Studies, baseline: str) -> None:
     pair = [x for x in where.text("pair").split(",") if x in named][:2] or usual
     if len(named) > 2:
         key = pickers.showing("pick-pair", pair)
-        st.multiselect("Two of them", list(named), key=key, max_selections=2, width=260, on_change=lambda: where.go(pair=",".join(st.session_state[key])))
+        st.multiselect("Two of them", list(named), key=key, max_selections=2, width=260, on_change=pickers.heard(key, lambda chosen: where.go(pair=",".join(chosen))))
     if several := [x for x in pair if len(named[x].runs) > 1]:
         frame.quiet(f"Of {' and '.join(several)} the first seed is shown.")
     layerwise.beside([(x, named[x].runs[0], labels[named[x].id]) for x in pair])

@@ -63,7 +63,7 @@ def pick(current: Sequence[str]) -> None:
     there, known = by_study(), names(current)
     key = pickers.showing("pick-runs", list(current))
     st.multiselect("Studies and runs", list(known), key=key, format_func=lambda i: known.get(i, i), label_visibility="collapsed",
-                   placeholder="Choose studies or runs", on_change=lambda: go(st.session_state[key], there), width=420)
+                   placeholder="Choose studies or runs", on_change=pickers.heard(key, lambda chosen: go(chosen, there)), width=420)
 
 
 def names(current: Sequence[str]) -> dict[str, str]:
@@ -107,7 +107,7 @@ def axis(names: Sequence[str] = tuple(AXES), default: str = "") -> tuple[str, li
 def pick_axis(current: str, names: Sequence[str] = tuple(AXES)) -> None:
     key = pickers.showing("pick-x", current)
     st.segmented_control("Accuracy against", list(names), key=key, required=True, format_func=lambda x: AXES[x].name, wrap=True,
-                         on_change=lambda: where.go(x=st.session_state[key]))
+                         on_change=pickers.heard(key, lambda chosen: where.go(x=chosen)))
 
 
 def _figure(runs: tuple[Run, ...]) -> None:
@@ -128,7 +128,7 @@ def _figure(runs: tuple[Run, ...]) -> None:
         beside.pick_baseline(named, pinned)
         key = pickers.showing("near", near)
         st.toggle("Near the dense accuracy", key=key, help="Only the accuracies close to the dense network's",
-                  on_change=lambda: where.go(near="1" if st.session_state[key] else None))
+                  on_change=pickers.heard(key, lambda chosen: where.go(near="1" if chosen else None)))
     trained = any(q.known("kept") for q in of.points)
     if x == "speed" and trained and not of.timings and not any(q.estimated for q in of.points):
         _not_yet(of)

@@ -126,14 +126,14 @@ def _steps(run: Run, there: Sequence[Position], place: Position) -> None:
             st.rerun()
         if alive:
             key = pickers.showing("follow", following)
-            st.toggle("Follow the run", key=key, on_change=_follow, args=(key, place),
+            st.toggle("Follow the run", key=key, on_change=pickers.heard(key, lambda chosen: _follow(chosen, place)),
                       help="Show each stage as it ends. Stepping back switches it off.")
     here = {p.stage.key: p.stage for p in there if p.round == place.round}
     rail = pickers.showing("pick-stage", place.stage.key)
     with st.container(key="rail"):
         st.segmented_control(f"Stages of round {place.round}", list(here), key=rail, required=True, width="content", wrap=True,
                              format_func=lambda k: f"{stages.ICONS[here[k].kind]} {stages.label(run.config, place.round, here[k])}",
-                             on_change=lambda: _step(Position(place.round, here[st.session_state[rail]])))
+                             on_change=pickers.heard(rail, lambda chosen: _step(Position(place.round, here[chosen]))))
 
 
 def _mask(place: Position, what: stages.Change, layer: Layer) -> None:
@@ -178,8 +178,8 @@ def _step(to: Position) -> None:
     where.go(**where.at(to))
 
 
-def _follow(key: str, place: Position) -> None:
-    where.go(**({"round": None, "stage": None} if st.session_state[key] else where.at(place)))
+def _follow(on: bool, place: Position) -> None:
+    where.go(**({"round": None, "stage": None} if on else where.at(place)))
 
 
 def _open(point: Sequence) -> None:

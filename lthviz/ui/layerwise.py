@@ -53,7 +53,7 @@ def pick(labels: Sequence[tuple[str, str]]) -> str:
         frame.notes([f"The link asks for the layers of {asked!r}, which was not trained here; showing {known[current]}."])
     key = pickers.showing("pick-layers", current)
     st.segmented_control("Method", list(known), key=key, required=True, format_func=known.get, wrap=True,
-                         on_change=lambda: where.go(layers=st.session_state[key]))
+                         on_change=pickers.heard(key, lambda chosen: where.go(layers=chosen)))
     return current
 
 

@@ -95,11 +95,10 @@ def pick(run: Run, now: Round, label: str, found: Against) -> None:
                *others, "other", "none"]
     key = pickers.showing("pick-against", found.choice)
 
-    def chose() -> None:
-        choice = st.session_state[key]
+    def chose(choice: str) -> None:
         where.go(against={"other": text(_elsewhere(run, now, label))}.get(choice) or (choice if choice in WORDS else text(Address(run.id, now.index, choice))))
 
-    st.selectbox("Compared with", options, key=key, width=250, on_change=chose,
+    st.selectbox("Compared with", options, key=key, width=250, on_change=pickers.heard(key, chose),
                  format_func=lambda x: WORDS.get(x) or f"{stages.short(run.config, x)} of this round")
 
 
@@ -127,7 +126,7 @@ def pick_other(address: Address) -> None:
 
 def _select(label: str, name: str, options: Sequence[Any], current: Any, format: Callable[[Any], str], width: int, to: Callable[[Any], Address]) -> None:
     key = pickers.showing(name, current)
-    st.selectbox(label, options, key=key, format_func=format, width=width, on_change=lambda: where.go(against=text(to(st.session_state[key]))))
+    st.selectbox(label, options, key=key, format_func=format, width=width, on_change=pickers.heard(key, lambda chosen: where.go(against=text(to(chosen)))))
 
 
 def _title(brief: Brief) -> str:

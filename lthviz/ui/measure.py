@@ -51,13 +51,13 @@ def pick(setting: Setting, timings: Sequence[Timing]) -> None:
     threads = sorted({*_counts(machine.cores()), *(s.threads for s in known), setting.threads})
     key = pickers.showing("pick-batch", str(setting.batch))
     st.selectbox("Batch", [str(b) for b in batches], key=key, width=120, accept_new_options=True, help="Images at once; type any number",
-                 on_change=lambda: where.go(batch=st.session_state[key]))
+                 on_change=pickers.heard(key, lambda chosen: where.go(batch=chosen)))
     if setting.device == "cpu":
         other = pickers.showing("pick-threads", setting.threads)
-        st.selectbox("Threads", threads, key=other, width=110, on_change=lambda: where.go(threads=st.session_state[other]))
+        st.selectbox("Threads", threads, key=other, width=110, on_change=pickers.heard(other, lambda chosen: where.go(threads=chosen)))
     if len(places := list(dict.fromkeys(place_word(s) for s in known))) > 1:
         third = pickers.showing("pick-device", place_word(setting))
-        st.selectbox("Device", places, key=third, width=150, on_change=lambda: where.go(device=st.session_state[third]))
+        st.selectbox("Device", places, key=third, width=150, on_change=pickers.heard(third, lambda chosen: where.go(device=chosen)))
 
 
 def _counts(cores: int) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
@@ -33,15 +33,15 @@ def pick_run(current: str) -> None:
     names = {r.id: f"{run_title(r)} · {r.id.rsplit('-', 1)[-1]}" + (" · example" if r.example else "") for r in found}
     key = showing("pick-run", current if current in names else None)
     st.selectbox("Run", list(names), key=key, format_func=names.get, label_visibility="collapsed", placeholder="Choose a run",
-                 on_change=lambda: where.go(run=st.session_state[key], round=None, stage=None, layer=None, ticket=None,
-                                            against=None, new=None, window=None, select=None), width=360)
+                 on_change=heard(key, lambda chosen: where.go(run=chosen, round=None, stage=None, layer=None, ticket=None,
+                                            against=None, new=None, window=None, select=None)), width=360)
 
 
 def pick_round(rounds: Sequence[int], current: int) -> None:
     """The rounds that are there; another one keeps the kind of stage where it has it."""
     key = showing("pick-round", current)
     st.segmented_control("Round", list(rounds), key=key, required=True, width="content",
-                         on_change=lambda: where.go(round=st.session_state[key], select=None))
+                         on_change=heard(key, lambda chosen: where.go(round=chosen, select=None)))
 
 
 def pick_layer(layers: Sequence[Layer], current: Layer) -> None:
@@ -51,7 +51,7 @@ def pick_layer(layers: Sequence[Layer], current: Layer) -> None:
     key = showing("pick-layer", current.name)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="layer-row"):
         st.selectbox("Layer", names, key=key, width=280, format_func={x.name: _layer(x) for x in layers}.get,
-                     on_change=lambda: where.go(layer=st.session_state[key], window=None, select=None))
+                     on_change=heard(key, lambda chosen: where.go(layer=chosen, window=None, select=None)))
         layer_keys(names, at)
 
 
@@ -80,3 +80,17 @@ def showing(name: str, value: Any) -> str:
     st.session_state[f"{name}-shown"] = (turn, value)
     st.session_state[f"{name}-{turn}"] = value
     return f"{name}-{turn}"
+
+
+def heard(key: str, act: Callable[[Any], None]) -> Callable[[], None]:
+    """What to do when the widget under a `showing` key changes: `act` with the reader's choice.
+
+    What the page itself put there is no choice. Streamlit takes it for one when a script that drew the widget was interrupted by the
+    next: then a page that follows a run would stay behind at a stage that it passed.
+    """
+    shown = st.session_state[key]
+
+    def changed() -> None:
+        if (value := st.session_state[key]) != shown:
+            act(value)
+    return changed

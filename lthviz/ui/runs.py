@@ -74,11 +74,11 @@ def _narrow(found: Sequence[Row]) -> list[Row]:
                 key = pickers.showing(f"filter-{name}", asked)
                 st.multiselect(label, list(dict.fromkeys([*options, *asked])), key=key, placeholder="any", width=215 if name != "sweep" else 260,
                                format_func=lambda v, name=name: names.get(v, v) if name == "sweep" else v,
-                               on_change=lambda name=name, key=key: _filter(name, st.session_state[key]))
+                               on_change=pickers.heard(key, lambda chosen, name=name: _filter(name, chosen)))
         if len(found) > 1:
             key = pickers.showing("filter-find", st.query_params.get("find", ""))
             st.text_input("Find", key=key, placeholder="id, preset, structure, message", width=240, icon=":material/search:",
-                          on_change=lambda: _filter("find", st.session_state[key]))
+                          on_change=pickers.heard(key, lambda chosen: _filter("find", chosen)))
     return runs_rows.narrowed(found, wanted, st.query_params.get("find", ""))
 
 

@@ -88,7 +88,7 @@ def _pick(run: Run, study: Study, q: Point, setting: Setting, timings: Sequence[
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="speed-pick"):
         pickers.pick_round(rounds, q.row["round"])
         st.segmented_control("Ticket", labels, key=which, required=True, format_func=lambda x: stages.name(run.config, q.row["round"], x),
-                             on_change=lambda: where.go(ticket=st.session_state[which], round=q.row["round"]))
+                             on_change=pickers.heard(which, lambda chosen: where.go(ticket=chosen, round=q.row["round"])))
         measure.pick(setting, timings)
 
 

@@ -63,7 +63,7 @@ def _presets(current: str) -> None:
     known = _known()
     st.selectbox("Preset", list(known), index=0 if current else None, key=key, width=420,
                  format_func=lambda name: known[name].title + ("" if name in PRESETS else f" · {name}, yours"),
-                 placeholder="another run's settings", on_change=lambda: st.session_state[key] and _choose(st.session_state[key]))
+                 placeholder="another run's settings", on_change=pickers.heard(key, lambda chosen: chosen and _choose(chosen)))
 
 
 def _choose(preset: str) -> None:

@@ -161,18 +161,14 @@ def controls(of: Studies, x: str, setting: Setting, together: Sequence, points: 
         usual = "" if len(bars) != 1 or bars[0].stated else f"{bars[0].tolerance:.2g}"
         st.number_input("Tolerance (points)", min_value=0.0, max_value=MOST, step=0.25, value=None, format="%.4g", key=key, width=150, placeholder=usual or "usual",
                         help="What a winning ticket may lack. Empty: one standard deviation of the dense replicates, 0.25 of a single one",
-                        on_change=lambda: where.go(tolerance=st.session_state[key]))
+                        on_change=pickers.heard(key, lambda chosen: where.go(tolerance=chosen)))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="curves-switch"):
         for name, label, help in (("near", "Near the dense accuracy", "Only the accuracies close to the dense network's"),
                                   ("seeds", "Single seeds", "The raw points: each seed as a thin line behind the means"),
                                   ("unbroken", "Less sparse ones must win too", "The sparsest winning ticket counts only when all less sparse ones of "
                                                                                 "its method win as well")):
             toggle = pickers.showing(name, on[name])
-            st.toggle(label, key=toggle, help=help, on_change=_switch, args=(name, toggle))
-
-
-def _switch(name: str, key: str) -> None:
-    where.go(**{name: "1" if st.session_state[key] else None})
+            st.toggle(label, key=toggle, help=help, on_change=pickers.heard(toggle, lambda chosen, name=name: where.go(**{name: "1" if chosen else None})))
 
 
 def _points(runs: Sequence[Run], timings: dict, setting: Setting) -> list[Point]:

@@ -104,10 +104,10 @@ def _pick(asked: Asked) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="tune-pick"):
         pickers.pick_round(rounds, asked.round)
         st.segmented_control("Structure", list(tune_asked.KINDS), key=kind, required=True, format_func=lambda k: tune_asked.KINDS[k].title,
-                             on_change=lambda: _kind(asked, st.session_state[kind]))
+                             on_change=pickers.heard(kind, lambda chosen: _kind(asked, chosen)))
         options = tune_asked.bases(asked.run, asked.round, asked.structure.kind)
         if len(options) > 1:
-            st.selectbox("Compared with", options, key=base, width=330, on_change=lambda: where.go(base=st.session_state[base]),
+            st.selectbox("Compared with", options, key=base, width=330, on_change=pickers.heard(base, lambda chosen: where.go(base=chosen)),
                          format_func=lambda x: tune_numbers.base_name(asked, x))
 
 

@@ -56,7 +56,7 @@ def words(own: dict[str, Any]) -> str:
 def _scope(asked: Asked) -> None:
     key = pickers.showing("tune-scope", asked.scope)
     st.segmented_control("Changes are for", list(SCOPES), key=key, required=True, format_func=lambda s: SCOPES[s].capitalize(),
-                         on_change=lambda: where.go(scope=st.session_state[key]),
+                         on_change=pickers.heard(key, lambda chosen: where.go(scope=chosen)),
                          help="A layer can have settings of its own. They are part of the structure's name, so that the ticket can be trained and found again.")
 
 

@@ -31,7 +31,7 @@ def section(of: Source, asked: Asked) -> None:
     key = pickers.showing("tune-map", word)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         st.segmented_control("Coloured by", list(VALUES), key=key, required=True, format_func=lambda v: VALUES[v].name, wrap=True,
-                             on_change=lambda: where.go(map=st.session_state[key]))
+                             on_change=pickers.heard(key, lambda chosen: where.go(map=chosen)))
         st.button("Close", key="tune-map-close", icon=":material/close:", type="tertiary", on_click=lambda: where.go(map=None))
     cells, waiting = tune_data.columns(of, asked.structure)
     more = any(w.endswith("divided") for w in waiting.values() if not w.startswith("could"))

@@ -182,7 +182,7 @@ def test_a_whole_run_by_clicks_reloaded_in_the_middle(page, runs, url):
     assert run_id in page.url
     expect(button(page, "Pause training")).to_be_visible()
     expect(page.get_by_text(re.compile(r"Finished: 3 rounds, 9 tickets trained"))).to_be_visible()
-    expect(sentence(page)).to_contain_text("Trained Random")          # it was followed to its last stage
+    expect(sentence(page), page.url).to_contain_text("Trained Random")          # it was followed to its last stage
     store = Store(runs[0])
     assert store.status(run_id).state == "finished"
     assert (store.run(run_id).config.rounds, store.run(run_id).config.epochs) == (2, 60)

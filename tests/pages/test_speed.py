@@ -82,7 +82,7 @@ def test_a_calibrated_machine_estimates_what_is_not_measured(store, run_id, page
     ticket, layers = store.round(run_id, 1).ticket("refill"), store.run(run_id).layers
     ratio = estimate.estimate(made, layers, ticket.masks, structural=True).time_ratio
     assert f"this machine&#x27;s calibration estimates {ratio:.2f}" in words(page("speed", run=run_id, round=1, ticket="refill")).replace("'", "&#x27;")
-    spec = json.loads(page("curves", run=run_id).get("plotly_chart")[0].proto.spec)
+    spec = json.loads(page("curves", run=run_id, x="speed").get("plotly_chart")[0].proto.spec)
     names = [t["name"] for t in spec["data"] if t.get("name")]
     assert {"Refill, estimated", "Regroup, estimated"} <= set(names) and "Refill" not in names
     guessed = next(t for t in spec["data"] if t.get("name") == "Refill, estimated")

@@ -1,0 +1,48 @@
+"""Measured speeds that the example runs come with: `python benchmarks/examples.py` on an idle machine, about ten seconds a ticket.
+
+Every ticket of data/examples is measured as the app measures it (batch 64, all cores) and its timing put beside the run. What was disturbed
+by other work is not kept; the exit code is then 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from lthviz import launch, measuring  # noqa: E402
+from lthviz.store import Store, timings  # noqa: E402
+
+EXAMPLES = ROOT / "data" / "examples"
+
+
+def main() -> int:
+    args = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    args.add_argument("--seconds", type=float, default=8.0, help="about how long to time each ticket (default 8)")
+    options, disturbed = args.parse_args(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder), examples=EXAMPLES)
+        for run_id in [r for r in store.runs() if store.is_example(r)]:
+            items = measuring.items(store.run(run_id), None, None, 64, 0, "cpu", "float32")
+            store.ask_measuring(run_id, items, {"baselines": "all", "seconds": options.seconds}, patience=60.0)
+        launch.work(store)
+        for run_id in [r for r in store.runs() if store.is_example(r)]:
+            to = EXAMPLES / run_id / timings.FOLDER
+            shutil.rmtree(to, ignore_errors=True)
+            for t in store.timings(run_id):
+                disturbed += bool(t.disturbed)
+                if t.disturbed:
+                    print(f"{t.key}: {t.disturbed[0]}")
+                else:
+                    timings.write(to, t)
+            print(f"{run_id}: {len(list(to.glob('*.json')))} of {len(items)} tickets")
+    return int(disturbed > 0)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
