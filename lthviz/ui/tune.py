@@ -60,19 +60,16 @@ def _tune(run: Run) -> None:
     _pick(asked)
     if why := tune_data.why_not(of, asked.structure):
         tune_knobs.knobs(asked)
+        _layer_row(asked)      # the way back stays, by hand and by key
         frame.told("warning", f"{why[:1].upper()}{why[1:]}.", "block")
-        tune_train.actions(asked, of, None)
+        tune_train.actions(asked, of, tune_data.untrainable(of, asked.structure))
         return
     tune_data.ask(of, asked.structure)
     found, base = tune_data.preview(of, asked.structure.label), _base(of, asked)
     said = tune_numbers.sentence(asked, found) if found else f"{asked.structure.name} of round {asked.round}: {_waiting_words(asked)}."
     frame.said(said)
     tune_knobs.knobs(asked)
-    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", key="tune-layer"):
-        with st.container(width="content"):
-            pickers.pick_layer(asked.run.layers, asked.layer)
-        with st.container(horizontal=True, gap="xsmall", width="content", key="tune-undo-row"):
-            tune_history.buttons()
+    _layer_row(asked)
     if found is None:
         _waiting(of, asked)
     _view(of, asked, base)
@@ -84,7 +81,16 @@ def _tune(run: Run) -> None:
         tune_numbers.layer_list(asked, found, base)
     if isinstance(asked.structure, Regroup):
         tune_map.section(of, asked)
-    tune_train.actions(asked, of, found)
+    tune_train.actions(asked, of)
+
+
+def _layer_row(asked: Asked) -> None:
+    """Which layer, and the steps back and forth."""
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", key="tune-layer"):
+        with st.container(width="content"):
+            pickers.pick_layer(asked.run.layers, asked.layer)
+        with st.container(horizontal=True, gap="xsmall", width="content", key="tune-undo-row"):
+            tune_history.buttons()
 
 
 def _base(of: Source, asked: Asked) -> Preview | None:

@@ -69,9 +69,18 @@ def why_not(of: Source, structure: Structure) -> str:
     """In a line, why there can be no preview; '' where there can."""
     if isinstance(structure, Refill):
         return scores.why_not(of, structure)
+    if why := untrainable(of, structure):
+        return why
     if structure.variant == "paper":
         return ("variant 'paper' divides anew after every block, which takes seconds a layer, so it cannot be turned live; choose variant 'code' to tune, "
                 "or train it as it is")
+    return ""
+
+
+def untrainable(of: Source, structure: Structure) -> str:
+    """In a line, why the network cannot have the structure, previewed or not; '' where it can."""
+    if isinstance(structure, Refill):
+        return scores.why_not(of, structure)
     try:
         check_groups(structure, (layer.matrix[0] for layer in of.run.layers))
     except ConfigError as e:

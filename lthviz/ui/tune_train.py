@@ -17,7 +17,7 @@ from lthviz.knobs import non_default, plain
 from lthviz.records import Address, Run
 from lthviz.speed import machine
 from lthviz.store import presets
-from lthviz.tuning import Preview, Source
+from lthviz.tuning import Source
 from lthviz.ui import cache, curves, figure, frame, pickers, where
 from lthviz.ui.command import branch_command
 from lthviz.ui.tune_asked import Asked
@@ -28,8 +28,8 @@ MOST = 6
 SAID, SAVED = "tune-train-said", "tune-preset-said"
 
 
-def actions(asked: Asked, of: Source, found: Preview | None) -> None:
-    """Everything below the numbers. found: None where there is no preview, which keeps nobody from training."""
+def actions(asked: Asked, of: Source, refused: str = "") -> None:
+    """Everything below the numbers. refused: why this structure cannot be trained here. That it has no preview keeps nobody from training."""
     st.subheader("Train this ticket", anchor=False)
     config = settings(asked)
     known = next((r for r in asked.run.rows if (r["round"], r["structure"]) == (asked.round, asked.structure.label)), None)
@@ -39,7 +39,7 @@ def actions(asked: Asked, of: Source, found: Preview | None) -> None:
             st.page_link("pages/masks.py", label="Its masks", icon=":material/grid_on:",
                          query_params={"run": asked.run.id, "round": str(asked.round), "ticket": asked.structure.label})
     else:
-        _train(asked, config)
+        _train(asked, config, refused)
     _branches(asked)
     box = st.expander("Save as preset", icon=":material/bookmark:", type="compact", key="tune-preset", on_change="rerun")
     if box.open:
@@ -70,7 +70,12 @@ def masks_command(asked: Asked, of: Source) -> str:
     return shlex.join([*words, "-o", "out.npz"])
 
 
-def _train(asked: Asked, config: RunConfig) -> None:
+def _train(asked: Asked, config: RunConfig, refused: str) -> None:
+    if refused:
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="tune-train-row"):
+            st.button("Train this ticket", key="tune-train", type="primary", icon=":material/model_training:", disabled=True)
+            frame.quiet(f"It cannot be trained: {refused[:1].lower()}{refused[1:]}.", width="content")
+        return
     try:
         plan = branching.plan(cache.store(), asked.run.id, asked.round, config)
     except LthvizError as e:

@@ -163,6 +163,21 @@ def test_what_is_refused_is_said_in_a_line_and_changes_nothing(tune, words):
     assert "Groups = 500 is more than the 128 rows of the widest layer; use fewer groups." in words(at) and not at.dataframe
 
 
+@pytest.mark.parametrize("refused", ["regroup-groups=500-min_rows=8", "regroup-groups=500-min_rows=8-variant=paper"])
+def test_what_cannot_be_cannot_be_trained_and_can_be_undone(tune, words, refused):
+    at = tune(structure=OWN)
+    at.query_params["structure"] = refused
+    at.run()
+    assert "It cannot be trained: groups = 500 is more than the 128 rows of the widest layer; use fewer groups." in words(at)
+    assert control(at, "button", "Train this ticket").disabled and control(at, "selectbox", "Layer").value
+    settled(control(at, "button", "Undo").click().run())
+    assert "Regroup (groups 4, min_rows 8) of round 2 would keep" in words(at)
+
+
+def test_what_has_no_preview_can_be_trained_all_the_same(tune):
+    assert not control(tune(structure="regroup-groups=4-variant=paper"), "button", "Train this ticket").disabled
+
+
 def test_no_block_is_warned_of_before_anything_is_trained(tune, words):
     assert "No block forms in any layer: this would be the unstructured ticket." in words(tune(structure="regroup-groups=4-min_rows=100"))
 
