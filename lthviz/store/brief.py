@@ -28,6 +28,7 @@ class Brief:
     rounds: how many are finished, the dense one included. Accuracies are of test images, percent, None before there is one:
     dense_acc of the dense network, best_acc of the pruned ticket that validation accuracy chooses, last_acc of the one that it
     chooses in the newest round that has trained one. Test accuracy never chooses: without validation both are of the last ticket.
+    Of a branch only tickets that it has trained itself count for the latter two; what it took over is its parent's.
     seconds: of work. ended: seconds since 1970 at which it took its present state. note, source: as in `About`.
     """
 
@@ -129,14 +130,15 @@ def _told(path: Path, head: Head, brief: Brief, accuracies: bool) -> Brief:
     stages = [e for e in _stages(path) if isinstance(e.get("round"), int)]
     numbers = [int(p.stem) for p in (path / "rounds").glob("*.h5") if p.stem.isdecimal()]
     trained = {(e["round"], str(e.get("structure"))): e for e in stages if e.get("kind") == "train"}
+    own = head.config.from_round   # a branch's log has its parent's rounds before, and no training of what it took over in its first
+    here = {key for key in trained if key[0] >= own}
     whole = all((k, label) in trained for k in numbers for label in head.config.tickets(k))
     if accuracies and (not whole or any("val_acc" not in e or e.get("test_acc") is None for e in trained.values())):
         trained = {**trained, **_of_rounds(path, numbers)}
     tested = {key: e for key, e in trained.items() if isinstance(e.get("test_acc"), (int, float))}
     dense = [e["test_acc"] for (k, _), e in tested.items() if not k]
-    pruned = {key: e for key, e in tested.items() if key[0]}
+    pruned = {key: e for key, e in tested.items() if key[0] > own or (key[0] and key in here)}
     newest = max((k for k, _ in pruned), default=0)
-    own = head.config.from_round   # a branch's log has its parent's rounds before
     seconds = sum(e["seconds"] for e in stages if e["round"] >= own and isinstance(e.get("seconds"), (int, float)))
     return replace(brief, rounds=len(numbers), dense_acc=float(dense[0]) if dense else None, best_acc=_chosen(head.config, pruned),
                    last_acc=_chosen(head.config, {key: e for key, e in pruned.items() if key[0] == newest}), seconds=seconds,

@@ -75,10 +75,11 @@ def cells(row: Row, size: int | None = None) -> dict[str, Any]:
     """A row as the table shows it; numbers stay numbers, so that it can be sorted by them. size: of its folder, in bytes."""
     b = row.brief
     came = {"branch of": f"{b.config.parent}, round {b.config.from_round}" if b.config.parent else None, "came in": b.source or None}
-    return {"state": row.state, "title": b.title or None, "run": b.id, "structures": structures(b), "seed": b.config.seed,
-            "rounds": b.rounds, "of": b.config.rounds + 1, "dense": b.dense_acc, "best": b.best_acc, "last": b.last_acc, "note": b.note or None,
-            "minutes": round(b.seconds / 60, 2) if b.seconds else None, "disk": None if size is None else size / 1e6,
-            "changed": datetime.fromtimestamp(b.ended, UTC), "message": b.status.message, **came,
+    rounds = f"{b.rounds - 1} of {b.config.rounds}" if b.rounds else None
+    # the first three are what a phone has room for
+    return {"state": row.state, "best": b.best_acc, "run": b.id, "rounds": rounds, "dense": b.dense_acc, "last": b.last_acc,
+            "minutes": round(b.seconds / 60, 2) if b.seconds else None, "disk": None if size is None else size / 1e6, "title": b.title or None,
+            "structures": structures(b), "note": b.note or None, "changed": datetime.fromtimestamp(b.ended, UTC), "seed": b.config.seed, "message": b.status.message, **came,
             "sweep": ", ".join(s.shown for s in row.sweeps) or None, "model": b.config.model, "data": b.config.data}
 
 

@@ -151,6 +151,9 @@ def _buttons(run_id: str, status: Status, waiting: str) -> None:
         elif status.state != "finished":
             st.button("Resume", key="do-resume", icon=":material/play_arrow:", type="primary",
                       help=f"Go on from the last checkpoint\n\n`{ask_command('resume', run_id)}`", on_click=_ask, args=(run_id, "resume"))
+            if status.state == "failed":     # a setting may have been the reason
+                st.page_link("pages/lab.py", label="Duplicate with changes", icon=":material/content_copy:", query_params={"new": run_id},
+                             help="Start another run from its settings")
 
 
 def actions(run_id: str) -> tuple[str, ...]:

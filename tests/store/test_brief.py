@@ -10,6 +10,7 @@ import store_writer as writer
 from lthviz.cli import main
 from lthviz.store import Store, reading
 from lthviz.store.brief import Briefs
+from lthviz.store.folders import Folders
 
 RUN = writer.CONFIG.run_id
 EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "examples"
@@ -97,6 +98,24 @@ def test_test_accuracy_chooses_no_ticket(store, val, best, last):
     test = (99.0, 70.0, 71.0, 98.0, 72.0, 74.0)
     brief = log_of(store, [(0, "unstructured", 95.0, 95.0), *((*key, t, v) for key, t, v in zip(keys, test, val))])
     assert (brief.dense_acc, brief.best_acc, brief.last_acc) == (95.0, best, last)
+
+
+def test_of_a_branch_only_what_it_trained_itself_is_its_own(store):
+    """It took over rounds 0 and 1, and of round 2 the first two tickets: those are in its log as its parent's, or not at all."""
+    config = writer.CONFIG.replace(rounds=3, parent=RUN, from_round=2)
+    run_id = Folders.begin(store, config)
+    log = store.path(run_id) / "events.jsonl"
+
+    def brief(*trained):
+        lines = [{"event": "stage", "round": k, "kind": "train", "structure": s, "seconds": 1.0, "test_acc": test, "val_acc": test} for k, s, test in trained]
+        log.write_text("".join(json.dumps(x, separators=(",", ":")) + "\n" for x in lines))
+        b = Briefs(store).of([run_id])[run_id]
+        return b.dense_acc, b.best_acc, b.last_acc
+
+    before = [(0, "unstructured", 95.0), *((1, s, 97.0) for s in config.tickets(1))]
+    assert brief(*before) == (95.0, None, None)
+    assert brief(*before, (2, config.tickets(2)[-1], 60.0)) == (95.0, 60.0, 60.0)
+    assert brief(*before, (2, config.tickets(2)[-1], 60.0), (3, "unstructured", 55.0)) == (95.0, 60.0, 55.0)
 
 
 def test_it_is_read_again_when_something_happened_and_only_then(store, monkeypatch):
