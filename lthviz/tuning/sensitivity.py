@@ -32,6 +32,11 @@ class Cell(NamedTuple):
     magnitude: float | None
     time: float | None
 
+    @property
+    def bare(self) -> bool:
+        """Whether no layer has a block: the ticket is the unstructured one, whatever its numbers are."""
+        return not self.coverage
+
 
 def groups_that_fit(layers: Sequence[Layer], current: int = 0) -> list[int]:
     """Numbers of groups worth a column: those the widest layer has rows for, and the current one."""

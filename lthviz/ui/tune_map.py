@@ -19,13 +19,13 @@ POLL_S = 1.0
 def section(of: Source, asked: Asked) -> None:
     """Below its heading: a button to begin with, then the map. Whether it is open is in the address."""
     st.subheader("How the network answers to t1 and groups", anchor=False)
-    word = where.text("map")
+    word, usual = where.text("map"), "coverage" if of.weights is None else "magnitude"     # where leftovers are dropped, all that is kept lies in blocks
     if word and word not in VALUES:
-        frame.notes([f"The link colours the map by {word!r}; it can be {', '.join(VALUES)}. Showing {VALUES['coverage'].name.lower()}."])
-        word = "coverage"
+        frame.notes([f"The link colours the map by {word!r}; it can be {', '.join(VALUES)}. Showing {VALUES[usual].name.lower()}."])
+        word = usual
     if not word:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-            st.button("Work it out", key="tune-map-open", icon=":material/grid_view:", on_click=lambda: where.go(map="coverage"))
+            st.button("Work it out", key="tune-map-open", icon=":material/grid_view:", on_click=lambda: where.go(map=usual))
             frame.quiet("Every layer is divided into 2, 4, 8 … groups, in a process of its own, and kept; each takes as long as the first.", width="content")
         return
     key = pickers.showing("tune-map", word)

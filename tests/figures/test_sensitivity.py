@@ -33,8 +33,23 @@ def test_what_is_not_known_is_said():
 def test_table_and_words():
     rows = sensitivity_table(CELLS)
     assert len(rows) == 6 and rows[0] == {"groups": 2, "t1": 0.5, "in blocks (%)": pytest.approx(21), "kept magnitude (%)": None,
-                                          "density (%)": pytest.approx(28), "estimated time (% of dense)": pytest.approx(50.5)}
+                                          "density (%)": pytest.approx(28), "estimated time (% of dense)": pytest.approx(50.5), "blocks": "yes"}
     said = sensitivity_alt(CELLS, "coverage", (2, 1.5))
     assert said == ("In blocks for 6 settings of groups and t1: lowest 21.0 percent with 2 groups and t1 0.5; highest 46.0 percent with 4 groups and t1 3; "
                     "the current setting 23.0 percent.")
     assert "nothing to show yet" in sensitivity_alt([], "coverage")
+
+
+def test_a_setting_without_a_block_is_grey_and_never_the_best():
+    """Its ticket is the unstructured one, which keeps all of the magnitude."""
+    cells = [Cell(2, 1.5, 1.0, 0.2, 0.6, None), Cell(4, 1.5, 1.0, 0.1, 0.5, None), Cell(32, 1.5, 0.0, 0.3, 1.0, None)]
+    fig = sensitivity(cells, value="magnitude", current=(32, 1.5))
+    assert list(fig.data[0].z[0]) == [60, 50, None] and (fig.data[0].zmin, fig.data[0].zmax) == (50, 60)
+    said = {tuple(k): text for m in fig.data for k, text in zip(m.customdata if m.customdata is not None else (), m.text or ())}
+    assert said == {(2, 1.5): "60", (4, 1.5): "50", (32, 1.5): "no block"}
+    assert sensitivity_alt(cells, "magnitude", (32, 1.5)) == (
+        "Kept magnitude for 3 settings of groups and t1: lowest 50.0 percent with 4 groups and t1 1.5; highest 60.0 percent with 2 groups and t1 1.5; "
+        "1 makes no block; the current setting makes no block.")
+    assert "(1 of them)" in fig.layout.meta["caption"] and [r["blocks"] for r in sensitivity_table(cells)] == ["yes", "yes", "none"]
+    alone = sensitivity(cells[2:], value="magnitude")
+    assert [t.text for t in alone.data if t.text] == [("no block",)] and "highest" not in alone.layout.meta["alt"]
