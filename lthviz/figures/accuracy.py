@@ -1,4 +1,4 @@
-"""Test accuracy against remaining weights: the curve that a pruning study is read by (ICML 2022, figures 3 to 5).
+"""Test accuracy against kept weights: the curve that a pruning study is read by (ICML 2022, figures 3 to 5).
 
 The axis runs from the dense network on the left to few weights on the right, logarithmically: rounds that prune the same
 share stand at equal distances. Every structure is compared at the density it really has, never at equal round.
@@ -17,7 +17,7 @@ from lthviz.figures import rows, theme
 from lthviz.records import Address, Run
 
 _TICKS = (100, 80, 60, 50, 40, 30, 25, 20, 15, 10, 7, 5, 3, 2, 1, 0.5, 0.2, 0.1)
-_HOVER = ("<b>%{text}</b><br>test accuracy %{y:.2f} %<br>remaining weights %{x:.1f} %, effective %{customdata[3]}"
+_HOVER = ("<b>%{text}</b><br>test accuracy %{y:.2f} %<br>kept weights %{x:.1f} %, effective %{customdata[3]}"
           "<br>in blocks %{customdata[4]}<extra></extra>")
 
 
@@ -66,7 +66,7 @@ def accuracy_vs_density(runs: Sequence[Run], *, current: Address | None = None, 
 def accuracy_vs_density_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """The points behind the figure, a row a trained ticket; percentages, seconds."""
     return [{"run": run.id, "round": r["round"], "structure": r["structure"], "ticket": rows.ticket(run, r),
-             "remaining weights (%)": 100 * r["density"], "effective remaining (%)": rows.scaled(r.get("effective_density")),
+             "kept weights (%)": 100 * r["density"], "effective density (%)": rows.scaled(r.get("effective_density")),
              "coverage (%)": rows.scaled(r.get("coverage")), "test accuracy (%)": rows.accuracy(r), "validation accuracy (%)": r.get("val_acc"),
              "dense accuracy (%)": r.get("dense_acc"), "training (s)": r.get("seconds")}
             for run in runs for r in rows.ordered(run)]
@@ -76,7 +76,7 @@ def accuracy_vs_density_alt(runs: Sequence[Run]) -> str:
     """The figure in spoken words: how far each structure came, against the dense network."""
     points = [(run, r) for run in runs for r in rows.ordered(run) if rows.accuracy(r) is not None]
     if not points:
-        return "Test accuracy against remaining weights: no ticket has been trained yet."
+        return "Test accuracy against kept weights: no ticket has been trained yet."
     dense = {run.id: rows.dense(run) for run in runs}
     said = [f"the dense network reaches {d:.1f} percent" for d in dense.values() if d is not None][:1]
     if len([d for d in dense.values() if d is not None]) > 1:
@@ -85,7 +85,7 @@ def accuracy_vs_density_alt(runs: Sequence[Run]) -> str:
     for label in dict.fromkeys(r["structure"] for _, r in points if r["round"] > 0):
         run, last = min(((u, r) for u, r in points if r["structure"] == label and r["round"] > 0), key=lambda x: x[1]["density"])
         said.append(f"{rows.title(run, label)} has {rows.accuracy(last):.1f} percent with {100 * last['density']:.1f} percent of the weights")
-    return "Test accuracy against remaining weights: " + "; ".join(said) + "."
+    return "Test accuracy against kept weights: " + "; ".join(said) + "."
 
 
 def accuracy_vs_density_caption(runs: Sequence[Run]) -> str:
@@ -135,7 +135,7 @@ def _axes(fig: go.Figure, runs: Sequence[Run]) -> None:
     least = max(0.05, min([100 * r["density"] for r in points if r["density"] > 0] or [50.0]))
     least = min(least, 50.0)
     fig.update_xaxes(type="log", range=[math.log10(112), math.log10(least / 1.12)], tickvals=[t for t in _TICKS if t >= least / 1.12],
-                     ticktext=[f"{t:g}" for t in _TICKS if t >= least / 1.12], title_text="remaining weights (%)", minor=dict(ticks=""))
+                     ticktext=[f"{t:g}" for t in _TICKS if t >= least / 1.12], title_text="kept weights (%)", minor=dict(ticks=""))
     accs = [a for r in points if (a := rows.accuracy(r)) is not None] + [d for run in runs if (d := rows.dense(run)) is not None]
     if accs:
         pad = max(0.5, 0.09 * (max(accs) - min(accs)))

@@ -176,7 +176,7 @@ def extremes_table(of: Studies) -> list[dict[str, Any]]:
             t = of.extremes[study.id, label]
             verdict = "wins" if t else "no ticket wins" if bar else "not known yet"
             out.append({"id": study.id, "study": of.apart[study.id] or study.title, "method": replicated_words.title(study, label), "verdict": verdict,
-                        "extreme sparsity (%)": t and 100 * (1 - t.density.mean), "remaining weights (%)": t and 100 * t.density.mean, "round": t and t.round,
+                        "extreme sparsity (%)": t and 100 * (1 - t.density.mean), "kept weights (%)": t and 100 * t.density.mean, "round": t and t.round,
                         "test accuracy (%)": t and t.accuracy.mean, "sd (points)": t and t.accuracy.sd, "n": t.accuracy.n if t else len(study.seeds),
                         "has to reach (%)": bar and bar.least, "dense n": bar.n if bar else 0})
     return out

@@ -19,8 +19,8 @@ def accuracy_curves_table(study: Study) -> list[dict[str, Any]]:
             "test accuracy (%)": q.accuracy, "dense accuracy (%)": rows.dense(q.run), "measured speedup (×)": t.speedup if t else None,
             "lower quartile (×)": low, "upper quartile (×)": high, "estimated speedup (×)": 1 / q.predicted if q.predicted else None,
             "FLOPs would allow (×)": 1 / q.flops if q.flops else None, "ticket (ms)": t.ticket_ms if t else None,
-            "dense (ms)": t.dense_ms if t else None, "remaining weights (%)": 100 * q.row["density"],
-            "effective remaining (%)": rows.scaled(q.row.get("effective_density")), "multiply-adds (%)": rows.scaled(q.flops),
+            "dense (ms)": t.dense_ms if t else None, "kept weights (%)": 100 * q.row["density"],
+            "effective density (%)": rows.scaled(q.row.get("effective_density")), "multiply-adds (%)": rows.scaled(q.flops),
             "runs as": t.executor if t else None, "dense form": t.baseline if t else None, "batch": t.batch if t else None,
             "threads": t.threads if t else None, "pairs": t.n if t else None, "largest difference": t.max_abs_err if t else None,
             "machine": wording.machine(t) if t else None, "disturbed": "; ".join(q.disturbed) or None, "training (s)": q.row.get("seconds")})

@@ -52,15 +52,19 @@ def layer_rounds(of: LayerRounds, *, dark: bool = False) -> go.Figure:
         fig.add_heatmap(
             z=np.log10(np.maximum(percent, LEAST)).round(4).tolist(), x=[f"{k}" for k in of.rounds], y=list(of.layers), zmin=math.log10(LEAST), zmax=2,
             colorscale=[[0, p.paper], [0.5, _mix(p.paper, p.accent, 0.75)], [1, p.kept]], xgap=1, ygap=1, text=said, customdata=hover, hoverongaps=False,
-            texttemplate="%{text}" if numbers else None, textfont=dict(size=11),
             hovertemplate="<b>%{y}</b>, round %{x}<br>%{customdata}<extra></extra>",
             colorbar=dict(title=dict(text="kept (%)", font=dict(size=13, color=p.text)), tickvals=[math.log10(v) for v in SHADES],
                           ticktext=[f"{v}" if v > LEAST else f"≤ {v}" for v in SHADES], tickfont=dict(color=p.muted, size=12), outlinewidth=0, thickness=12, len=1))
     theme.apply(fig, dark, height=max(220, 96 + (22 if n <= NUMBERS[1] else 12) * n))
     if fig.data:
         fig.update_xaxes(title_text="round", type="category", showline=False, ticks="")
-        fig.update_yaxes(title_text="layer, from the image on", type="category", autorange="reversed", showline=False, ticks="", tickfont=dict(color=p.muted, size=12))
+        fig.update_yaxes(title_text="layer, from the image on", title_standoff=18, ticklabelstandoff=4, type="category", autorange="reversed", showline=False, ticks="", tickfont=dict(color=p.muted, size=12))
         fig.update_layout(margin_t=12)
+        if numbers:
+            for name, line, shades in zip(of.layers, said, np.log10(np.maximum(percent, LEAST)) / 2):
+                for k, text, shade in zip(of.rounds, line, shades):
+                    if text:
+                        fig.add_annotation(x=f"{k}", y=name, text=text, showarrow=False, font=dict(size=11, color=ink(_shade(p, shade))))
     else:
         theme.note(fig, "No ticket to show yet", dark)
     return theme.meta(fig, caption=layer_rounds_caption(of), alt=layer_rounds_alt(of), n=n, runs=[of.run])
@@ -91,6 +95,19 @@ def layer_rounds_alt(of: LayerRounds) -> str:
 def layer_rounds_caption(of: LayerRounds) -> str:
     return (f"Share of each layer's weights that {of.title} keeps, round by round (n = {len(of.layers)} layers, {len(of.rounds)} rounds; run {of.run}; "
             "shades are logarithmic).")
+
+
+def ink(cell: str) -> str:
+    """Black or white, whichever has the higher contrast on a cell of that colour (WCAG 2.2, relative luminance)."""
+    linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (int(cell[i:i + 2], 16) / 255 for i in (1, 3, 5))]
+    y = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#000000" if (y + 0.05) / 0.05 > 1.05 / (y + 0.05) else "#FFFFFF"
+
+
+def _shade(p: theme.Palette, at: float) -> str:
+    """The colour of a cell at 0..1 of the scale of shades."""
+    middle = _mix(p.paper, p.accent, 0.75)
+    return _mix(p.paper, middle, 2 * at) if at < 0.5 else _mix(middle, p.kept, 2 * at - 1)
 
 
 def _mix(a: str, b: str, share: float) -> str:

@@ -18,10 +18,12 @@ from lthviz.core.versus import AXES as MEASURED
 from lthviz.figures import rows, scales, theme
 from lthviz.figures.measured import AXES
 from lthviz.figures.replicated import Studies, known, place
-from lthviz.figures.replicated_words import hover, replicate_curves_alt, replicate_curves_caption, short
+from lthviz.figures.replicated_words import hover, replicate_curves_alt, replicate_curves_caption, shaded, short
 
 Trace = dict[str, Any]
 """A plotly scatter trace."""
+BESIDE = 3
+"""Characters of a name that stands beside the axes."""
 _FIELDS = {"speed": MEASURED["speed"], "kept": "density", "effective": "effective_density", "flops": "flops_ratio"}
 
 
@@ -169,10 +171,11 @@ def _furnish(fig: go.Figure, of: Studies, tickets: Sequence[MeanTicket], x: str,
     below = min(t.accuracy.mean for t in origins) - scales.NEAR if near and origins else None
     scales.cost(fig, x, [place(t, x) for t in tickets] + ([1.0] if x == "speed" else []), AXES[x].title)
     scales.accuracy(fig, [*ends, *reach], below, p, count=means)
-    scales.dense(fig, [t.accuracy.mean for t in origins], p)
+    names = [of.apart[study.id] for study in of.of if study.dense and study.dense.accuracy.n]
+    scales.dense(fig, [t.accuracy.mean for t in origins], p, names if of.several and all(0 < len(name) <= BESIDE for name in names) else ())
     scales.nothing_gained(fig, x, p)
-    for i, bar in enumerate(dict.fromkeys(bar for bar in of.levels.values() if bar)):
-        scales.winning(fig, x, max(bar.least, fig.layout.yaxis.range[0]), p, said=i == 0)
+    if bar := shaded(of):
+        scales.winning(fig, x, max(bar.least, fig.layout.yaxis.range[0]), p)
 
 
 def _key(study: Replicates, t: MeanTicket) -> tuple[str, int, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from lthviz.core.study import MeanTicket, Replicates, Summary
 from lthviz.core.versus import Versus
+from lthviz.core.winning import Level
 from lthviz.figures import rows, wording
 from lthviz.figures.measured import AXES
 from lthviz.figures.replicated import Studies, known
@@ -92,7 +93,7 @@ def replicate_curves_table(of: Studies) -> list[dict[str, Any]]:
                                    "test accuracy (%)": t.accuracy.mean, "sd (points)": t.accuracy.sd, "n": t.accuracy.n,
                                    "verdict": verdict(of, study, t) + (", sparsest" if t is of.extremes.get((study.id, t.structure)) else ""),
                                    "has to reach (%)": bar.least if bar else None}
-            for name, s in (("remaining weights", t.density), ("effective remaining", t.effective_density), ("in blocks", t.coverage),
+            for name, s in (("kept weights", t.density), ("effective density", t.effective_density), ("in blocks", t.coverage),
                             ("multiply-adds", t.flops_ratio)):
                 row |= {f"{name} (%)": rows.scaled(s.mean), f"{name}, sd (%)": rows.scaled(s.sd)}
             speed = {} if t.dense else {"measured speedup (×)": t.speedup, "time ratio": t.time_ratio.mean, "time ratio, sd": t.time_ratio.sd,
@@ -110,7 +111,7 @@ def versus_table(of: Studies, against: str = "density", reference: str = "") -> 
         for v in found:
             low, high = (v.there.high.round, v.there.low.round) if v.there else (None, None)
             out.append({"ticket": short(of, study, label), "round": v.ticket.round,
-                        **({"remaining weights (%)": 100 * v.at} if against == "density" else {"measured speedup (×)": 1 / v.at}),
+                        **({"kept weights (%)": 100 * v.at} if against == "density" else {"measured speedup (×)": 1 / v.at}),
                         "test accuracy (%)": v.ticket.accuracy.mean, "there (%)": v.there and v.there.accuracy, "between rounds": v.there and f"{low}, {high}",
                         "difference (points)": v.difference, "s.d. of the differences (points)": v.paired.sd, "pairs": v.paired.n,
                         "difference is": v.words or None,
@@ -149,10 +150,20 @@ def replicate_curves_alt(of: Studies, x: str = "kept") -> str:
     return f"Mean test accuracy over seeds against {axis}: " + ("; ".join(said) if said else "no ticket has been trained yet") + "."
 
 
+def shaded(of: Studies) -> Level | None:
+    """What a ticket wins with in the one region that a figure shades: the baseline's; without one that of all, None where they differ."""
+    if pinned := of.levels.get(of.baseline) if of.several else None:
+        return pinned
+    bars = {bar.least: bar for bar in of.levels.values() if bar}
+    return next(iter(bars.values())) if len(bars) == 1 else None
+
+
 def replicate_curves_caption(of: Studies, x: str = "kept") -> str:
     """What it shows, how many seeds stand behind it, what winning means, and how sparse each method may get."""
     n = "; ".join(f"{of.apart[s.id] or s.title}: n = {seeds(s)}" if of.several else f"n = {seeds(s)}" for s in of.of)
-    said = f"Mean test accuracy of each ticket over the seeds of a study against {AXES[x].said}; the band is one standard deviation to either side ({n or 'no study'})."
+    one = all(len(s.seeds) == 1 for s in of.of)
+    said = f"Test accuracy of each ticket against {AXES[x].said}, one training a point ({n or 'no study'})." if one else \
+        f"Mean test accuracy of each ticket over the seeds of a study against {AXES[x].said}; the band is one standard deviation to either side ({n})."
     if fewer := _fewer(of):
         said += f" Fewer seeds: {fewer}."
     if x == "speed" and of.timings:
@@ -161,11 +172,14 @@ def replicate_curves_caption(of: Studies, x: str = "kept") -> str:
     said += "".join(f" {_capital(of, study)}{level(of, study)}." for study in of.of)
     if base := next((s for s in of.of if s.id == of.baseline and of.several), None):
         said += f" Grey and dotted, behind: the baseline, {of.apart[base.id] or base.title}."
-    if any(of.levels.values()):
+    if of.several and (bar := shaded(of)):
+        said += f" Shaded: at least {bar.least:.2f} %, with which a ticket wins" + (f" in {of.apart[of.baseline] or 'the baseline'}." if of.levels.get(of.baseline) else ".")
+    ringed = [f"{short(of, study, label)} {100 * t.density.mean:.1f} % of the weights" for study in of.of for label in study.labels if (t := of.extremes[study.id, label])]
+    if ringed:
         rule = "sparsest that wins, all less sparse ones winning too" if of.unbroken else "sparsest that wins"
-        said += f" Ringed, the {rule}: " + "; ".join(
-            f"{short(of, study, label)} {f'{100 * t.density.mean:.1f} % of the weights' if (t := of.extremes[study.id, label]) else 'none'}"
-            for study in of.of for label in study.labels) + "."
+        said += f" Ringed, the {rule}: {'; '.join(ringed)}."
+    elif any(of.levels.values()):
+        said += " No ticket wins."
     said += "".join(f" {_first_up(sentence)}." for sentence in of.caveats)
     return said + (f" {wording.provenance(of.timings)} {doubtful(of)}".rstrip() if x == "speed" and of.timings else "")
 

@@ -120,8 +120,8 @@ def _figure(runs: tuple[Run, ...]) -> None:
         layerwise.fold(runs[0])
     st.subheader("Every ticket", anchor=False)
     table = replicate_curves_table(of)
-    first = [*(["study"] if of.several else []), "ticket", "round", "test accuracy (%)", "sd (points)", "n", "verdict", "remaining weights (%)",
-             "remaining weights, sd (%)", "effective remaining (%)", "in blocks (%)", "multiply-adds (%)", "measured speedup (×)"]
+    first = [*(["study"] if of.several else []), "ticket", "round", "test accuracy (%)", "sd (points)", "n", "verdict", "kept weights (%)",
+             "kept weights, sd (%)", "effective density (%)", "in blocks (%)", "multiply-adds (%)", "measured speedup (×)"]
     figure.numbers(table, key="studies", on_row=lambda row: _open_first(of, row),
                    columns=[*first, *(c for c in (table[0] if table else ()) if c not in (*first, "study", "structure"))])
     against = "speed" if x == "speed" and of.timings else "density"
@@ -168,7 +168,8 @@ def controls(of: Studies, x: str, setting: Setting, together: Sequence, points: 
                                   ("unbroken", "Less sparse ones must win too", "The sparsest winning ticket counts only when all less sparse ones of "
                                                                                 "its method win as well")):
             toggle = pickers.showing(name, on[name])
-            st.toggle(label, key=toggle, help=help, on_change=pickers.heard(toggle, lambda chosen, name=name: where.go(**{name: "1" if chosen else None})))
+            alone = name == "seeds" and all(len(s.seeds) == 1 for s in of.of)
+            st.toggle(label, key=toggle, disabled=alone and not on[name], help="None of these has several seeds: every point is a single training" if alone else help, on_change=pickers.heard(toggle, lambda chosen, name=name: where.go(**{name: "1" if chosen else None})))
 
 
 def _points(runs: Sequence[Run], timings: dict, setting: Setting) -> list[Point]:

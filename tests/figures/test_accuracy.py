@@ -122,7 +122,7 @@ def test_words_hold_the_numbers_of_the_data():
     assert len(table) == len(run.rows) == accuracy_vs_density([run]).layout.meta["n"]
     last = {r["ticket"]: r for r in table if r["round"] == 3}
     for name, r in last.items():
-        assert f"{name} has {r['test accuracy (%)']:.1f} percent with {r['remaining weights (%)']:.1f} percent of the weights" in alt
+        assert f"{name} has {r['test accuracy (%)']:.1f} percent with {r['kept weights (%)']:.1f} percent of the weights" in alt
     assert "dense network reaches 90.0 percent" in alt
     assert {float(x) for x in re.findall(r"(\d+\.\d) percent", alt)} <= {round(v, 1) for r in table for v in r.values() if isinstance(v, float)}
     assert "n = 16; run r1" in accuracy_vs_density_caption([run])

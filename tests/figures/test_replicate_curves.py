@@ -171,7 +171,7 @@ def test_each_methods_sparsest_winning_ticket_is_ringed_and_told():
         assert f"{short(study, study.of[0], label)} {share:.1f} % of the weights" in caption
         assert f"sparsest winning ticket at {share:.1f} percent of the weights" in alt
     nobody = of(runs=[make(s, shift=0) for s in range(3)], tolerance=0.0)
-    assert "Regroup none" in replicate_curves_caption(nobody) and "no ticket wins" in replicate_curves_alt(nobody)
+    assert "Regroup" not in replicate_curves_caption(nobody).split("Ringed")[1] and "no ticket wins" in replicate_curves_alt(nobody)
 
 
 def test_the_rule_that_less_sparse_ones_win_too_takes_a_lucky_end_away():
@@ -234,14 +234,25 @@ def test_the_axes_hold_every_mean_and_band_and_a_close_look_says_what_is_below()
     assert fig.layout.yaxis.range[0] > 90 - scales.NEAR - 1 and "3 tickets below" in [a.text for a in fig.layout.annotations]
 
 
+def test_of_single_seeds_the_caption_tells_of_no_band():
+    one, several = replicate_curves_caption(of(runs=SEEDS[:1])), replicate_curves_caption(of())
+    assert "standard deviation" in several and "standard deviation to either side" not in one and "one training a point (n = 1 seed (0))" in one
+
+
 def test_two_studies_are_told_apart_by_what_they_differ_in():
     other = [make(s, CONFIG.replace(epochs=80), shift=-1.0) for s in (0, 1)]
     both = of([*SEEDS, *other])
     fig = replicate_curves(both)
     assert list(lines(fig)) == [f"{n} · epochs {e}" for e in (160, 80) for n in ("Unstructured", "Refill", "Regroup")]
     looks = {(t.line.color, t.marker.symbol) for t in lines(fig).values()}
-    assert len(looks) == 6 and len([s for s in fig.layout.shapes if s.type == "rect"]) == 2
-    assert [a.text for a in fig.layout.annotations].count("as accurate, and smaller") == 1
+    assert len(looks) == 6 and not [s for s in fig.layout.shapes if s.type == "rect"], "dense accuracies differ: no one region"
+    pinned = replace(both, baseline=both.of[1].id)
+    (region,) = [s for s in replicate_curves(pinned).layout.shapes if s.type == "rect"]
+    assert region.y0 == pytest.approx(both.levels[both.of[1].id].least)
+    assert "as accurate, and smaller" not in [a.text for a in fig.layout.annotations]
+    lettered = replace(both, names={s.id: x for s, x in zip(both.of, "AB")})
+    said = [a.text for a in replicate_curves(lettered).layout.annotations]
+    assert all(f"{s.dense.accuracy.mean:.1f}" in " ".join(said) for s in both.of) and "A" in " ".join(said) and "B" in " ".join(said)
     caption = replicate_curves_caption(both)
     assert "epochs 160: n = 3 seeds (0, 1, 2); epochs 80: n = 2 seeds (0, 1)" in caption
     assert {(r["ticket"], r["pairs"]) for r in versus_table(both)} >= {("Refill · epochs 80", 2), ("Refill · epochs 160", 3), ("Unstructured · epochs 80", 2)}
@@ -275,7 +286,7 @@ def test_the_table_has_mean_spread_number_and_verdict_of_every_ticket():
         assert (r["test accuracy (%)"], r["sd (points)"], r["n"]) == (pytest.approx(statistics.mean(accs)), pytest.approx(statistics.stdev(accs)), 3)
         won = statistics.mean(accs) >= least
         assert r["verdict"].partition(",")[0] == ("" if not r["round"] else "wins" if won else "below")
-        assert r["remaining weights (%)"] == pytest.approx(100 * statistics.mean(values(r["structure"], r["round"], "density")))
+        assert r["kept weights (%)"] == pytest.approx(100 * statistics.mean(values(r["structure"], r["round"], "density")))
         assert r["has to reach (%)"] == pytest.approx(least) and r["seeds"] == "0 1 2" and r["measured speedup (×)"] is None
     assert sum(r["verdict"] == "wins, sparsest" for r in table) == 3
     speeds = [r["time ratio, n"] for r in replicate_curves_table(measured()) if r["round"]]

@@ -205,7 +205,7 @@ def test_the_lab_says_which_ticket_is_not_measured(measured, run_id, page, words
 
 def test_the_lab_without_timings_says_how_to_measure(store, run_id, page, words):
     at = page("lab", run=run_id, round=1, stage="refill:refill")
-    assert "No ticket&#x27;s speed is measured yet." in words(at) and "remaining weights" in at.get("plotly_chart")[0].proto.spec
+    assert "No ticket&#x27;s speed is measured yet." in words(at) and "kept weights" in at.get("plotly_chart")[0].proto.spec
     assert any(link.proto.page.endswith("curves") for link in at.get("page_link") if link.proto.label == "Measure")
 
 

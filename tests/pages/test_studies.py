@@ -103,7 +103,7 @@ def test_the_table_holds_mean_spread_number_and_verdict(seeds, page):
     shown = page("curves", study=study, x="kept").dataframe[1].value
     table = replicate_curves_table(studies([store.run(i) for i in ids]))
     assert len(shown) == len(table) == 9
-    for name in ("test accuracy (%)", "sd (points)", "n", "remaining weights (%)"):
+    for name in ("test accuracy (%)", "sd (points)", "n", "kept weights (%)"):
         assert list(shown[name]) == pytest.approx([r[name] for r in table], rel=1e-3, abs=1e-9)
     assert list(shown["verdict"]) == [r["verdict"] for r in table] and {"wins", "below"} & {r["verdict"].partition(",")[0] for r in table}
 
