@@ -10,7 +10,7 @@ import streamlit as st
 
 from lthviz import launch
 from lthviz.errors import LthvizError
-from lthviz.ui import cache, frame, pickers, runs_about, runs_rows, runs_trash, sweeps
+from lthviz.ui import cache, frame, pickers, runs_about, runs_import, runs_rows, runs_trash, sweeps
 from lthviz.ui.runs_rows import FILTERS, Row
 
 _CHOSEN = "runs-chosen"
@@ -36,6 +36,7 @@ def show() -> None:
     sweeps.live(found)
     if found:
         _table(found, sizes)
+    runs_import.show()
     runs_trash.show()
     for name, why in broken.items():
         frame.told("error", f"{name!r} cannot be read, and is left as it is: {why}", "broken_image")
