@@ -47,9 +47,8 @@ def outcomes(of: Studies, density: float, baseline: str) -> None:
     frame.quiet("Near: the ticket with the nearest share of the weights, as a ratio; its own is stated, and differences are taken only between densities within a quarter of each other. A ticket wins with its dense network's mean accuracy less "
                 f"the tolerance. Extreme sparsity is that of a method's sparsest winning ticket; n counts trainings, of speeds measured ones.{of_base}")
     words = compared.outcomes_words(of, density / 100, baseline)
-    letters = [of.names[s.id] for s in of.of]
-    st.dataframe(words, hide_index=True, height="content", key="outcomes-frame", alt="What came of each run and study",
-                 column_config={"outcome": st.column_config.Column(width=186, pinned=True), **{k: st.column_config.Column(width=340) for k in letters}})
+    with st.container(key="outcomes-frame"):       # its cells wrap, so that A and B are both seen on a phone
+        st.table(words, hide_index=True, border="horizontal", alt="What came of each run and study")
     st.download_button("CSV", figure.csv_text(compared.outcomes_table(of, density / 100, baseline)) if any(s.labels for s in of.of) else "", file_name="lthviz-outcomes.csv",
                        mime="text/csv", icon=":material/download:", key="outcomes-csv", on_click="ignore", help="Every number, unrounded")
 
@@ -66,7 +65,7 @@ def settings(of: Studies) -> None:
         frame.quiet("They differ in no setting." if len(of.of) > 1 else "One alone differs in nothing; choose another beside it above.")
         return
     letters = [of.names[s.id] for s in of.of]
-    figure.numbers(table, key="settings", widths={"setting": 200, "differs": 70, **dict.fromkeys(letters, 210), "what it is": 420})
+    figure.numbers(table, key="settings", widths={"setting": 112, "differs": 62, **dict.fromkeys(letters, 118), "what it is": 420})
 
 
 def layers(of: Studies, baseline: str) -> None:

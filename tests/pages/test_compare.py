@@ -36,7 +36,7 @@ def spec(at, which=0):
 def frames(at):
     """Tables by a column that only they have."""
     own = {"setting": "settings-frame", "outcome": "outcomes-frame", "extreme sparsity (%)": "extremes-frame"}
-    return {name: d.value for d in at.dataframe for column, name in own.items() if column in d.value.columns}
+    return {name: d.value for d in (*at.dataframe, *at.table) for column, name in own.items() if column in d.value.columns}
 
 
 def test_only_the_settings_that_differ_are_rows(both, page, words):
