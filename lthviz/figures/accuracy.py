@@ -33,9 +33,9 @@ def accuracy_vs_density(runs: Sequence[Run], *, current: Address | None = None, 
     shown: set[str] = set()
     for run in runs:
         for label in labels:
-            mine = [r for r in rows.ordered(run) if r["structure"] == label and r["round"] > 0]
+            mine = [r for r in rows.own(run, runs) if r["structure"] == label and r["round"] > 0]
             if label == UNSTRUCTURED:
-                mine = [r for r in rows.ordered(run) if r["round"] == 0] + mine
+                mine = [r for r in rows.own(run, runs) if r["round"] == 0] + mine
             if not mine:
                 continue
             title, s = rows.short(run, label, labels), styles[label]
@@ -69,12 +69,12 @@ def accuracy_vs_density_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
              "kept weights (%)": 100 * r["density"], "effective density (%)": rows.scaled(r.get("effective_density")),
              "coverage (%)": rows.scaled(r.get("coverage")), "test accuracy (%)": rows.accuracy(r), "validation accuracy (%)": r.get("val_acc"),
              "dense accuracy (%)": r.get("dense_acc"), "training (s)": r.get("seconds")}
-            for run in runs for r in rows.ordered(run)]
+            for run in runs for r in rows.own(run, runs)]
 
 
 def accuracy_vs_density_alt(runs: Sequence[Run]) -> str:
     """The figure in spoken words: how far each structure came, against the dense network."""
-    points = [(run, r) for run in runs for r in rows.ordered(run) if rows.accuracy(r) is not None]
+    points = [(run, r) for run in runs for r in rows.own(run, runs) if rows.accuracy(r) is not None]
     if not points:
         return "Test accuracy against kept weights: no ticket has been trained yet."
     dense = {run.id: rows.dense(run) for run in runs}
@@ -90,7 +90,7 @@ def accuracy_vs_density_alt(runs: Sequence[Run]) -> str:
 
 def accuracy_vs_density_caption(runs: Sequence[Run]) -> str:
     """What it shows, n and where it is from, in one sentence."""
-    n = sum(1 for run in runs for r in rows.ordered(run) if rows.accuracy(r) is not None)
+    n = sum(1 for run in runs for r in rows.own(run, runs) if rows.accuracy(r) is not None)
     which = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs, a thin line each" if runs else "no run"
     return f"Test accuracy of each ticket against the weights it keeps, one training a point (n = {n}; {which})."
 

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 from lthviz.figures import rows, scales, theme, wording
 from lthviz.figures.curves_words import accuracy_curves_alt, accuracy_curves_caption
 from lthviz.figures.measured import AXES, Point, Study
-from lthviz.records import Address
+from lthviz.records import Address, Run
 
 ROOM = 1.7
 """The axis has room for ideals up to this many times the highest speedup; a farther one is in the hover and in the table."""
@@ -38,8 +38,8 @@ def accuracy_curves(study: Study, *, x: str = "speed", near: bool = False, curre
             pinned = study.several and run.id == baseline
             s, own = (theme.baseline(styles[label]), f"{label} baseline") if pinned else (styles[label], label)
             mine = [q for q in study.points if q.run is run and q.row["structure"] == label and not q.dense]
-            start = [q for q in study.points if q.run is run and q.dense and q.accuracy is not None]
             known = [q for q in mine if q.known(x)]
+            start = _start(study, run, known, x)
             guessed = [q for q in mine if x == "speed" and q.estimated and q.accuracy is not None]
             if known and x == "speed" and not study.several:
                 _ideals(fig, known, s.line(dark))
@@ -85,6 +85,14 @@ def hover(q: Point, several: bool = False) -> str:
     return "<br>".join(said)
 
 
+def _start(study: Study, run: Run, known: list[Point], x: str) -> list[Point]:
+    """What a line leads from: the dense network or, of a branch, its parent's ticket of the round before."""
+    before = known[0].row["round"] - 1 if known else -1
+    found = [q for q in study.points if q.row["round"] == before and (q.dense or (q.row["structure"] == known[0].row["structure"] and q.known(x)))
+             and q.accuracy is not None and q.at(x) is not None]
+    return [q for q in found if q.run is run and q.dense] or [q for q in found if q.run.id == run.parent]
+
+
 def _line(fig: go.Figure, study: Study, start: list[Point], known: list[Point], s: theme.Style, label: str, x: str, dark: bool, *, legend: bool) -> None:
     colour, several = s.line(dark), study.several
     machines = list(wording.machines(study.timings))
@@ -93,7 +101,7 @@ def _line(fig: go.Figure, study: Study, start: list[Point], known: list[Point], 
         gap = points and q.row["round"] > points[-1].row["round"] + 1
         points += [None, q] if gap else [q]
     look = dict(color=colour, width=1.2 if several else 2, dash=s.dash)
-    if start and known[0].row["round"] == 1:
+    if start:
         fig.add_scatter(x=[q.at(x) for q in (start[0], known[0])], y=[q.accuracy for q in (start[0], known[0])], mode="lines", line=look,
                         name="from dense", legendgroup=label, showlegend=False, hoverinfo="skip")
     ends = [wording.quartiles(q.timing) if q and q.timing else None for q in points]

@@ -154,7 +154,8 @@ class Study:
 
 def study(runs: Sequence[Run], timings: Mapping[str, Sequence[Timing]] | None = None, setting: Setting | None = None, *,
           estimates: Mapping[Key, float] | None = None, here: str = "") -> Study:
-    """Joins runs with their timings (by run id) at a setting; None: the one with most of them.
+    """Joins runs with their timings (by run id) at a setting; None: the one with most of them. What a branch took over from a run that is here
+    is that run's alone.
 
     estimates: predicted time ratios to the block kernel's dense network. Where a ticket of the run is measured, its dense forms tell what that
     is of the fastest one's time; else they are taken for equally fast.
@@ -166,7 +167,7 @@ def study(runs: Sequence[Run], timings: Mapping[str, Sequence[Timing]] | None = 
         found = at(timings.get(run.id, ()), setting)
         shares = [estimate.against_fastest(1.0, t.others, t.dense_ms) for t in found.values()]
         share = statistics.median(shares) if shares else 1.0
-        for row in rows.ordered(run):
+        for row in rows.own(run, runs):
             here_it_is = row["round"], row["structure"]
             guess = (estimates or {}).get((run.id, *here_it_is))
             points.append(Point(run, row, found.get(here_it_is), guess and share * guess))

@@ -18,6 +18,14 @@ def ordered(run: Run) -> list[Row]:
     return sorted(run.rows, key=lambda r: r["round"])
 
 
+def own(run: Run, among: Sequence[Run]) -> list[Row]:
+    """A run's rows by round, without those that a branch took over from a run that is among them: a training counts once."""
+    if not run.parent or all(run.parent != other.id for other in among):
+        return ordered(run)
+    first, taken = run.config.from_round, run.info.get("branch", {}).get("inherited", ())
+    return [r for r in ordered(run) if r["round"] > first or (r["round"] == first and r["structure"] not in taken)]
+
+
 def accuracy(row: Row) -> float | None:
     """Test accuracy in percent; None where it is not there or not a number."""
     value = row.get("test_acc")

@@ -55,12 +55,17 @@ def cards(found: Preview, base: Preview | None, of: Source) -> None:
     cells = []
     for label, value, help in shown:
         now, was = value(t), value(b) if b is not None else None
-        change = "" if now is None or was is None else f"{100 * (now - was):+.1f} points".replace("-", "−") if round(1000 * (now - was)) else "no change"
+        change = "" if now is None or was is None else f"{points(now, was):+.1f} points".replace("-", "−") if points(now, was) else "no change"
         cells.append(f"<div title='{html.escape(help, quote=True)}'><dt>{label}</dt><dd>{'–' if now is None else f'{100 * now:.1f} %'}</dd>"
                      f"<dd class='change'>{change}</dd></div>")
     st.html(f"<dl class='tune-cards'>{''.join(cells)}</dl>{STYLE}")
     if open_ := [help for _, value, help in shown if value(t) is None]:
         frame.quiet(" ".join(x if x.endswith(".") else f"{x}." for x in open_))
+
+
+def points(now: float, was: float) -> float:
+    """The change between two shares in percent as they are shown, so that it is what a reader subtracts."""
+    return round(float(f"{100 * now:.1f}") - float(f"{100 * was:.1f}"), 1)
 
 
 def layer_list(asked: Asked, found: Preview, base: Preview | None) -> None:
@@ -84,7 +89,7 @@ def layer_list(asked: Asked, found: Preview, base: Preview | None) -> None:
 
 def _cells(r: Row, own: dict[str, str], was: Row | None) -> dict[str, Any]:
     return {"layer": r.short, "shape": "×".join(map(str, r.shape)), "density": 100 * r.density,
-            "change": None if was is None else round(100 * (r.density - was.density), 2), "effective": 100 * r.effective, "in blocks": 100 * r.coverage,
+            "change": None if was is None else points(r.density, was.density), "effective": 100 * r.effective, "in blocks": 100 * r.coverage,
             "blocks": r.blocks, "magnitude": None if r.magnitude is None else 100 * r.magnitude, "multiply-adds": r.macs, "own settings": own.get(r.name, "")}
 
 

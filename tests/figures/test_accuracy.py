@@ -128,3 +128,18 @@ def test_words_hold_the_numbers_of_the_data():
     assert "n = 16; run r1" in accuracy_vs_density_caption([run])
     fig = accuracy_vs_density([run])
     assert fig.layout.meta["alt"] == alt and fig.layout.meta["runs"] == ["r1"]
+
+
+def test_what_a_branch_took_over_is_its_parents_and_counts_once():
+    import dataclasses
+
+    from lthviz.figures.measured import study
+
+    parent = make()
+    branch = dataclasses.replace(make(id="r2"), config=parent.config.replace(parent="r1", from_round=2), info={"branch": {"inherited": ["unstructured"]}})
+    fig = accuracy_vs_density([parent, branch])
+    drawn = [tuple(k[:3]) for t in fig.data for k in (t.customdata if t.customdata is not None else ())]
+    assert {k[1:] for k in drawn if k[0] == "r1"} == {(r["round"], r["structure"]) for r in parent.rows}
+    assert {k[1:] for k in drawn if k[0] == "r2"} == {(r["round"], r["structure"]) for r in branch.rows if r["round"] > 2 or (r["round"] == 2 and r["structure"] != "unstructured")}
+    assert [q.key for q in study([parent, branch]).points] == [(r["run"], r["round"], r["structure"]) for r in accuracy_vs_density_table([parent, branch])]
+    assert len(accuracy_vs_density_table([branch])) == len(branch.rows), "alone it has all of them"

@@ -106,7 +106,7 @@ def test_list_and_cards_are_those_of_the_core(tune, store, run_id, words):
     base = store.round(run_id, 2).ticket(OWN).masks
     said = words(at)
     assert f"<dt>Density</dt><dd>{100 * ticket.masks.density():.1f} %</dd><dd class='change'>" in said
-    assert f"{100 * (ticket.masks.density() - base.density()):+.1f} points".replace("-", "−") in said
+    assert f"{float(f'{100 * ticket.masks.density():.1f}') - float(f'{100 * base.density():.1f}'):+.1f} points".replace("-", "−") in said
 
 
 def test_a_widget_writes_the_address_and_undo_and_redo_step_through_it(tune, words):
@@ -272,8 +272,11 @@ def test_training_is_a_branch_with_this_structure_alone(tune, store, run_id, wor
     row, = (r for r in store.run(made).rows if (r["round"], r["structure"]) == (2, "regroup-groups=2-min_rows=4"))
     assert f"test accuracy {row['test_acc']:.1f} %" in words(at) and control(at, "button", "Train this ticket").disabled
     assert "could not be read" not in words(at)
+    taken = [r for r in store.run(made).rows if 0 < r["round"] < 2]
+    assert taken, "the branch has its parent's rounds in its log"
     drawn = [tuple(k) for t in json.loads(at.get("plotly_chart")[0].proto.spec)["data"] for k in t.get("customdata") or () if k]
     assert (made, 2, "regroup-groups=2-min_rows=4") in drawn and (run_id, 2, OWN) in drawn
+    assert len({k[1:3] for k in drawn}) == len(drawn), "a ticket that the branch took over is its parent's, and drawn once"
     ticket = store.round(made, 2).ticket("regroup-groups=2-min_rows=4")
     assert f"would keep {ticket.masks.nnz():,} of" in words(at), "the preview was what the branch made"
 
