@@ -8,6 +8,9 @@ frame.frame("Curves")
 where.follow()
 where.arrive(where.CURVES)
 with frame.answering():
+    if of := [x for x in where.text("of").split(",") if x]:      # as Compare names what it shows
+        curves.go(of, curves.by_study())
+        where.go(of=None)
     run_id = where.text("run") or masks.newest()
     if where.text("study"):
         studies.show(where.text("study"))

@@ -217,3 +217,14 @@ def test_the_time_of_an_epoch_is_told_for_channel_wise_tickets(store, run_id, pa
         assert "An epoch took" not in words(page("lab", run=run_id, round=round, stage=stage))
 
 
+
+
+@pytest.mark.parametrize("wrong", [{"run": "nosuch"}, {"of": "nosuch"}])
+def test_a_link_to_no_run_is_said(store, run_id, page, words, wrong):
+    at = page("curves", **wrong)
+    assert "Nothing is at this address" in words(at) and "nosuch" in words(at)
+
+
+def test_a_link_that_names_runs_as_compare_does_shows_them(store, run_id, page, words):
+    at = page("curves", of=run_id)
+    assert run_id in words(at) and "Nothing is at this address" not in words(at) and at.query_params["run"] in (run_id, [run_id])
