@@ -146,7 +146,7 @@ def _view(of: Source, asked: Asked, base: Preview | None) -> None:
         weight = of.weights[name]
         given["magnitude"] = weight.reshape(weight.shape[0], -1)
     own = base.structure.of(name) if base is not None else None
-    tune_view(of.masks.matrix(name), structure, key=VIEW, layer=asked.layer, title=f"{asked.layer.short} · {structure.title}, round {asked.round}",
+    tune_view(of.masks.matrix(name), structure, key=VIEW, layer=asked.layer, title=f"{asked.layer.short} · {structure.title}, round {asked.round}, after Unstructured",
               start=getattr(own, start) if own is not None else None, on_settle_change=lambda: _settled(asked.run.id, start), **given)
 
 

@@ -70,7 +70,8 @@ def _widget(asked: Asked, name: str, value: Any) -> None:
     field = next(f for f in dataclasses.fields(asked.structure) if f.name == name)
     meta, key = field.metadata, pickers.showing(f"tune-{name}", value)
     alone = asked.scope == "layer" and name not in asked.structure.BY_LAYER
-    given = {"key": key, "help": forms.tooltip(field, flag=False) + (" For all layers." if alone else ""), "disabled": alone,
+    called = "" if forms.title(name).lower().replace(" ", "_") == name else f" In names and commands: {name}."
+    given = {"key": key, "help": forms.tooltip(field, flag=False) + called + (" For all layers." if alone else ""), "disabled": alone,
              "on_change": _change, "args": (asked.run.id, name, key)}
     label = forms.title(name)
     if meta["choices"] is not None:

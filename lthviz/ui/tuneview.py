@@ -27,7 +27,7 @@ ROOM = 900_000
 """Bytes of a message that are used before what only explains is left out: the largest layers stay under 1 MB."""
 SIDE = """<div class="side" role="group" aria-label="Threshold">
 <div class="dial"><span class="what" aria-hidden="true"></span><input class="slide" type="range"><input class="exact" type="number" inputmode="decimal"></div>
-<div class="beneath"><label class="parts"><select class="choice" aria-label="Part whose curve is shown"></select></label><button class="back" type="button"></button></div>
+<div class="beneath"><label class="parts"><select class="choice" aria-label="Group whose curve is shown"></select></label><button class="back" type="button"></button></div>
 <div class="plot"><svg class="still" aria-hidden="true"></svg><svg class="moving"></svg></div><div class="why"></div><div class="told" aria-live="polite"></div></div>"""
 PARTS = ("tuneview_rules.js", "tuneview_live.js", "tuneview_plot.js", "tuneview_side.js", "tuneview.js")
 

@@ -83,9 +83,10 @@ function dress(view) {
   slide.setAttribute("aria-label", kind.sign);
   Object.assign(exact, { min: kind.low, max: kind.high, step: "any" });
   exact.setAttribute("aria-label", `${kind.sign}, exactly`);
+  view.why.title = parts ? "L(i): the most non-zeros that a row of the group leaves outside its first i columns. A larger t1 makes wider blocks." : "";
   view.partRow.hidden = !(parts?.length > 1);
   choice.replaceChildren(...(parts ?? []).map(({ number: n, size, block }) =>
-    new Option(`part ${n} of ${parts.length} · ${size} row${size === 1 ? "" : "s"}${block ? "" : " · no block"}`, n)));
+    new Option(`group ${n} of ${parts.length} · ${size} row${size === 1 ? "" : "s"}${block ? "" : " · no block"}`, n)));
   view.numbers.replaceChildren(...Object.entries(FIGURES).filter(([name]) => name !== "magnitude" || head.kept !== null).map(([name, [title]]) => {
     const cell = document.createElement("div");
     cell.append(...["dt", "dd", "dd"].map(tag => document.createElement(tag)));
@@ -130,11 +131,11 @@ function whyWords(layer, part, value) {
   }
   if (!head.divided) return "Empty: no weight of this layer is left, so there is nothing to cut.";
   if (!layer.blocks.length)
-    return `Makes no block, whatever t1 is: no part has more than ${number(head.min_rows)} row${s(head.min_rows)}. The layer keeps its unstructured mask.`;
+    return `Makes no block, whatever t1 is: no group of rows has more than ${number(head.min_rows)} row${s(head.min_rows)}. The layer keeps its unstructured mask.`;
   if (!part) return "";
-  if (!part.block) return `Part ${part.number} makes no block: it has ${number(part.size)} row${s(part.size)}, no more than ${number(head.min_rows)}. Its weights ${head.stay ? "stay" : "go"}.`;
+  if (!part.block) return `Group ${part.number} makes no block: it has ${number(part.size)} row${s(part.size)}, no more than ${number(head.min_rows)}. Its weights ${head.stay ? "stay" : "go"}.`;
   const left = part.left[part.cut - 1];
-  return `Part ${part.number}: ${number(part.size)} row${s(part.size)} × ${number(part.cut)} column${s(part.cut)}, the first i above t1·L(i) = ${value} × ${number(left)} = ${number4.format(value * left)}.`;
+  return `Group ${part.number}: ${number(part.size)} row${s(part.size)} × ${number(part.cut)} column${s(part.cut)}, the first i above t1·L(i) = ${value} × ${number(left)} = ${number4.format(value * left)}.`;
 }
 
 // The mask in words, for those who do not see it; the same as figures.mask_text.

@@ -520,18 +520,18 @@ def test_another_layer_starts_from_what_the_page_says(show):
 
 def test_the_part_under_the_pointer_and_the_chosen_block_show_their_curve(show):
     page = show("")
-    choice = page.get_by_label("Part whose curve is shown")
+    choice = page.get_by_label("Group whose curve is shown")
     canvas, box = page.locator("canvas.marks"), page.locator("canvas.marks").bounding_box()
     assert choice.input_value() == "1"
     canvas.hover(position={"x": 10, "y": box["height"] - 10})
-    expect(page.locator(".why")).to_contain_text("Part 4:")
+    expect(page.locator(".why")).to_contain_text("Group 4:")
     canvas.click(position={"x": 10, "y": box["height"] - 10})
     page.mouse.move(5, 5)
     expect(choice).to_have_value("4")
     choice.select_option("2")
     before, _, owner, _ = plant((60, 10, 3, 3))
     part = found(before, owner)[1]
-    expect(page.locator(".why")).to_contain_text(f"Part 2: {part.rows.size} rows × {cut(part, 1.5)} columns, the first i above t1·L(i) = 1.5 × {part.left[cut(part, 1.5) - 1]}")
+    expect(page.locator(".why")).to_contain_text(f"Group 2: {part.rows.size} rows × {cut(part, 1.5)} columns, the first i above t1·L(i) = 1.5 × {part.left[cut(part, 1.5) - 1]}")
     expect(page.locator(".count")).to_have_text(f"{cut(part, 1.5)} columns")
     page.mouse.move(*middle(page, 0.6, 0.6))
     told = re.fullmatch(r"i = (\d+): L = (\d+), the line is at ([\d.]+)\.", page.locator(".told").inner_text())
