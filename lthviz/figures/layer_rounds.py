@@ -61,10 +61,10 @@ def layer_rounds(of: LayerRounds, *, dark: bool = False) -> go.Figure:
         fig.update_yaxes(title_text="layer, from the image on", title_standoff=18, ticklabelstandoff=4, type="category", autorange="reversed", showline=False, ticks="", tickfont=dict(color=p.muted, size=12))
         fig.update_layout(margin_t=12)
         if numbers:
-            for name, line, shades in zip(of.layers, said, np.log10(np.maximum(percent, LEAST)) / 2):
-                for k, text, shade in zip(of.rounds, line, shades):
+            for j, (line, shades) in enumerate(zip(said, np.log10(np.maximum(percent, LEAST)) / 2)):
+                for i, (text, shade) in enumerate(zip(line, shades)):     # an axis of categories counts them from 0
                     if text:
-                        fig.add_annotation(x=f"{k}", y=name, text=text, showarrow=False, font=dict(size=11, color=ink(_shade(p, shade))))
+                        fig.add_annotation(x=i, y=j, text=text, showarrow=False, font=dict(size=11, color=ink(_shade(p, shade))))
     else:
         theme.note(fig, "No ticket to show yet", dark)
     return theme.meta(fig, caption=layer_rounds_caption(of), alt=layer_rounds_alt(of), n=n, runs=[of.run])

@@ -148,8 +148,8 @@ def _figure(runs: tuple[Run, ...]) -> None:
         layerwise.fold(runs[0])
     st.subheader("Every ticket", anchor=False)
     table = accuracy_curves_table(of)
-    first = [*(["run"] if of.several else []), "ticket", "round", "test accuracy (%)", "measured speedup (×)", "FLOPs would allow (×)",
-             "kept weights (%)", "multiply-adds (%)", "ticket (ms)", "dense (ms)", "runs as", *(["disturbed"] if of.disturbed else [])]
+    first = [*(["run"] if of.several else []), "ticket", "round", "test accuracy (%)", "kept weights (%)", "measured speedup (×)",
+             "multiply-adds (%)", "FLOPs would allow (×)", "ticket (ms)", "dense (ms)", "runs as", *(["disturbed"] if of.disturbed else [])]
     figure.numbers(table, key="curves", on_row=lambda row: _open(row["run"], row["round"], row["structure"]),
                    columns=[*first, *(c for c in (table[0] if table else ()) if c not in (*first, "run", "structure"))])
     if trained:

@@ -93,8 +93,8 @@ def test_shades_numbers_and_words_of_the_layers_are_the_densities():
     heat = fig.data[0]
     assert np.allclose(np.array(heat.z, float), [[2, np.log10(50), 0], [np.log10(20), np.nan, 0]], equal_nan=True, atol=1e-4)
     assert [list(row) for row in heat.text] == [["100", "50", "0.4"], ["20", "", "0"]]
-    dark = {(a.y, a.x): (a.text, a.font.color) for a in fig.layout.annotations}
-    assert [dark[ROUNDS.layers[0], f"{ROUNDS.rounds[i]}"] for i in (0, 2)] == [("100", "#FFFFFF"), ("0.4", "#000000")], "white on dark cells, black on light ones"
+    said = {(a.y, a.x): (a.text, a.font.color) for a in fig.layout.annotations}
+    assert [said[0, i] for i in (0, 2)] == [("100", "#FFFFFF"), ("0.4", "#000000")], "white on dark cells, black on light ones"
     assert (layer_rounds.ink("#000000"), layer_rounds.ink("#FFFFFF"), layer_rounds.ink("#0072B2")) == ("#FFFFFF", "#000000", "#FFFFFF")
     assert heat.customdata[1][1] == "not trained" and heat.customdata[0][2] == "0.40 % kept"
     assert fig.layout.yaxis.autorange == "reversed", "the image is on top"
