@@ -38,6 +38,7 @@ STYLE = """<style>
 .st-key-menu .wordmark { font-family: "Source Serif", Georgia, serif; font-weight: 600; font-size: 1.2rem; letter-spacing: .01em; }
 .lead { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.5; max-width: 46rem; margin: .35rem 0 .4rem; }
 .said { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.45; max-width: 64rem; margin: .35rem 0 .6rem; }
+.st-key-said-row .said { min-height: 2.9em; }
 .said code { font-size: .82em; padding: .05em .3em; }
 .quiet { opacity: .66; font-size: .9rem; }
 .letter { display: inline-block; min-width: 1.3em; }
@@ -161,10 +162,21 @@ def notes(sentences: list[str]) -> None:
         told("info", sentence, "link_off")
 
 
-def said(sentence: str) -> None:
-    """The sentence a page stands under. Code spans in it are names; a number and its unit stay on one line."""
+def said(sentence: str, beside: Callable[[], None] | None = None) -> None:
+    """The sentence a page stands under. Code spans in it are names; a number and its unit stay on one line.
+
+    beside: draws what stands to its right, or nothing. Then the sentence has room for two lines, and what follows keeps its place
+    from one sentence to the next.
+    """
     parts = html.escape(sentence).replace(" %", "\u00a0%").split("`")
-    st.html("<p class='said'>" + "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts)) + "</p>")
+    text = "<p class='said'>" + "".join(f"<code>{p}</code>" if i % 2 else p for i, p in enumerate(parts)) + "</p>"
+    if beside is None:
+        st.html(text)
+        return
+    with st.container(horizontal=True, vertical_alignment="top", horizontal_alignment="distribute", gap="medium", key="said-row"):
+        st.html(text)
+        with st.container(width="content", key="said-beside"):
+            beside()
 
 
 def command(line: str) -> None:

@@ -85,18 +85,17 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
     frame.notes(said + more)
     _steps(run, there, place)
     what = stages.change(run.config, place, lambda k: cache.round(run.id, k))
-    frame.said(stages.sentence(run, place, what, layer, dense=_dense(run, place)))
-    with st.container(key="lab-tune"):           # what follows keeps its place where there is no link
-        tune_link(run, place.round, place.stage.structure, layer)
-    if run.parent and (place.round < run.config.from_round or (place.round == run.config.from_round and place.stage.kind == "train"
-                                                               and place.stage.structure in run.info.get("branch", {}).get("inherited", ()))):
-        frame.quiet(f"Taken over from {run.parent} as it was.")
+    frame.said(stages.sentence(run, place, what, layer, dense=_dense(run, place)),
+               beside=lambda: tune_link(run, place.round, place.stage.structure, layer))
     left, right = st.columns([7, 5], gap="large")
     with left:
         pickers.pick_layer(run.layers, layer)
         _mask(place, what, layer)
         if note := stages.detail(run, place, what):
             frame.quiet(note)
+        if run.parent and (place.round < run.config.from_round or (place.round == run.config.from_round and place.stage.kind == "train"
+                                                                   and place.stage.structure in run.info.get("branch", {}).get("inherited", ()))):
+            frame.quiet(f"Taken over from {run.parent} as it was.")
     with right:
         _accuracy(run, Address(run.id, place.round, place.stage.structure))
     if place.stage.kind == "train" and what.ticket.curve is not None:

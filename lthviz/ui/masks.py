@@ -57,9 +57,7 @@ def _ticket(run: Run, there: Sequence[where.Position]) -> None:
     with st.container(key="masks-other-notes"):
         frame.notes(masks_words.not_comparable(run, found))
     ticket, before, address = now.ticket(label), found.masks, Address(run.id, k, label)
-    frame.said(masks_words.totals(run, ticket, found))
-    with st.container(key="masks-tune"):        # what follows keeps its place where there is no link
-        tune_link(run, k, label, layer)
+    frame.said(masks_words.totals(run, ticket, found), beside=lambda: tune_link(run, k, label, layer))
     rows = cache.layer_rows(address, found.address if before is not None else None)
     masks_strip.strip(address, run.layers, rows, layer, f"{stages.name(run.config, k, label)}, round {k}")
     picture(ticket, before, layer, key="masks-mask", title=_title(run, ticket, layer, found), height=430, why=masks_words.why_no_weights(run, ticket))

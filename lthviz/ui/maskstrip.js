@@ -8,12 +8,15 @@ export default ({ data, parentElement, setTriggerValue }) => {
   const state = was ?? {};
   kept.set(strip, state);
   state.choose = name => setTriggerValue("choose", name);
-  if (state.look !== look) {
+  const anew = state.look !== look;
+  if (anew) {
+    const held = strip.contains(strip.getRootNode().activeElement);
     state.look = look;
     strip.setAttribute("aria-label", data.label);
     strip.replaceChildren(...data.layers.map((layer, i) => item(strip, layer, i, state)));
+    if (held) [...strip.children].find(b => b.dataset.layer === data.current)?.focus({ preventScroll: true });
   }
-  if (state.now !== data.current || state.marked !== data.current) mark(strip, data.current, !was || state.now !== data.current);
+  if (anew || state.now !== data.current || state.marked !== data.current) mark(strip, data.current, !was || state.now !== data.current);
   state.now = state.marked = data.current;
 };
 

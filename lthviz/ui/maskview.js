@@ -30,7 +30,7 @@ class MaskView {
   // kept: what a reader chose, which outlives a rerun. zoom t: 0 the whole layer, 1 the largest cells; cx, cy: cell in the middle.
   constructor(parent, kept) {
     const find = name => parent.querySelector(`.${name}`);
-    for (const name of ["stage", "cells", "marks", "legend", "hint", "title", "modes", "kinds", "orders", "shades", "zoom", "save", "ramp", "field"]) this[name] = find(name);
+    for (const name of ["stage", "cells", "marks", "legend", "hint", "tip", "how", "title", "modes", "kinds", "orders", "shades", "zoom", "save", "ramp", "field"]) this[name] = find(name);
     this.root = find("mv");
     this.readout = find("read");
     this.names = [...parent.querySelectorAll(".name")];
@@ -173,6 +173,7 @@ class MaskView {
   say() {
     const cell = this.hover ?? this.kept.cursor, text = cell ? cellWords(this.layer, this.order, cell, this.shaded) : wholeWords(this.layer, this.shape, this.kept.picked, this);
     if (this.readout.textContent !== text) this.readout.textContent = text;
+    drawTip(this);
   }
 
   mark() {

@@ -21,15 +21,13 @@ function buttons(view) {
 
 function controls(view) {
   const { kept, layer, mode, both } = view, { counts, R, C } = layer;
-  view.modes.hidden = !layer.paired;
-  view.orders.hidden = !layer.orders.grouped;
   view.kinds.hidden = !layer.kernels;
   view.shades.hidden = !layer.head.shadable;
   for (const [cells, b] of view.kindButtons) b.setAttribute("aria-pressed", (cells === "kernels") === view.kernelled);
   view.shadeButton.setAttribute("aria-pressed", !!kept.shade);
   tellRamp(view);
-  for (const [name, b] of view.modeButtons) b.setAttribute("aria-pressed", name === mode);
-  for (const [order, b] of view.orderButtons) b.setAttribute("aria-pressed", order === kept.order);
+  for (const [name, b] of view.modeButtons) able(b, name === mode, layer.paired);       // disabled, not gone: the picture keeps its place
+  for (const [order, b] of view.orderButtons) able(b, order === (layer.orders.grouped ? kept.order : "original"), !!layer.orders.grouped);
   const other = mode === "before" ? REMOVED : ADDED;
   const rows = both ? Object.entries({ kept: KEPT, added: ADDED, removed: REMOVED, never: NEVER }).map(([name, code]) => [name, code, counts[code]])
     : [["kept", KEPT, counts[KEPT] + counts[other]], ["pruned", NEVER, R * C - counts[KEPT] - counts[other]]];
@@ -56,6 +54,11 @@ function controls(view) {
     count.textContent = number(n);
     share.nodeValue = ` (${(100 * n / (R * C)).toFixed(1)} %)`;
   });
+}
+
+function able(button, pressed, enabled) {
+  button.setAttribute("aria-pressed", pressed);
+  button.disabled = !enabled;
 }
 
 // Below the legend: what the shades mean, or why there are none.

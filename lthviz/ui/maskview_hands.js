@@ -1,9 +1,11 @@
-// What hands do to the picture. Plain scrolling stays the page's; Ctrl (⌘) and scroll zooms, as does a pinch, and dragging pans.
+// What hands do to the picture. Plain scrolling stays the page's until the picture was clicked; Ctrl (⌘) and scroll zooms anywhere over it, as
+// does a pinch, and dragging pans.
 // A click selects: the block or row of a weight, with Shift its column, with Alt its row.
 function listen(view) {
   const on = (target, type, act, more = {}) => target.addEventListener(type, act, { signal: view.listening.signal, ...more });
   const fingers = new Map();
   let drag = null;
+  view.how.textContent = `${CTRL} + scroll zooms (after a click, scroll alone), drag pans, arrows move`;
   const grip = moved => {
     const [a, b] = [...fingers.values()];
     const { cx, cy, t } = view.kept;
@@ -37,7 +39,9 @@ function listen(view) {
   on(view.marks, "pointercancel", lift);
   on(view.marks, "pointerleave", () => view.point(null));
   on(view.marks, "wheel", e => {
-    if (!e.ctrlKey && !e.metaKey) return advise(view);
+    const clicked = view.marks.getRootNode().activeElement === view.marks;
+    if (!e.ctrlKey && !e.metaKey && !clicked) return advise(view);
+    if (!e.ctrlKey && !e.metaKey && e.deltaY > 0 && !view.zoomed) return;           // all is seen: scrolling down is the page's again
     e.preventDefault();
     const cell = cellAt(view, e), box = view.marks.getBoundingClientRect(), { ratio } = view.shape;
     view.zoomBy(-Math.max(-60, Math.min(60, e.deltaY)) / 800,
@@ -56,11 +60,13 @@ const typing = target => target.isContentEditable || /^(TEXTAREA|SELECT)$/.test(
 
 const apart = (a, b) => Math.max(1, Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY));
 
+const CTRL = /Mac|iP/.test(navigator.platform) ? "⌘" : "Ctrl";
+
 // How to zoom, said twice at most: whoever scrolls past the picture wants to go on.
 function advise(view) {
   if (view.hint.classList.contains("on") || view.kept.advised >= 2) return;
   view.kept.advised = (view.kept.advised ?? 0) + 1;
-  view.hint.textContent = /Mac|iP/.test(navigator.platform) ? "⌘ and scroll to zoom" : "Ctrl and scroll to zoom";
+  view.hint.textContent = `${CTRL} and scroll to zoom, or click first`;
   view.hint.classList.add("on");
   setTimeout(() => view.hint.classList.remove("on"), 1400);
 }

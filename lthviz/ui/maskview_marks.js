@@ -43,6 +43,19 @@ function drawMarks(view) {
   }
 }
 
+// What is said under the picture, beside the cell as well: the line below may be off the screen. It lies right below the cell, or above or
+// left of it where there is no room.
+function drawTip({ tip, stage, shape: g, hover, kept, layer, order, shaded }) {
+  const cell = hover ?? kept.cursor, panel = hover?.panel ?? g.panels.at(-1);
+  const [x, y, y1] = cell ? [panel.x + ((cell.j1 ?? cell.j + 1) - g.x0) / g.perX, panel.y + (cell.i - g.y0) / g.perY, panel.y + ((cell.i1 ?? cell.i + 1) - g.y0) / g.perY].map(v => v / g.ratio) : [];
+  tip.hidden = !cell || x < 0 || y1 < 0 || x > stage.clientWidth + 40 || y > stage.clientHeight;
+  if (tip.hidden) return;
+  const text = cellWords(layer, order, cell, shaded), off = 14;
+  if (tip.textContent !== text) tip.textContent = text;
+  const { offsetWidth: w, offsetHeight: h } = tip, left = x + off + w <= stage.clientWidth ? x + off : Math.max(0, x - 2 * off - w);
+  tip.style.translate = `${left}px ${y1 + off + h <= stage.clientHeight ? y1 + off : Math.max(0, y - off - h)}px`;
+}
+
 // Boxes of what is selected: a row, a column in every band, a block; where the order tears the block apart, its rows' and columns' places.
 function extent({ blocks }, order, { kind, row, column, block }, C) {
   if (kind === "row") return [{ i0: order.rowAt[row], i1: order.rowAt[row] + 1, j0: 0, j1: C }];

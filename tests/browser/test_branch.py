@@ -70,6 +70,21 @@ def test_space_plays_the_stages_and_stops(page, runs, url):  # noqa: F811
     page.wait_for_url(lambda u: u != there)
 
 
+def test_nothing_jumps_from_stage_to_stage(page, runs, url):  # noqa: F811
+    page.goto(f"{url}/lab?run={runs[1]}&round=1&stage=prune:unstructured")
+    expect(sentence(page)).to_contain_text("Pruned 20")
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
+    tops = {}
+    for says in ("Pruned 20", "Refill kept", "Regroup ", "Random ", "Rewound", "Trained Unstructured", "Trained Refill", "Trained Regroup", "Trained Random"):
+        if tops:
+            at_rest(page)
+            page.keyboard.press("ArrowRight")
+        expect(sentence(page)).to_contain_text(says)
+        at_rest(page)
+        tops[says] = [round(page.locator(part).first.bounding_box()["y"]) for part in (".said", ".st-key-layer-row", "canvas.marks", ".js-plotly-plot")]
+    assert set(map(tuple, tops.values())) == {tuple(tops["Pruned 20"])}, tops
+
+
 def test_a_branch_by_clicks(page, runs, url):  # noqa: F811
     page.goto(f"{url}/lab?run={runs[1]}&round=2&stage=prune:unstructured")
     expect(sentence(page)).to_contain_text("Pruned 20")

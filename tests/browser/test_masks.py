@@ -102,6 +102,31 @@ def test_a_layer_is_chosen_in_the_strip_by_click_and_by_key(opened, url, runs):
     assert all(done and tall <= HEIGHT for done, tall, _ in sizes) and sum(size for *_, size in sizes) < 500_000
 
 
+def test_another_ticket_keeps_the_chosen_layer_marked(opened, url, runs):
+    page = opened(f"{url}/masks?run={runs[1]}&round=2")
+    marked = strip(page).locator("[aria-checked=true]")
+    name = marked.get_attribute("data-layer")
+    page.locator("[data-testid=stButtonGroup]").get_by_text("Regroup", exact=True).click()
+    expect(page.locator(".title")).to_contain_text("Regroup, round 2")
+    expect(marked).to_have_attribute("data-layer", name)
+
+
+def test_a_pointed_weight_is_read_beside_it_and_a_clicked_picture_zooms_by_the_wheel(opened, url, runs):
+    page = opened(f"{url}/masks?run={runs[1]}&round=2&ticket=regroup&layer={HERE}&view=after")
+    marks, view = page.locator("canvas.marks"), page.locator(".mv")
+    marks.hover(position={"x": 40, "y": 60})
+    expect(page.locator(".tip")).to_be_visible()
+    expect(page.locator(".tip")).to_have_text(page.locator(".read").inner_text())
+    page.mouse.wheel(0, -300)
+    page.wait_for_timeout(300)
+    expect(view).to_have_attribute("data-zoom", "0.000")                               # the page's own scrolling
+    marks.click(position={"x": 40, "y": 60})
+    page.mouse.wheel(0, -60)
+    expect(view).not_to_have_attribute("data-zoom", "0.000")
+    page.mouse.move(5, 5)
+    expect(page.locator(".tip")).to_be_hidden()
+
+
 def test_the_list_is_sorted_and_what_is_chosen_stays_chosen(opened, url, runs):
     store, run, _ = runs
     masks = store.round(run, 2).ticket("refill").masks
