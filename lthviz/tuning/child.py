@@ -10,6 +10,7 @@ import contextlib
 import functools
 import logging
 import os
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,7 @@ from lthviz.tuning import desk, partitions, scores
 
 log = logging.getLogger("lthviz")
 POLL_S = 0.1
+_telling = threading.Lock()
 PATIENCE_S = 2.0
 """It stays for so long after the last answer: the next question often comes soon, and starting anew takes a second."""
 
@@ -36,7 +38,7 @@ def main(root: Path) -> int:
     with contextlib.suppress(AttributeError, OSError):   # Windows has none
         os.nice(5)
     lock = desk.lock()
-    measuring.end_with_parent(lambda: desk.idle(root) if lock.is_locked else None)     # being ended is no death
+    measuring.end_with_parent(lambda: _end(root, lock))
     store, made = Store(root), 0
     if not _turn(root, lock):
         return 0
@@ -55,6 +57,13 @@ def main(root: Path) -> int:
     return made
 
 
+def _end(root: Path, lock: FileLock) -> None:
+    """Being ended is no death: nothing is left that says what it was at, and nothing writes so any more."""
+    _telling.acquire()
+    if lock.is_locked:
+        desk.idle(root)
+
+
 def _turn(root: Path, lock: FileLock) -> bool:
     """Waits for the machine's other child; False when nothing is wanted here any more."""
     while desk.next_wanted(root) is not None:
@@ -71,7 +80,8 @@ def _step(store: Store, root: Path, key: str, what: Mapping[str, Any]) -> int:
         if not rest:
             desk.done(root, key, what["layers"])
             return 0
-        desk.doing(root, key, rest[0])
+        with _telling:
+            desk.doing(root, key, rest[0])
         if "score" in what:
             for name, values in scores.compute(store, what["run"], what["round"], what["score"]).items():
                 desk.put(root, key, name, {"scores": values.tolist()})

@@ -114,11 +114,11 @@ def test_a_network_that_uses_a_layer_now_and_then_is_refused_in_a_line(found):
 
 
 def test_each_process_evaluates_as_many_images_at_once_as_one_alone_would(images, config):
-    for shape in ((3, 224, 224), (1, 8, 8)):
+    for size in ((3, 224, 224), (1, 8, 8)):
         class Of(type(images)):
             @property
-            def shape(self, shape=shape):
-                return shape
+            def shape(self, size=size):
+                return size
         of = Of(*(getattr(images, f.name) for f in dataclasses.fields(images)))
         alone = Trainer(config, of)._at_once
         assert [Trainer(config, of, (), World(r, 64))._at_once // 64 for r in (0, 63)] == [alone, alone]
