@@ -47,24 +47,30 @@ order = st.query_params["order"]
 tune_view(before, structure, key="tune", layer=layer, magnitude=weights, mode=st.query_params["mode"], order=order, **more)
 st.text(f"{len(payload(before, structure, layer=layer, magnitude=weights, **more)):,} bytes")
 '''
-# A frame is over when a message posted from its last animation callback arrives: styles, layout and paint lie between.
+# A frame is over when a message posted from its last animation callback arrives: styles, layout and paint lie between. An event that leaves
+# the threshold where it was (the pointer rests, or has left the scale) asks for no frame and is not counted.
 WATCH = """() => {
   const host = document.querySelector("[data-testid=stBidiComponentIsolated]").shadowRoot, root = host.querySelector(".mv"), plot = host.querySelector(".plot");
   const slide = host.querySelector(".slide"), seen = window.seen = [];
-  const watch = (target, type) => target.addEventListener(type, e => {
-    const before = root.dataset.draws, stamp = e.timeStamp, value = root.dataset.value;
+  let last = root.dataset.turned, pressed = 0;
+  const turned = stamp => {
+    if (root.dataset.turned === last) return;
+    last = root.dataset.turned;
+    const before = root.dataset.draws;
     const look = tries => requestAnimationFrame(() => {
       const channel = new MessageChannel();
       channel.port1.onmessage = () => {
-        if (root.dataset.draws !== before) seen.push([performance.now() - stamp, +root.dataset.drawMs, root.dataset.value !== value]);
+        if (root.dataset.draws !== before) seen.push([performance.now() - stamp, +root.dataset.drawMs]);
         else if (tries) look(tries - 1);
+        else seen.push([1e4, 0]);
       };
       channel.port2.postMessage(0);
     });
-    look(4);
-  });
-  watch(plot, "pointermove");
-  watch(slide, "keydown");
+    look(10);
+  };
+  plot.addEventListener("pointermove", e => turned(e.timeStamp));
+  slide.addEventListener("keydown", e => { pressed = e.timeStamp; turned(pressed); });
+  slide.addEventListener("input", () => turned(pressed));
 }"""
 
 
@@ -129,7 +135,7 @@ def main() -> None:
             server.wait()
     print(f"{'':36s}{'':>6s}{'event to painted, ms':>26s}{'drawing, ms':>20s}")
     print(f"{'threshold, order, view, by':36s}{'n':>6s}{'p50':>8s}{'p95':>9s}{'max':>9s}{'p50':>11s}{'p95':>9s}")
-    moved = {name: np.array([s[:2] for s in seen if s[2]]) for name, seen in times.items()}
+    moved = {name: np.array(seen) for name, seen in times.items()}
     for name, seen in (moved | {"all": np.concatenate(list(moved.values()))}).items():
         total, drawn = seen.T
         print(f"{name:36s}{len(seen):6d}{np.percentile(total, 50):8.1f}{np.percentile(total, 95):9.1f}{max(total):9.1f}"

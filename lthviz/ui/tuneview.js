@@ -83,7 +83,7 @@ class TuneView extends MaskView {
 
   turnTo(value) {
     if (value === this.kept.value) return;
-    this.kept.value = value;
+    this.root.dataset.turned = this.kept.value = value;
     this.typing = false;
     this.layer.set(value);
     this.ask();
