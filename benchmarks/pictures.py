@@ -21,7 +21,7 @@ PICTURES = {   # name: address, what is there when it is whole
     "lab": (f"lab?run={RUN}&round=4&stage=regroup:{REGROUP}", ".js-plotly-plot .main-svg"),
     "tune": (f"tune?run={RUN}&round=4&structure={REGROUP}", ".tv canvas, .mv canvas"),
     "masks": (f"masks?run={RUN}&round=4&ticket={REGROUP}&layer=features.3.weight", ".mv canvas"),
-    "curves": (f"curves?run={RUN}&x=speed", ".js-plotly-plot .main-svg"),
+    "curves": (f"curves?run={RUN}", ".js-plotly-plot .main-svg"),
 }
 
 
@@ -32,7 +32,7 @@ def main() -> None:
     args.add_argument("--theme", choices=("light", "dark"), default="light")
     args.add_argument("--width", type=int, default=1440)
     options = args.parse_args()
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as url, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder) / "lthviz" / "data" / "runs") as url, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=FLAGS)
         page = browser.new_page(viewport={"width": options.width, "height": 1000}, color_scheme=options.theme)
         for name in options.only:
