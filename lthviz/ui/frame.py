@@ -48,8 +48,9 @@ STYLE = """<style>
 .stMainBlockContainer h3 { padding: .5rem 0 0; }
 .st-key-live-curves { overflow: hidden; }
 .st-key-step-buttons button p { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-.st-key-step-buttons { gap: 0; }
-.st-key-step-buttons button { padding: .25rem .3rem; }
+.st-key-step-buttons { gap: .2rem; }
+.st-key-step-buttons button { padding: .15rem .3rem; min-height: 2rem; border: 1px solid color-mix(in srgb, currentColor 22%, transparent); border-radius: .4rem; }
+.st-key-masks-pick [data-testid="stButtonGroup"] button { min-height: 2.5rem; }
 .st-key-family button p { text-decoration: underline; text-underline-offset: .2em; }
 .command { background: color-mix(in srgb, currentColor 4%, transparent); padding: .8rem 1rem; border-radius: .3rem; white-space: pre-wrap;
   overflow-wrap: anywhere; font-size: .85rem; margin: .3rem 0; user-select: all; }
@@ -63,8 +64,7 @@ STYLE = """<style>
   .stMainBlockContainer h1 { font-size: 1.6rem; }
   .lead, .said { font-size: 1.08rem; }
   .st-key-menu .place, .st-key-menu .st-key-present, .st-key-menu a > span:has([data-testid="stIconMaterial"]) { display: none; }
-  .st-key-menu { gap: 0; padding-right: 1.2rem; padding-top: .25rem; width: calc(100% - 1.9rem) !important; flex-wrap: nowrap; overflow-x: auto; scrollbar-width: none;
-    mask-image: linear-gradient(to left, transparent, black 1.4rem); }
+  .st-key-menu { gap: 0; padding-right: 1.2rem; padding-top: .25rem; width: calc(100% - 1.9rem) !important; flex-wrap: wrap; }
   .st-key-menu > * { flex: none; }
   .st-key-steps { gap: .5rem; }
   .st-key-menu .wordmark { font-size: 1rem; margin-right: .1rem; }

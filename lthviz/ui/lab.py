@@ -114,7 +114,7 @@ def _steps(run: Run, there: Sequence[Position], place: Position) -> None:
             for name, key, icon, to, off in (("First", "home", "first_page", 0, at == 0), ("Back", "left", "chevron_left", at - 1, at == 0),
                                              ("Next", "right", "chevron_right", at + 1, at + 1 == len(there)),
                                              ("Last", "end", "last_page", len(there) - 1, at + 1 == len(there))):
-                st.button(name, key=f"step-{name.lower()}", icon=f":material/{icon}:", shortcut=key, disabled=off, type="tertiary",
+                st.button(name, key=f"step-{name.lower()}", icon=f":material/{icon}:", shortcut=key, disabled=off, type="tertiary", help=f"{name} stage",
                           on_click=_step, args=(there[max(0, min(to, len(there) - 1))],))
         with st.container(horizontal=True, gap="xsmall", width="content", vertical_alignment="bottom", key="play-buttons"):
             play.controls(there, place)

@@ -136,7 +136,7 @@ def find(config: RunConfig, there: Sequence[Position], round: str, stage: str) -
     planned = [s.key for s in config.stages(int(round))]
     if stage in planned:
         return of_round[-1], [f"Round {round} has not got to {stage} yet; showing {of_round[-1].stage.key}."]
-    return of_round[-1], [f"The link names stage {stage!r} of round {round}; {did_you_mean(stage, planned)} "
+    return of_round[-1], [f"The link names stage {stage!r} of round {round}; {_ended(did_you_mean(stage, planned))} "
                           f"Showing {of_round[-1].stage.key}."]
 
 
@@ -148,7 +148,7 @@ def find_layer(layers: Sequence[Layer], name: str) -> tuple[Layer, list[str]]:
     for layer in layers:
         if name in (layer.name, layer.short):
             return layer, []
-    return largest, [f"The link names layer {name!r}; {did_you_mean(name, [x.name for x in layers])} Showing {largest.name}."]
+    return largest, [f"The link names layer {name!r}; {_ended(did_you_mean(name, [x.name for x in layers]))} Showing {largest.name}."]
 
 
 def find_ticket(config: RunConfig, labels: Iterable[str], round: int, name: str) -> tuple[str, list[str]]:
@@ -161,7 +161,11 @@ def find_ticket(config: RunConfig, labels: Iterable[str], round: int, name: str)
         return first, [f"Round {round} has not got to {config.title(name)} yet; showing {config.title(first)}."]
     if name in config.tickets(1):       # round 0 holds the dense network alone
         return first, []
-    return first, [f"The link names ticket {name!r}; {did_you_mean(name, labels)} Showing {config.title(first)}."]
+    return first, [f"The link names ticket {name!r}; {_ended(did_you_mean(name, labels))} Showing {config.title(first)}."]
+
+
+def _ended(words: str) -> str:
+    return words if words.endswith("?") else f"{words}."
 
 
 def _range(rounds: Sequence[int]) -> str:
