@@ -7,6 +7,9 @@ function savePicture(view) {
   const legend = [...view.legend.children].map(b => [b.querySelector("canvas"), b.textContent.trim()]);
   const told = [wholeWords(layer, view.shape, view.kept.picked, view), windowName(view) + (view.order === layer.orders.original || view.kept.order === "original" ? "" : ", grouped order"),
     ...(view.shaded ? [rampWords(layer)] : [])];
+  const run = new URLSearchParams(location.search).get("run");          // the page's: a component has no address of its own
+  if (view.kept.t > 0) told.push("The counts are of the whole layer.");
+  if (run) told.push(`Run ${run}.`);
   const rows = told.flatMap(text => wrapped(ctx, plain, text, width));
   Object.assign(canvas, { width: (width + 2 * pad) * ratio, height: (head + stage.clientHeight + 12 + line * (1 + rows.length) + 2 * pad) * ratio });
   ctx.scale(ratio, ratio);
@@ -32,7 +35,7 @@ function savePicture(view) {
   for (const text of rows) ctx.fillText(text, pad, y += line);
   view.ratio = was;
   view.draw();
-  const name = [view.title.textContent || layer.head.layer || "mask", view.mode, dark ? "dark" : ""].filter(Boolean).join(" ").toLowerCase();
+  const name = [run, view.title.textContent || layer.head.layer || "mask", view.mode, dark ? "dark" : ""].filter(Boolean).join(" ").toLowerCase();
   canvas.toBlob(blob => {
     const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: `lthviz-${name.replace(/[^a-z0-9.+=-]+/g, "-")}.png` });
     link.click();

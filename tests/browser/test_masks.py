@@ -229,6 +229,9 @@ def test_what_is_shown_can_be_taken_away(opened, url, runs):
     run = runs[1]
     page = opened(f"{url}/masks?run={run}&round=2&ticket=refill&layer={HERE}")
     with page.expect_download() as got:
+        page.get_by_role("button", name="PNG", exact=True).click()
+    assert got.value.suggested_filename.startswith(f"lthviz-{run}-features.3-refill-round-2")
+    with page.expect_download() as got:
         page.get_by_role("button", name=re.compile("Masks \\(.npz\\)")).click()
     assert got.value.suggested_filename == f"lthviz-{run}-round2-refill.npz"
     with page.expect_download() as got:
