@@ -540,7 +540,7 @@ def test_the_part_under_the_pointer_and_the_chosen_block_show_their_curve(show):
 
 def test_what_makes_no_block_says_so(show):
     page = show("min=60")
-    expect(page.locator(".why")).to_have_text("Makes no block, whatever t1 is: no part has more than 60 rows. The layer keeps its unstructured mask.")
+    expect(page.locator(".why")).to_have_text("Makes no block, whatever t1 is: no group of rows has more than 60 rows. The layer keeps its unstructured mask.")
     before, _ = example(t1=1.5)
     follows(page, before, before)
 
