@@ -8,6 +8,7 @@ read while it trains (stream.py).
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ def whole(n: int) -> slice:
     return slice(None)
 
 
-class Source:
+class Source(ABC):
     """What a training knows of its images, wherever they are kept.
 
     y_*: int64 (N,), on the device. mean, std: float32 (c, 1, 1), in grey levels. note: what was done to the images, for
@@ -48,9 +49,9 @@ class Source:
     note: str
 
     @property
+    @abstractmethod
     def shape(self) -> tuple[int, int, int]:
         """(c, h, w) of one image."""
-        raise NotImplementedError
 
     @property
     def device(self) -> torch.device:
@@ -60,26 +61,26 @@ class Source:
         """What a network takes: float32 of zero mean and unit deviation a channel, in x's memory format."""
         return x.to(torch.float32).sub_(self.mean).div_(self.std)
 
+    @abstractmethod
     def train_batches(self, config: RunConfig, epoch: int, index: torch.Tensor, places: Sequence[range]) -> Iterator[Batch]:
         """Augmented batches in the run's memory format. index: the epoch's order of all training images; places: a batch's places in it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def validation_batches(self, size: int, part: Part = whole) -> Iterator[Batch]:
         """The validation images as they are, `size` at a time in a fixed order; of each batch `part`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def test_batches(self, size: int, part: Part = whole) -> Iterator[Batch]:
         """The test images as they are, `size` at a time in a fixed order; of each batch `part`."""
-        raise NotImplementedError
 
     def calibration(self, n: int, seed: int) -> Batch:
         """n training images as they are (all, when there are fewer), drawn by `seed`, in ascending order."""
         index = torch.from_numpy(np.sort(np.random.default_rng(seed).permutation(len(self.y_train))[:n]))
         return self.training_images(index)
 
+    @abstractmethod
     def training_images(self, index: torch.Tensor) -> Batch:
         """The training images of those numbers, int64 on the CPU, as they are."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, eq=False)
