@@ -24,6 +24,11 @@ def round_path(run: Path, index: int) -> Path:
     return run / "rounds" / f"{index:03d}.h5"
 
 
+def ahead_path(run: Path, index: int) -> Path:
+    """What a branch has taken over of a round that it has not come to yet."""
+    return run / "ahead" / f"{index:03d}.h5"
+
+
 def checkpoint_path(run: Path) -> Path:
     return run / "checkpoint.h5"
 
@@ -54,14 +59,17 @@ def _write_round(f: h5py.File, round: Round, rows: Sequence[Mapping[str, Any]], 
                        seconds=float(round.seconds))
     put_bytes(group, "rows", files.json_bytes(list(rows)))
     tickets = group.create_group("tickets", track_order=True)
+    shared: dict[tuple, h5py.Dataset] = {}
     for label, ticket in round.tickets.items():
-        _write_ticket(tickets.create_group(key(label), track_order=True), ticket, gzip=gzip)
+        _write_ticket(tickets.create_group(key(label), track_order=True), ticket, shared, gzip=gzip)
 
 
 SCALARS = ("test_acc", "val_acc", "train_seconds")
 
 
-def _write_ticket(group: h5py.Group, ticket: Ticket, *, gzip: bool) -> None:
+def _write_ticket(group: h5py.Group, ticket: Ticket, shared: dict[tuple, h5py.Dataset], *, gzip: bool) -> None:
+    """shared: the masks that the round's file holds already. One of the same name, shape and bits is a second link to it: a re-initialised
+    ticket has the mask of another one, and a scattered mask does not compress."""
     group.attrs.update(round=ticket.round, structural=bool(ticket.structural))
     for name in SCALARS:
         if (value := getattr(ticket, name)) is not None:
@@ -69,7 +77,12 @@ def _write_ticket(group: h5py.Group, ticket: Ticket, *, gzip: bool) -> None:
     put_bytes(group, "notes", files.json_bytes(ticket.notes))
     masks = group.create_group("masks", track_order=True)
     for name in ticket.masks:
-        put(masks, name, ticket.masks.packed(name), gzip=gzip).attrs["shape"] = np.array(ticket.masks.shape(name), np.int64)
+        bits, shape = ticket.masks.packed(name), ticket.masks.shape(name)
+        if there := shared.get(same := (name, shape, bits.tobytes())):
+            masks[key(name)] = there
+            continue
+        shared[same] = put(masks, name, bits, gzip=gzip)
+        shared[same].attrs["shape"] = np.array(shape, np.int64)
     if ticket.blocks:
         _write_blocks(group.create_group("blocks", track_order=True), ticket.blocks)
     if ticket.curve is not None:

@@ -175,6 +175,21 @@ def any_blocks(draw):
     return Blocks((c, n), *(tuple(np.array(p[i], np.int32) for p in parts) for i in (0, 1)))
 
 
+def test_a_mask_that_two_tickets_share_is_stored_once(tmp_path):
+    """In one file, and in a packed one; what looks alike but has another name or shape is a mask of its own."""
+    bits = np.random.default_rng(0).random((40, 30)) < 0.5
+    of = Masks.of({"x": bits, "y": bits, "z": bits.reshape(30, 40)})
+    other = Masks.of({"x": bits, "y": ~bits, "z": bits.reshape(30, 40)})
+    tickets = {"unstructured": Ticket("unstructured", 5, of), "reinit": Ticket("reinit", 5, of), "random": Ticket("random", 5, other)}
+    assert writer.plain(_through(tmp_path, tickets)) == writer.plain(Round(5, tickets, 1, True))
+    with h5py.File(tmp_path / "round.h5") as f, h5py.File(tmp_path / "copy.h5", "w") as copy:
+        f.copy(f["round"], copy, "round")
+        for of_file in (f, copy):
+            found = {name: [of_file[f"round/tickets/{t}/masks/{name}"] for t in tickets] for name in "xyz"}
+            assert [len({h5py.h5o.get_info(d.id).addr for d in found[name]}) for name in "xyz"] == [1, 2, 1]
+            assert found["x"][0] != found["y"][0] and list(found["z"][2].attrs["shape"]) == [30, 40]
+
+
 @settings(deadline=None, max_examples=40)
 @given(st.dictionaries(st.sampled_from(["a", "b/c", "d%2F"]), any_blocks(), max_size=3))
 def test_any_blocks_come_back(tmp_path_factory, blocks):
