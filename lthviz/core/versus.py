@@ -8,13 +8,15 @@ methods have the same seeds, the difference is taken seed by seed: what a seed d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from lthviz.core.study import MeanTicket, Replicates, Summary, summary
 
 AXES = {"density": "density", "speed": "time_ratio"}
 """What may be held equal, and the number of a ticket that says it."""
+NUMBERS = {**AXES, "effective": "effective_density"}
+"""Besides, to see whether dead inputs are the reason of a difference."""
 
 
 class Point(NamedTuple):
@@ -36,12 +38,13 @@ class Between(NamedTuple):
 class Versus(NamedTuple):
     """A ticket against another method at equal `at`. there: the other method's mean curve at that place, None beyond its ends.
     paired: mean and standard deviation of the differences, ticket less the other method, seed by seed at each seed's own place, in points; n = 0 without a common seed, and beyond the ends,
-    where the few seeds that still overlap would be a choice of their own."""
+    where the few seeds that still overlap would be a choice of their own. pairs: these differences by seed."""
 
     ticket: MeanTicket
     at: float
     there: Between | None
     paired: Summary
+    pairs: Mapping[int, float] = {}
 
     @property
     def difference(self) -> float | None:
@@ -75,7 +78,7 @@ def _at(points: Sequence[Point], at: float) -> Point:
 def curve(study: Replicates, label: str, against: str = "density", seed: int | None = None) -> tuple[Point, ...]:
     """A method's curve from the dense network on: of the means, or of one seed. Tickets that are not trained, or whose speed is not
     measured, are left out."""
-    name = AXES[against]
+    name = NUMBERS[against]
     if seed is None:
         tickets = ([study.dense] if study.dense else []) + list(study.of(label))
         found = [(t.round, 1.0 if t.dense else getattr(t, name).mean, t.accuracy.mean) for t in tickets]
@@ -93,11 +96,11 @@ def versus(study: Replicates, label: str, other: Replicates, other_label: str, a
     of_seed = {s: curve(other, other_label, against, s) for s in seeds}
     found = []
     for t in study.of(label):
-        at = getattr(t, AXES[against]).mean
+        at = getattr(t, NUMBERS[against]).mean
         if at is None or t.accuracy.mean is None:
             continue
         there = read(theirs, at)
-        pairs = [(p, b) for s in seeds if there and (p := mine[s].get(t.round)) and (b := read(of_seed[s], p.at))]
-        found.append(Versus(t, at, there, summary(p.accuracy - b.accuracy for p, b in pairs)))
+        pairs = {s: p.accuracy - b.accuracy for s in seeds if there and (p := mine[s].get(t.round)) and (b := read(of_seed[s], p.at))}
+        found.append(Versus(t, at, there, summary(pairs.values()), pairs))
     return found
 
