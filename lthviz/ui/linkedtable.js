@@ -7,7 +7,7 @@ export default ({ data, parentElement, setTriggerValue }) => {
   tables.set(table, state);
   Object.assign(state, { data, chosen: data.chosen, tell: id => setTriggerValue("choose", id) });
   const wrap = parentElement.querySelector(".wrap");
-  wrap.style.maxHeight = `${data.height}px`;
+  wrap.style.maxHeight = `${data.height / 16}rem`;
   if (state.by && !data.columns.some(c => c.key === state.by)) state.by = null;
   table.setAttribute("aria-label", data.label);
   head(table, state);

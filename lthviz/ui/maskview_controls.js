@@ -8,15 +8,15 @@ function buttons(view) {
     return b;
   };
   for (const group of [view.modes, view.kinds, view.orders, view.shades, view.zoom, view.save]) group.replaceChildren();
-  view.modeButtons = Object.entries(MODES).map(([mode, [text, label]]) => [mode, button(view.modes, text, label, () => view.setMode(mode))]);
-  view.orderButtons = Object.entries(ORDERS).map(([order, [text, label]]) => [order, button(view.orders, text, label, () => view.setOrder(order))]);
-  view.kindButtons = Object.entries(CELLS).map(([cells, [text, label]]) => [cells, button(view.kinds, text, label, () => view.setCells(cells))]);
-  view.shadeButton = button(view.shades, "|w|", "Shade kept weights by their size after training (W)", () => view.setShade(!view.kept.shade));
+  view.modeButtons = Object.entries(MODES).map(([mode, [text, label]]) => [mode, button(view.modes, text, label, () => setMode(view, mode))]);
+  view.orderButtons = Object.entries(ORDERS).map(([order, [text, label]]) => [order, button(view.orders, text, label, () => setOrder(view, order))]);
+  view.kindButtons = Object.entries(CELLS).map(([cells, [text, label]]) => [cells, button(view.kinds, text, label, () => setCells(view, cells))]);
+  view.shadeButton = button(view.shades, "|w|", "Shade kept weights by their size after training (W)", () => setShade(view, !view.kept.shade));
   view.shadeButton.setAttribute("aria-label", "Shade kept weights by |w|, their size after training");
   button(view.save, "PNG", "Save this picture with its title and legend (S)", () => savePicture(view));
-  button(view.zoom, "−", "Zoom out (−)", () => view.zoomBy(-0.12));
-  button(view.zoom, "+", "Zoom in (+)", () => view.zoomBy(0.12));
-  button(view.zoom, "Fit", "Show the whole layer (0)", () => view.zoomTo(0));
+  button(view.zoom, "−", "Zoom out (−)", () => zoomBy(view, -0.12));
+  button(view.zoom, "+", "Zoom in (+)", () => zoomBy(view, 0.12));
+  button(view.zoom, "Fit", "Show the whole layer (0)", () => zoomTo(view, 0));
 }
 
 function controls(view) {
@@ -32,7 +32,7 @@ function controls(view) {
   const rows = both ? Object.entries({ kept: KEPT, added: ADDED, removed: REMOVED, never: NEVER }).map(([name, code]) => [name, code, counts[code]])
     : [["kept", KEPT, counts[KEPT] + counts[other]], ["pruned", NEVER, R * C - counts[KEPT] - counts[other]]];
   view.legend.classList.toggle("alone", both && kept.only !== null);
-  const look = `${rows.map(([name]) => name)} ${view.dark} ${window.devicePixelRatio}`;       // buttons stay while only their numbers change
+  const look = `${rows.map(([name]) => name)} ${view.dark} ${window.devicePixelRatio} ${letters()}`;       // buttons stay while only their numbers change
   if (view.legend.look !== look) {
     view.legend.replaceChildren(...rows.map(([name, code]) => {
       const b = document.createElement("button"), words = document.createElement("span"), count = document.createElement("b");
@@ -40,7 +40,7 @@ function controls(view) {
       b.append(swatch(view, [0, 2, 3, 1][code]), words);
       Object.assign(b, { type: "button", disabled: !both, title: both ? `Show ${name} alone; again: everything` : "" });
       b.dataset.state = name;
-      b.onclick = () => view.showOnly(code);
+      b.onclick = () => showOnly(view, code);
       return b;
     }));
     view.legend.look = look;
@@ -73,7 +73,7 @@ function tellRamp(view) {
 
 // A square in a state's colour and hatch, painted as the picture is.
 function swatch(view, state) {
-  const canvas = document.createElement("canvas"), ratio = window.devicePixelRatio || 1, size = canvas.width = canvas.height = Math.round(14 * ratio);
+  const canvas = document.createElement("canvas"), ratio = (window.devicePixelRatio || 1) * letters(), size = canvas.width = canvas.height = Math.round(14 * ratio);
   const image = new ImageData(size, size), lone = { line: (i, j0, j1, out) => out.fill(1) };
   const cell = { x0: 0, y0: 0, perX: 1 / size, perY: 1 / size, hair: false };
   paint(new Uint32Array(image.data.buffer), size, size, lone, 1, 1, cell, [0, state, 0, 0], view.ink, hatch(ratio));

@@ -21,18 +21,18 @@ function listen(view) {
     if (!fingers.has(e.pointerId)) return view.point(cellAt(view, e));
     fingers.set(e.pointerId, e);
     const [a, b] = [...fingers.values()];
-    if (b) return view.zoomTo(drag.t + Math.log2(apart(a, b) / drag.apart) / 4);
+    if (b) return zoomTo(view, drag.t + Math.log2(apart(a, b) / drag.apart) / 4);
     const dx = a.clientX - drag.x, dy = a.clientY - drag.y;
     drag.moved ||= Math.hypot(dx, dy) > 4;
     if (!drag.moved || !view.zoomed) return;
     view.marks.classList.add("panning");
-    view.panTo(drag.cx - dx * view.shape.ratio * view.shape.perX, drag.cy - dy * view.shape.ratio * view.shape.perY);
+    panTo(view, drag.cx - dx * view.shape.ratio * view.shape.perX, drag.cy - dy * view.shape.ratio * view.shape.perY);
   });
   const lift = e => {
     if (!fingers.delete(e.pointerId)) return;
     view.marks.classList.remove("panning");
     const cell = cellAt(view, e);
-    if (e.type === "pointerup" && !drag.moved && cell) view.pick(e.shiftKey ? "column" : e.altKey ? "row" : "auto", cell);
+    if (e.type === "pointerup" && !drag.moved && cell) pick(view, e.shiftKey ? "column" : e.altKey ? "row" : "auto", cell);
     grip(true);
   };
   on(view.marks, "pointerup", lift);
@@ -44,14 +44,14 @@ function listen(view) {
     if (!e.ctrlKey && !e.metaKey && e.deltaY > 0 && !view.zoomed) return;           // all is seen: scrolling down is the page's again
     e.preventDefault();
     const cell = cellAt(view, e), box = view.marks.getBoundingClientRect(), { ratio } = view.shape;
-    view.zoomBy(-Math.max(-60, Math.min(60, e.deltaY)) / 800,
+    zoomBy(view, -Math.max(-60, Math.min(60, e.deltaY)) / 800,
       cell && { x: (e.clientX - box.left) * ratio - cell.panel.x, y: (e.clientY - box.top) * ratio - cell.panel.y });
   }, { passive: false });
   on(view.marks, "keydown", e => { if (key(view, e)) { e.preventDefault(); e.stopPropagation(); } });
   on(document, "keydown", e => {                          // D and G work wherever nothing is being typed
     if (typing(e.composedPath()[0]) || e.ctrlKey || e.metaKey || e.altKey) return;
-    if (e.key.toLowerCase() === "d") view.difference();
-    else if (e.key.toLowerCase() === "g") view.setOrder(view.kept.order === "original" ? "grouped" : "original");
+    if (e.key.toLowerCase() === "d") difference(view);
+    else if (e.key.toLowerCase() === "g") setOrder(view, view.kept.order === "original" ? "grouped" : "original");
   });
 }
 
@@ -79,16 +79,16 @@ function key(view, e) {
   const { kept, across: C } = view, far = e.shiftKey ? FAR : 1;
   const move = { ArrowUp: [-far, 0], ArrowDown: [far, 0], ArrowLeft: [0, -far], ArrowRight: [0, far], Home: [0, -C], End: [0, C],
     PageUp: [-FAR, 0], PageDown: [FAR, 0] }[e.key];
-  if (move) view.moveCursor(...move);
-  else if (e.key === "+" || e.key === "=") view.zoomBy(0.12);
-  else if (e.key === "-" || e.key === "_") view.zoomBy(-0.12);
-  else if (e.key === "0") view.zoomTo(0);
-  else if (e.key === "Enter" && kept.cursor) view.pick(e.shiftKey ? "column" : "auto", kept.cursor);
-  else if (e.key === "Escape" && (kept.cursor || kept.picked)) view.forget();
-  else if (e.key.toLowerCase() === "d") view.difference();
-  else if (e.key.toLowerCase() === "g") view.setOrder(kept.order === "original" ? "grouped" : "original");
-  else if (e.key.toLowerCase() === "k" && e.shiftKey) view.setCells(kept.cells === "kernels" ? "weights" : "kernels");
-  else if (e.key.toLowerCase() === "w" && view.layer.head.shadable) view.setShade(!kept.shade);
+  if (move) moveCursor(view, ...move);
+  else if (e.key === "+" || e.key === "=") zoomBy(view, 0.12);
+  else if (e.key === "-" || e.key === "_") zoomBy(view, -0.12);
+  else if (e.key === "0") zoomTo(view, 0);
+  else if (e.key === "Enter" && kept.cursor) pick(view, e.shiftKey ? "column" : "auto", kept.cursor);
+  else if (e.key === "Escape" && (kept.cursor || kept.picked)) forget(view);
+  else if (e.key.toLowerCase() === "d") difference(view);
+  else if (e.key.toLowerCase() === "g") setOrder(view, kept.order === "original" ? "grouped" : "original");
+  else if (e.key.toLowerCase() === "k" && e.shiftKey) setCells(view, kept.cells === "kernels" ? "weights" : "kernels");
+  else if (e.key.toLowerCase() === "w" && view.layer.head.shadable) setShade(view, !kept.shade);
   else if (e.key.toLowerCase() === "s") savePicture(view);
   else return false;
   return true;

@@ -1,7 +1,14 @@
 // What lies over the cells: outlines of blocks, what is selected, the cursor, and two bars that tell where in the layer one is.
 function drawMarks(view) {
-  const { shape: g, kept, layer, order, colours, across: C } = view, { R } = layer, ctx = view.marks.getContext("2d"), one = g.ratio;
+  const { shape: g } = view, ctx = view.marks.getContext("2d");
   ctx.clearRect(0, 0, g.width, g.height);
+  outline(view, ctx, [[view.kept.cursor, view.colours.accent], [view.hover, view.colours.text]]);
+  bars(view, ctx);
+}
+
+// Blocks, what is selected, and `cells`, each [cell, colour].
+function outline(view, ctx, cells) {
+  const { shape: g, kept, layer, order, colours, across: C } = view, one = g.ratio * g.large;
   for (const panel of g.panels) {
     const X = j => panel.x + (j - g.x0) / g.perX, Y = i => panel.y + (i - g.y0) / g.perY;
     // A frame around places i0…i1, j0…j1: its line in front of a paper one, so that it stands out on dark cells as on light ones.
@@ -14,7 +21,7 @@ function drawMarks(view) {
     };
     ctx.save();
     ctx.beginPath();
-    ctx.rect(panel.x - 3 * one, panel.y - 3 * one, panel.w + 6 * one, panel.h + 6 * one);
+    ctx.rect(panel.x - 5 * one, panel.y - 5 * one, panel.w + 10 * one, panel.h + 10 * one);     // the line of a row at the edge lies outside as well
     ctx.clip();
     for (const box of order.boxesOf()) if (box && (box.i1 - box.i0) / g.perY >= 3 * one) frame(box, colours.text, one);
     const bar = (colour, x, y, w, h) => { ctx.fillStyle = colour; ctx.fillRect(x, y, w, h); };
@@ -30,12 +37,19 @@ function drawMarks(view) {
         for (const [start, j] of box.cols) bar(colour, X(j) - more / 2, Y(start), thick(g.perX) + more, tick + more);
       }
     }
-    for (const [cell, colour] of [[kept.cursor, colours.accent], [view.hover, colours.text]]) if (cell) {
+    for (const [cell, colour] of cells) if (cell) {
       const { i, j, i1 = i + 1, j1 = j + 1 } = cell;
       frame({ i0: i, i1, j0: j, j1 }, colour, 1.5 * one, one, 3 * one);
     }
     ctx.restore();
-    const thin = 4 * one, right = panel.x + panel.w - thin, below = panel.y + panel.h - thin;
+  }
+}
+
+// Where in the layer one is, along the edges of what is zoomed.
+function bars({ shape: g, layer: { R }, colours, across: C }, ctx) {
+  const thin = 4 * g.ratio * g.large, bar = (colour, x, y, w, h) => { ctx.fillStyle = colour; ctx.fillRect(x, y, w, h); };
+  for (const panel of g.panels) {
+    const right = panel.x + panel.w - thin, below = panel.y + panel.h - thin;
     for (const [colour, start, size] of [[colours.paper, 0, 1], [colours.text, null, 0]]) {
       if (g.seenX < C) bar(colour, panel.x + panel.w * (start ?? g.x0 / C), below, panel.w * (size || g.seenX / C) + (size ? 0 : thin), thin);
       if (g.seenY < R) bar(colour, right, panel.y + panel.h * (start ?? g.y0 / R), thin, panel.h * (size || g.seenY / R) + (size ? 0 : thin));

@@ -1,11 +1,17 @@
 // From one order to another: every weight travels from its old place to its new one, rows and columns at once. A frame is a picture like
 // any other, of the places in between: how many weights of each state are over each pixel at that moment.
+//
+// A frame must be drawn before the next is due. Where one took too long, the next ones count every second, then every fourth weight of a row
+// (another one in each row, and only where a pixel covers as many), and have larger pixels. What arrives is exact.
 const TRAVEL_MS = 520;
+const COUNT_MS = 9, COLOUR_MS = 9;         // that a frame may take at most: of 33, the browser's own painting takes about a third
+const COARSEST = 4;                        // device pixels
 
 class Travel {
   constructor(view, from, to) {
     const { R, C } = view.layer;
-    Object.assign(this, { view, from, to, began: null, line: new Uint8Array(C), pairs: new Map() });
+    Object.assign(this, { view, from, to, began: null, line: new Uint8Array(C), pairs: new Map(), coarse: 1, every: 1 });
+    if (R * C > 300_000 || view.shape.width * view.shape.height > 800_000) this.coarse = 2;
     this.bandTo = Int32Array.from({ length: R }, (_, i) => to.bandOf[to.rowAt[from.rows[i]]]);
     this.frame = requestAnimationFrame(now => this.step(now));
   }
@@ -39,10 +45,9 @@ class Travel {
     return pair;
   }
 
-  // Large layers travel in pixels of twice the size: a frame must be drawn before the next is due.
   paint(t) {
-    const began = performance.now(), { view, from, to, line } = this, { shape: g, layer: { R, C, level } } = view, shaded = view.shaded;
-    const coarse = this.coarse = R * C > 300_000 || g.width * g.height > 800_000 ? 2 : 1, perX = g.perX * coarse, perY = g.perY * coarse;
+    const began = performance.now(), { view, from, to, line, coarse } = this, { shape: g, layer: { R, C, level } } = view, shaded = view.shaded;
+    const perX = g.perX * coarse, perY = g.perY * coarse, every = Math.max(1, Math.min(this.every, Math.floor(perX)));
     const w = Math.ceil(g.panels[0].w / coarse), h = Math.ceil(g.panels[0].h / coarse), fresh = (old, n) => old?.length === n ? old.fill(0) : new Uint16Array(n);
     const sums = this.sums = fresh(this.sums, w * h * 4), levels = this.levels = fresh(this.levels, shaded ? w * h : 0);
     const row = new Uint16Array((w + 1) * 4), shades = new Uint16Array(w + 1);             // one more, for what is outside
@@ -54,22 +59,25 @@ class Travel {
       const a = from.bandOf[i], { x0, x1 } = this.across(a, this.bandTo[i], t, w, perX), { cols } = from.bands[a], base = from.rows[i] * C;
       from.line(i, 0, C, line);
       row.fill(0);
-      if (single) for (let j = 0; j < C; j++) row[x0[j] << 2 | line[j]]++;
-      else for (let j = 0; j < C; j++) for (let x = x0[j], state = line[j]; x < x1[j]; x++) row[x << 2 | state]++;
+      if (single) for (let j = i % every; j < C; j += every) row[x0[j] << 2 | line[j]]++;
+      else for (let j = i % every; j < C; j += every) for (let x = x0[j], state = line[j]; x < x1[j]; x++) row[x << 2 | state]++;
       for (let v = y0; v < y1; v++) for (let k = 0, s = v * w * 2; k < 2 * w; k++, s++) pairSums[s] += pairs[k];
       if (!shaded) continue;
       shades.fill(0);
-      for (let j = 0; j < C; j++) for (let x = x0[j]; x < x1[j]; x++) shades[x] += level[base + cols[j]];
+      for (let j = i % every; j < C; j += every) for (let x = x0[j]; x < x1[j]; x++) shades[x] += level[base + cols[j]];
       for (let v = y0; v < y1; v++) for (let k = 0, s = v * w; k < w; k++, s++) levels[s] += shades[k];
     }
-    const image = this.image?.width === w && this.image.height === h ? this.image : this.image = new ImageData(w, h);
+    const counted = performance.now(), image = this.image?.width === w && this.image.height === h ? this.image : this.image = new ImageData(w, h);
     for (const panel of g.panels) this.colour(panel, image);
-    Object.assign(view.root.dataset, { travelMs: (performance.now() - began).toFixed(2), travels: +(view.root.dataset.travels ?? 0) + 1 });
+    const done = performance.now();
+    if (counted - began > COUNT_MS && this.every < COARSEST) this.every *= 2;
+    if (done - counted > COLOUR_MS && coarse < COARSEST) this.coarse++;
+    Object.assign(view.root.dataset, { travelMs: (done - began).toFixed(2), travelStep: `${coarse}/${every}`, travels: +(view.root.dataset.travels ?? 0) + 1 });
   }
 
   colour({ name, w, h, x: left, y: top }, image) {
     const { view, sums, levels, coarse } = this, { width, height } = image, out = new Uint32Array(image.data.buffer);
-    const phase = phases(width + height, Math.max(1, hatch(view.shape.ratio) / coarse | 0), 0), paper = pixel(view.ink.paper);
+    const phase = phases(width + height, Math.max(1, hatch(view.shape.ratio * view.shape.large) / coarse | 0), 0), paper = pixel(view.ink.paper);
     const tint = view.tint(name), find = finder(view.statesOf(name), view.ink, tint);
     for (let y = 0, k = 0, s = 0; y < height; y++) for (let x = 0; x < width; x++, k++, s += 4) {
       const added = sums[s + 1], removed = sums[s + 2], kept = sums[s + 3], all = sums[s] + added + removed + kept;
@@ -79,7 +87,7 @@ class Travel {
     if (coarse === 1) return ctx.putImageData(image, left, top);
     const aside = this.aside ??= document.createElement("canvas");
     if (aside.width !== width || aside.height !== height) Object.assign(aside, { width, height });
-    aside.getContext("2d").putImageData(image, 0, 0);
+    aside.getContext("2d", { willReadFrequently: true }).putImageData(image, 0, 0);
     ctx.imageSmoothingEnabled = false;
     ctx.drawImage(aside, 0, 0, w / coarse, h / coarse, left, top, w, h);
   }

@@ -66,8 +66,8 @@ function paintMany(out, w, h, order, cols, rows, view, states, colours, step, ti
 }
 
 // The counts that an image was painted from; none where it showed other cells, or in other colours.
-function lastCounts(image, { x0, y0, perX, perY, ratio }, { unit = 1 }, states, colours) {
-  const name = [x0, y0, perX, perY, ratio, unit, states].join();
+function lastCounts(image, { x0, y0, perX, perY, ratio, large }, { unit = 1 }, states, colours) {
+  const name = [x0, y0, perX, perY, ratio * large, unit, states].join();
   if (image.seen?.name !== name || image.seen.colours !== colours) image.seen = { name, colours, counts: new Int32Array(image.width * image.height).fill(-1) };
   return image.seen.counts;
 }
@@ -111,7 +111,7 @@ function mixer(states, { paper, ink }, tint = null) {
   };
 }
 
-// Device pixels of a hatch line.
+// Device pixels of a hatch line; ratio: device pixels of a css pixel, times how large letters are.
 const hatch = ratio => Math.max(2, Math.round(2 * ratio));
 
 // Hatch phase by x + y, shifted left: 0 or 1 << shift.

@@ -2,15 +2,16 @@
 const LABEL = 20, GAP = 20, NARROW = 640;                 // css pixels; narrower than that, the two panels of "both" are stacked
 const FIT_LARGEST = 24, LARGEST = 28, HAIR = 7;           // of a cell: at most when all are shown, at most, and from where on a hair parts it from the next
 
-const cssSize = ({ stage }) => `${stage.clientWidth}×${stage.clientHeight}×${window.devicePixelRatio}`;
+const letters = () => parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;       // how much larger than usual the page's are
+const cssSize = ({ stage }) => `${stage.clientWidth}×${stage.clientHeight}×${window.devicePixelRatio}×${letters()}`;
 
 const EXACT = 64;                                         // css pixels of a cell at most in a window that was asked for
 
 // Zoom runs from the whole layer, stretched to its panel, to square cells; in between each axis grows by its own constant factor. A window
 // that was asked for fills its panel.
 function shapeOf(view) {
-  const { stage, layer: { R }, across: C, kept: { t, cx, cy, exact } } = view, ratio = view.ratio ?? (window.devicePixelRatio || 1), px = css => Math.round(css * ratio);
-  const width = px(stage.clientWidth), height = px(stage.clientHeight), label = px(LABEL), gap = px(GAP);
+  const { stage, layer: { R }, across: C, kept: { t, cx, cy, exact } } = view, ratio = view.ratio ?? (window.devicePixelRatio || 1), px = css => Math.round(css * ratio), large = letters();
+  const width = px(stage.clientWidth), height = px(stage.clientHeight), label = px(LABEL * large), gap = px(GAP);
   const names = PANELS[view.mode], two = names.length > 1, across = two && stage.clientWidth >= NARROW;
   const w = across ? Math.floor((width - gap) / 2) : width, h = two && !across ? Math.floor((height - 2 * label - gap / 2) / 2) : height - label;
   const axis = (room, cells, centre, from, to) => {
@@ -24,7 +25,7 @@ function shapeOf(view) {
   };
   const x = axis(w, C, cx, exact?.j0, exact?.j1), y = axis(h, R, cy, exact?.i0, exact?.i1), down = label + h + Math.round(gap / 2);
   const panels = names.map((name, i) => ({ name, w: x.size, h: y.size, x: across ? i * (w + gap) : 0, y: label + (across ? 0 : i * down) }));
-  return { panels, width, height, ratio, label, css: cssSize(view), x0: x.start, y0: y.start, perX: x.per, perY: y.per, seenX: x.seen, seenY: y.seen,
+  return { panels, width, height, ratio, large, label, css: cssSize(view), x0: x.start, y0: y.start, perX: x.per, perY: y.per, seenX: x.seen, seenY: y.seen,
     hair: x.per * HAIR < 1 && y.per * HAIR < 1, near: ((x.near ?? t) + (y.near ?? t)) / 2 };
 }
 

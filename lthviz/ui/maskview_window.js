@@ -58,6 +58,6 @@ function take(view) {
   if (box === undefined)
     return refuse(view, `“${field.value}” is no window: two numbers for rows from 0 to ${R - 1}, and two for ${view.kernelled ? "kernels" : "columns"} from 0 to ${across - 1}, as in 0–${Math.min(31, R - 1)} × 0–${Math.min(63, across - 1)}`);
   field.dirty = false;
-  view.setWindow(box);
-  view.tell();
+  setWindow(view, box);
+  report(view);
 }

@@ -1,6 +1,7 @@
 """Kernels, |w|, windows, travelling weights and the saved picture, in a real browser against numpy."""
 
 import io
+import itertools
 import re
 
 import numpy as np
@@ -268,6 +269,21 @@ def test_nothing_of_the_travel_stays_behind_where_pixels_hold_many_weights(show,
     assert np.array_equal(pixels(page), first)
 
 
+def test_where_frames_take_long_the_next_ones_are_lighter_and_what_arrives_is_exact(show):
+    """A clock that runs fast stands for a slow machine."""
+    page, quiet = (show("shape=large&mode=diff&single=1", still=still) for still in (False, True))
+    page.evaluate("() => { const real = performance.now.bind(performance); let late = 0; performance.now = () => real() + (late += 10); }")
+    root = page.locator(".mv")
+    root.evaluate("e => { window.steps_ = []; new MutationObserver(() => { steps_.push(e.dataset.travelStep); }).observe(e, { attributes: true, attributeFilter: ['data-travels'] }); }")
+    for p in (page, quiet):
+        p.locator("canvas.marks").focus()
+        p.keyboard.press("g")
+    page.wait_for_timeout(2500)
+    steps = [tuple(map(int, step.split("/"))) for step in page.evaluate("steps_")]
+    assert steps[0] == (2, 1) and steps[1] == (3, 2) and all(a <= b for a, b in itertools.pairwise(steps)) and steps[-1] <= (4, 4)
+    assert np.array_equal(pixels(page), pixels(quiet))
+
+
 def test_whoever_asks_for_less_motion_sees_none(show):
     page = show("mode=diff")
     page.locator("canvas.marks").focus()
@@ -301,6 +317,67 @@ def test_the_picture_is_saved_twice_as_large_with_title_and_legend(show):
     assert (np.abs(inside - rgb(theme.ADDED)).max(-1) <= 2).mean() > 0.02
     assert (saved[:2 * 50] < 100).any() and (saved[-2 * 80:] < 100).any()              # words above and below
     assert np.array_equal(pixels(page), before)
+
+
+def saved(page):
+    """The saved picture, (height, width, 3)."""
+    with page.expect_download() as got:
+        page.get_by_role("button", name="PNG", exact=True).click()
+    with open(got.value.path(), "rb") as f:
+        return np.array(Image.open(io.BytesIO(f.read())).convert("RGB")).astype(int)
+
+
+def test_a_saved_picture_has_no_bars_and_the_whole_line_of_what_is_selected(show):
+    page = show("mode=after&single=1")
+    marks = page.locator("canvas.marks")
+    plain = saved(page)
+    marks.click(position={"x": 40, "y": 23}, modifiers=["Alt"])                        # the first row
+    expect(page.locator(".read")).to_contain_text("output channel 0")
+    picture = saved(page)
+    left = picture[2 * 50:, :2 * 16]                                                   # beside the cells, where the screen's picture ends
+    assert (plain[2 * 50:, :2 * 16] == rgb("#ffffff")).all()
+    assert (np.abs(left - rgb(theme.LIGHT.text)).max(-1) <= 60).any(), "the selection's outline goes on beside the cells"
+    page.keyboard.press("Escape")
+    marks.focus()
+    for _ in range(4):
+        page.keyboard.press("+")
+    page.mouse.move(5, 5)
+    expect(page.locator(".mv")).not_to_have_attribute("data-window", "")
+    shown, picture = pixels(page), saved(page)
+    tall, wide = 420, shown.shape[1]
+    low = picture[2 * (50 + tall) - 8:2 * (50 + tall) - 2:4, 32:32 + 2 * wide]         # where the bar along the lower edge is on the screen
+    text, kept, paper = rgb(theme.LIGHT.text), rgb(theme.LIGHT.kept), rgb(theme.LIGHT.paper)
+    assert not (low == text).all(-1).any() and {tuple(c) for c in np.unique(low.reshape(-1, 3), axis=0)} <= {tuple(kept), tuple(paper), (255, 255, 255)}
+    assert tuple(text) not in {tuple(kept), tuple(paper)}
+
+
+def test_letters_and_lines_follow_the_pages_and_tools_can_be_put_away(show):
+    """What presenter mode asks of a view: the root's font size, and `--lthviz-tools`."""
+    after, before, _, _ = plant(SHAPE)
+    page = show("mode=diff")
+    size = "e => parseFloat(getComputedStyle(e).fontSize)"
+    texts = [page.locator(".mv"), page.locator(".name").first, page.locator(".legend button").first, page.locator(".modes button").first]
+    was, tall = [t.evaluate(size) for t in texts], page.locator(".stage").bounding_box()["height"]
+    box = page.locator(".mv").bounding_box()
+    tools = [page.locator(f".{name}") for name in ("zoom", "save", "kinds", "shades", "window", "how")]
+    assert all(tool.is_visible() for tool in tools)
+    page.evaluate("() => { document.documentElement.style.fontSize = '24px'; document.documentElement.style.setProperty('--lthviz-tools', 'none'); }")
+    expect(page.locator(".zoom")).to_be_hidden()
+    page.wait_for_timeout(300)
+    assert [t.evaluate(size) for t in texts] == [1.5 * s for s in was] and page.locator(".stage").bounding_box()["height"] == 1.5 * tall
+    assert not any(tool.is_visible() for tool in tools)
+    picture, cells = pixels(page), (40, 90)
+    assert (picture[:30] == picture[0, 0]).all(), "thirty pixels above the cells for the panel's name"
+    ys, xs = 30 + (np.arange(40) + 0.5) * (picture.shape[0] - 30) / 40, (np.arange(90) + 0.5) * picture.shape[1] / 90
+    kept = (np.abs(picture[np.ix_(ys.astype(int), xs.astype(int))] - rgb(theme.LIGHT.kept)).max(-1) <= 1)
+    assert np.array_equal(kept, codes(after, before) == 3) and kept.shape == cells
+    page.keyboard.press("d")
+    expect(page.locator(".mv")).to_have_attribute("data-mode", "after")
+    page.keyboard.press("d")
+    page.evaluate("() => { document.documentElement.style.fontSize = ''; document.documentElement.style.removeProperty('--lthviz-tools'); }")
+    expect(page.locator(".zoom")).to_be_visible()
+    page.wait_for_timeout(300)
+    assert page.locator(".mv").bounding_box() == box and np.array_equal(states(page), codes(after, before))
 
 
 def test_the_largest_layer_travels_and_changes_cells(show):
