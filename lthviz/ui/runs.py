@@ -10,7 +10,7 @@ import streamlit as st
 
 from lthviz import launch
 from lthviz.errors import LthvizError
-from lthviz.ui import cache, frame, pickers, runs_about, runs_import, runs_rows, runs_trash, sweeps
+from lthviz.ui import cache, frame, pickers, runs_about, runs_import, runs_rows, runs_trash, several, sweeps
 from lthviz.ui.runs_rows import FILTERS, Row
 
 _CHOSEN = "runs-chosen"
@@ -106,7 +106,8 @@ def _chosen(shown: Sequence[Row], sizes: dict[str, int]) -> list[Row]:
         column_config={
             "state": st.column_config.TextColumn(width=78), "title": st.column_config.TextColumn(width=130), "run": st.column_config.TextColumn(width=184), "model": st.column_config.TextColumn(width=90),
             "data": st.column_config.TextColumn(width=76), "seed": number(width=52), "structures": st.column_config.TextColumn(width=160),
-            "rounds": st.column_config.TextColumn(width=68, help="Pruning rounds that are finished, of all; empty before the dense network is trained"),
+            "rounds": number(width=62, help="Pruning rounds that are finished; empty before the dense network is trained"),
+            "planned": number(width=66, help="Pruning rounds that it is to have"),
             "dense": number("dense %", width=72, format="%.1f", help="Test accuracy of the dense network"),
             "best": number("chosen %", width=78, format="%.1f", help="Test accuracy of the run's own pruned ticket with the highest validation accuracy; without "
                            "validation images, of its last one. Empty before it has trained one; what a branch took over does not count"),
@@ -162,6 +163,9 @@ def each(ids: Sequence[str], act: Callable[[str], None]) -> None:
 def _open(chosen: Sequence[Row]) -> None:
     run_id = chosen[0].brief.id
     if len(chosen) == 1:
+        if chosen[0].seeds:
+            st.page_link("pages/curves.py", label=f"{several.seeds(chosen[0].seeds)} as one study", icon=":material/stacked_line_chart:",
+                         query_params={"study": chosen[0].study, "run": run_id})
         for page, label, icon in (("lab", "Lab", "science"), ("masks", "Masks", "grid_on"), ("speed", "Speed", "speed"), ("curves", "Curves", "show_chart")):
             st.page_link(f"pages/{page}.py", label=label, icon=f":material/{icon}:", query_params={"run": run_id})
         st.page_link("pages/lab.py", label="Duplicate with changes", icon=":material/content_copy:", query_params={"new": run_id},

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from lthviz.store.brief import Brief
 from lthviz.store.sweeps import Sweep
+from lthviz.ui import several
 
 FILTERS = {"state": "State", "model": "Model", "data": "Data", "sweep": "Sweep"}
 """Names of what the table can be narrowed by, as they stand in the address, and for people."""
@@ -18,10 +19,13 @@ IMPORTED = "imported"
 
 
 class Row(NamedTuple):
-    """A run of the table, and the sweeps that it belongs to."""
+    """A run of the table, and the sweeps that it belongs to. seeds: where it stands for all seeds of an example's study, they, this
+    one's first; study: its id."""
 
     brief: Brief
     sweeps: tuple[Sweep, ...]
+    seeds: tuple[Brief, ...] = ()
+    study: str = ""
 
     @property
     def state(self) -> str:
@@ -31,7 +35,7 @@ class Row(NamedTuple):
     def words(self) -> str:
         """All that a search looks at, in small letters."""
         b = self.brief
-        return " ".join([b.id, self.state, b.title, b.preset, b.config.model, b.config.data, structures(b), b.status.message, b.note, b.source, b.config.parent,
+        return " ".join([b.id, *(x.id for x in self.seeds), self.state, b.title, b.preset, b.config.model, b.config.data, structures(b), b.status.message, b.note, b.source, b.config.parent,
                          *(s.shown for s in self.sweeps), *(s.name for s in self.sweeps)]).lower()
 
     def has(self, name: str) -> set[str]:
@@ -48,7 +52,9 @@ def rows(briefs: Iterable[Brief], sweeps: Iterable[Sweep]) -> list[Row]:
     for sweep in sweeps:
         for run_id in sweep.runs:
             of.setdefault(run_id, []).append(sweep)
-    return [Row(b, () if b.example else tuple(of.get(b.id, ()))) for b in briefs]
+    briefs = list(briefs)
+    studies = {found[0].id: (tuple(found), name) for name, found in several.together(briefs).items()}
+    return [Row(b, () if b.example else tuple(of.get(b.id, ())), *studies.get(b.id, ())) for b in several.few(briefs)]
 
 
 def choices(found: Sequence[Row], name: str) -> list[str]:
@@ -75,11 +81,11 @@ def cells(row: Row, size: int | None = None) -> dict[str, Any]:
     """A row as the table shows it; numbers stay numbers, so that it can be sorted by them. size: of its folder, in bytes."""
     b = row.brief
     came = {"branch of": f"{b.config.parent}, round {b.config.from_round}" if b.config.parent else None, "came in": b.source or None}
-    rounds = f"{b.rounds - 1} of {b.config.rounds}" if b.rounds else None
+    named = " · ".join(filter(None, (b.title, several.seeds(row.seeds) if row.seeds else ""))) or None
     # the first three are what a phone has room for
-    return {"state": row.state, "best": b.best_acc, "run": b.id, "rounds": rounds, "dense": b.dense_acc, "last": b.last_acc,
-            "minutes": round(b.seconds / 60, 2) if b.seconds else None, "disk": None if size is None else size / 1e6, "title": b.title or None,
-            "structures": structures(b), "note": b.note or None, "changed": datetime.fromtimestamp(b.ended, UTC), "seed": b.config.seed, "message": b.status.message, **came,
+    return {"state": row.state, "best": b.best_acc, "run": b.id, "rounds": b.rounds - 1 if b.rounds else None, "planned": b.config.rounds, "dense": b.dense_acc, "last": b.last_acc,
+            "minutes": round(b.seconds / 60, 2) if b.seconds else None, "disk": None if size is None else size / 1e6, "title": named,
+            "structures": structures(b), "note": b.note or None, "changed": datetime.fromtimestamp(b.ended, UTC), "seed": None if row.seeds else b.config.seed, "message": b.status.message, **came,
             "sweep": ", ".join(s.shown for s in row.sweeps) or None, "model": b.config.model, "data": b.config.data}
 
 
@@ -90,7 +96,10 @@ def sentence(found: Sequence[Row]) -> str:
     parts = [f"{n:,} {names.get(s, s)}" for s, n in count.items() if n]
     imported = sum(bool(r.brief.source) for r in found)
     parts += [f"{imported:,} of them imported"] if imported else []
-    return f"{len(found):,} run{'s' * (len(found) != 1)}: {', '.join(parts)}."
+    further = sum(len(r.seeds) - 1 for r in found if r.seeds)
+    parts += [f"{further:,} more seeds of them"] if further else []
+    total = len(found) + further
+    return f"{total:,} run{'s' * (total != 1)}: {', '.join(parts)}."
 
 
 # What can be done ------------------------------------------------------------------------------------------------------

@@ -29,12 +29,14 @@ def ids(rows):
 
 def test_a_row_says_what_the_brief_says():
     cells = runs_rows.cells(ROWS[0], 2_500_000)
-    assert cells == {"state": "finished", "title": None, "run": "run-0", "model": "resnet20", "data": "cifar10", "seed": 0, "structures": "Refill", "rounds": "3 of 3",
+    assert cells == {"state": "finished", "title": None, "run": "run-0", "model": "resnet20", "data": "cifar10", "seed": 0, "structures": "Refill", "rounds": 3, "planned": 3,
                      "dense": 91.0, "best": 90.5, "last": 88.0, "minutes": 1.5, "disk": 2.5, "note": None, "branch of": None, "came in": None, "sweep": "Three seeds", "changed": datetime(1970, 1, 2, tzinfo=UTC),
                      "message": ""}
     assert runs_rows.cells(ROWS[1])["sweep"] == "Three seeds, t" and runs_rows.cells(ROWS[1])["minutes"] is None
     assert list(cells)[:3] == ["state", "best", "run"], "what a phone has room for"
     assert runs_rows.cells(ROWS[1])["rounds"] is None, "not even the dense network"
+    many = [runs_rows.cells(r)["rounds"] for r in runs_rows.rows([brief(i, "finished", rounds=n) for i, n in enumerate((11, 1, 3, 10))], [])]
+    assert sorted(many) == [0, 2, 9, 10], "sorted as numbers, not as words"
     assert runs_rows.cells(ROWS[4])["state"] == "example" and runs_rows.cells(ROWS[4])["sweep"] is None, "an example was not swept here"
 
 
