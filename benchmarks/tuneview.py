@@ -52,11 +52,12 @@ st.text(f"{len(payload(before, structure, layer=layer, magnitude=weights, **more
 WATCH = """() => {
   const host = document.querySelector("[data-testid=stBidiComponentIsolated]").shadowRoot, root = host.querySelector(".mv"), plot = host.querySelector(".plot");
   const slide = host.querySelector(".slide"), seen = window.seen = [];
-  let last = root.dataset.turned, pressed = 0;
+  let last = root.dataset.turned, pressed = 0, drawn;
+  for (const type of ["pointermove", "keydown", "input"]) host.addEventListener(type, () => { drawn = root.dataset.draws; }, true);       // before the view hears of it
   const turned = stamp => {
     if (root.dataset.turned === last) return;
     last = root.dataset.turned;
-    const before = root.dataset.draws;
+    const before = drawn;                                    // a key is drawn at once
     const look = tries => requestAnimationFrame(() => {
       const channel = new MessageChannel();
       channel.port1.onmessage = () => {

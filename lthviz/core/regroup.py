@@ -52,11 +52,13 @@ def cut(part: Part, t1: float) -> int:
 
 
 def regroup(masks: Masks, settings: Regroup, *, seed: int = 0, partitions: Mapping[str, Partition] | None = None,
-            parts_by_layer: Mapping[str, Sequence[Part]] | None = None) -> Structured:
+            parts_by_layer: Mapping[str, Sequence[Part]] | None = None,
+            found_by_layer: Mapping[str, tuple[Blocks, list[dict]]] | None = None) -> Structured:
     """Dense blocks in every layer; a layer where none forms keeps its unstructured mask, and its note says fallback.
 
     A layer's own settings (settings.layers) take the place of the others there. partitions: of every layer, made by `partition_all`
-    when None. parts_by_layer: as `all_parts` gives them from those partitions (variant `code` only). leftovers `keep`: rows of a part that makes no block keep their weights.
+    when None. parts_by_layer: as `all_parts` gives them from those partitions (variant `code` only).
+    found_by_layer: what `paper.blocks` found from them (variant `paper` only). leftovers `keep`: rows of a part that makes no block keep their weights.
     Notes per layer: back, gone, parts (rows, cols, block), partitioner, km1, fallback.
     """
     settings.check_layers(masks)
@@ -66,7 +68,7 @@ def regroup(masks: Masks, settings: Regroup, *, seed: int = 0, partitions: Mappi
     for name in masks:
         matrix, divided, own = masks.matrix(name), partitions[name], settings.of(name)
         if settings.variant == "paper":
-            found, rows = paper.blocks(matrix, own, divided, name=name, seed=seed)
+            found, rows = found_by_layer[name] if found_by_layer else paper.blocks(matrix, own, divided, name=name, seed=seed)
         else:
             found, rows = part_blocks(matrix.shape, parts_by_layer[name] if parts_by_layer else parts(matrix, divided), own)
         after = matrix

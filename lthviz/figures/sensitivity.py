@@ -87,7 +87,7 @@ def sensitivity_caption(cells: Sequence[Cell], value: str, where: str = "") -> s
     what, bare = VALUES[value].said, sum(c.bare for c in cells)
     none = f" Grey: no block forms, so it is the unstructured ticket ({bare} of them)." if bare else ""
     return (f"{what[:1].upper()}{what[1:]}, in percent, for the whole network{of} (n = {len(cells)} settings).{none} The outlined cell is the current one; "
-            "a click takes a cell's settings. By keyboard: a row of the numbers below, with Shift and space.")
+            "a click takes a cell's settings, and the four buttons step from cell to cell.")
 
 
 def sensitivity_alt(cells: Sequence[Cell], value: str, current: tuple[int, float] | None = None) -> str:

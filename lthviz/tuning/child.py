@@ -87,7 +87,7 @@ def _step(store: Store, root: Path, key: str, what: Mapping[str, Any]) -> int:
                 desk.put(root, key, name, {"scores": values.tolist()})
         else:
             masks = _masks(store, what["run"], what["round"], what["digest"])
-            desk.put(root, key, rest[0], partitions.to_line(partitions.divide(masks, rest[0], what)))
+            desk.put(root, key, rest[0], partitions.answer(masks, rest[0], what))
         desk.idle(root)
         return 1
     except LthvizError as e:

@@ -1,4 +1,4 @@
-"""The row partitions of a round's layers, as Regroup would make them: asked for, kept, and read back.
+"""The row partitions of a round's layers, as Regroup would make them, and the blocks of its variant `paper`: asked for, kept, and read back.
 
 A partitioner may hold the interpreter for seconds, so that no server that answers readers may call it. The child does
 (child.py), layer by layer, with the very seeds of the engine.
@@ -17,14 +17,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lthviz.config import Regroup
+from lthviz.core import paper
 from lthviz.core import partition as core_partition
+from lthviz.core.bits import matrix_shape
 from lthviz.core.partition import Partition
 from lthviz.core.regroup import Part, parts
-from lthviz.records import Masks
+from lthviz.records import Blocks, Masks
 from lthviz.speed.machine import version
 from lthviz.tuning import desk
 from lthviz.tuning.desk import Progress
 from lthviz.tuning.sources import Source
+
+PAPER = ("min_nnz", "min_rows", "min_cols")
+"""What the later partitions of variant `paper` depend on beside what the first does: they divide what its blocks left."""
 
 
 def divisions(source: Source, settings: Regroup) -> dict[str, dict[str, Any]]:
@@ -35,13 +40,17 @@ def divisions(source: Source, settings: Regroup) -> dict[str, dict[str, Any]]:
         own = settings.of(name)
         what = {"run": source.run.id, "round": source.round, "digest": source.masks.digest, "seed": source.seed(Regroup.kind), "groups": own.groups,
                 "imbalance": own.imbalance, "partitioner": own.partitioner}
+        if own.variant == "paper":
+            what["paper"] = {k: getattr(own, k) for k in PAPER}
         out.setdefault(key(what), {**what, "layers": []})["layers"].append(name)
     return out
 
 
 def key(what: Mapping[str, Any]) -> str:
-    """Hash of all that a partition depends on: masks, seed, settings, and the partitioner's version and ours."""
+    """Hash of all that an answer depends on: masks, seed, settings, and the partitioner's version and ours."""
     text = " ".join(str(what[k]) for k in ("digest", "seed", "groups", "imbalance", "partitioner"))
+    if thresholds := what.get("paper"):
+        text += f" paper {' '.join(str(thresholds[k]) for k in PAPER)}"
     return hashlib.sha256(f"{text} {_made_by()}".encode()).hexdigest()[:20]
 
 
@@ -67,21 +76,40 @@ def progress(root: Path, source: Source, settings: Regroup) -> Progress:
 
 
 class Divided(NamedTuple):
-    """The layers that are divided, and their parts with all that a cut needs."""
+    """The layers that are divided, and their parts with all that a cut needs; in variant `paper` the blocks instead, with notes on every part."""
 
     partitions: Mapping[str, Partition]
     parts: Mapping[str, Sequence[Part]]
+    found: Mapping[str, tuple[Blocks, list[dict]]] = {}
 
 
 def known(root: Path, source: Source, settings: Regroup) -> Divided:
     """What is known. The parts are kept in memory: making them is most of a preview's time."""
-    found = {}
+    made, cut, blocks = {}, {}, {}
     for k, what in divisions(source, settings).items():
         there = desk.known(root, k)
         for name in what["layers"]:
-            if (made := _partition(there.get(name), source.masks, name)) is not None:
-                found[name] = made, _parts(k, name, _Kept(source.masks, made))
-    return Divided({name: made for name, (made, _) in found.items()}, {name: parts for name, (_, parts) in found.items()})
+            first = _partition(there.get(name), source.masks, name)
+            if first is None:
+                continue
+            if "paper" in what:
+                blocks[name] = _blocks(k, name, _Kept(source.masks, there[name]))
+            else:
+                cut[name] = _parts(k, name, _Kept(source.masks, first))
+            made[name] = first
+    return Divided(made, cut, blocks)
+
+
+def answer(masks: Masks, name: str, what: Mapping[str, Any]) -> dict[str, Any]:
+    """A layer's partition, and in variant `paper` its blocks, as a line of a file; computed now, in this process."""
+    first = divide(masks, name, what)
+    line = to_line(first)
+    if thresholds := what.get("paper"):
+        own = Regroup(variant="paper", groups=what["groups"], imbalance=what["imbalance"], partitioner=what["partitioner"], **thresholds)
+        found, notes = paper.blocks(masks.matrix(name), own, first, name=name, seed=what["seed"])
+        line |= {"rows": [x.tolist() for x in found.rows], "cols": [x.tolist() for x in found.cols],
+                 "parts": [{k: v if isinstance(v, bool) else int(v) for k, v in note.items()} for note in notes]}
+    return line
 
 
 def to_line(made: Partition) -> dict[str, Any]:
@@ -106,9 +134,9 @@ def _partition(line: Mapping[str, Any] | None, masks: Masks, name: str) -> Parti
 
 
 class _Kept:
-    """Masks and a partition that are looked up by a key: equal whatever they hold, so that only the key decides."""
+    """Masks and what a line says of them, that are looked up by a key: equal whatever they hold, so that only the key decides."""
 
-    def __init__(self, masks: Masks, divided: Partition) -> None:
+    def __init__(self, masks: Masks, divided: Any) -> None:
         self.masks, self.divided = masks, divided
 
     def __eq__(self, other: object) -> bool:
@@ -121,6 +149,13 @@ class _Kept:
 @functools.lru_cache(maxsize=400)
 def _parts(key: str, name: str, of: _Kept) -> tuple[Part, ...]:
     return parts(of.masks.matrix(name), of.divided)
+
+
+@functools.lru_cache(maxsize=400)
+def _blocks(key: str, name: str, of: _Kept) -> tuple[Blocks, list[dict]]:
+    line = of.divided
+    found = (tuple(np.array(x, np.int32) for x in line[axis]) for axis in ("rows", "cols"))
+    return Blocks(matrix_shape(of.masks, name), *found), line["parts"]
 
 
 @functools.cache

@@ -104,12 +104,11 @@ def shape(structure: Refill | Regroup, masks: Masks, layers: Sequence[Layer], *,
     if isinstance(structure, Refill):
         return structures.apply(structure, masks, scores=scores, weights=weights, classifier=[x.name for x in layers if x.classifier])
     check_groups(structure, (layer.matrix[0] for layer in layers))
-    if structure.variant == "paper":
-        raise MaskError("variant 'paper' divides anew after every block, which takes seconds a layer, so it has no preview; choose variant 'code', or "
-                        "train it as it is")
-    if missing := [name for name in masks if divided is None or name not in divided.parts]:
+    paper = structure.variant == "paper"
+    there = {} if divided is None else divided.found if paper else divided.parts
+    if missing := [name for name in masks if name not in there]:
         raise MaskError(f"Regroup needs the rows of every layer divided; those of {short(missing[0])} are not yet")
-    return regroup(masks, structure, partitions=divided.partitions, parts_by_layer=divided.parts)
+    return regroup(masks, structure, partitions=divided.partitions, **{"found_by_layer" if paper else "parts_by_layer": there})
 
 
 def _held(name: str, weights: Weights, masks: Masks, made: Structured) -> float:
@@ -176,6 +175,9 @@ def _warnings(structure: Refill | Regroup, masks: Masks, made: Structured, rows:
 
 def _why(own: Regroup, row: Row) -> str:
     """Why no part of a layer made a block."""
+    if own.variant == "paper":
+        return (f"a part needs {own.min_rows} row{'s' * (own.min_rows != 1)} or more, and {own.min_cols} column{'s' * (own.min_cols != 1)} or more in "
+                f"which {own.min_nnz} of its weights are left")
     each = -(-row.shape[0] // own.groups)
     return (f"in {row.short}, {row.shape[0]} rows in {own.groups} part{'s' * (own.groups != 1)} are about {each} a part, and a part needs more than "
             f"{own.min_rows}")

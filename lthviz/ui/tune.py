@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import streamlit as st
 
 from lthviz import methods
@@ -19,6 +21,7 @@ from lthviz.ui import (
     tune_knobs,
     tune_map,
     tune_numbers,
+    tune_paper,
     tune_train,
     where,
 )
@@ -27,10 +30,13 @@ from lthviz.ui.tuneview import tune_view
 
 VIEW = "tune-view"
 POLL_S = 0.5
+PATIENT = "<style>.stMainBlockContainer [data-stale=true] { transition-delay: 2s !important; }</style>"
+"""What stands on the page holds until the next is there, so it pales only where that takes long: Streamlit begins after half a second."""
 
 
 def show(run: Run) -> None:
     """The whole page below the menu."""
+    st.html(PATIENT)
     _head(run)
     if not tune_asked.pruned(run):
         with st.container(border=True, key="nothing-yet"):
@@ -62,7 +68,7 @@ def _tune(run: Run) -> None:
         tune_knobs.knobs(asked)
         _layer_row(asked)      # the way back stays, by hand and by key
         frame.told("warning", f"{why[:1].upper()}{why[1:]}.", "block")
-        tune_train.actions(asked, of, tune_data.untrainable(of, asked.structure))
+        tune_train.actions(asked, of, why)
         return
     tune_data.ask(of, asked.structure)
     found, base = tune_data.preview(of, asked.structure.label), _base(of, asked)
@@ -79,7 +85,7 @@ def _tune(run: Run) -> None:
             frame.told("warning", line, "warning")
         tune_numbers.cards(found, base, of)
         tune_numbers.layer_list(asked, found, base)
-    if isinstance(asked.structure, Regroup):
+    if isinstance(asked.structure, Regroup) and asked.structure.variant == "code":
         tune_map.section(of, asked)
     tune_train.actions(asked, of)
 
@@ -128,6 +134,9 @@ def _kind(asked: Asked, kind: str) -> None:
 def _view(of: Source, asked: Asked, base: Preview | None) -> None:
     """The layer's mask with the threshold to drag, as soon as this layer can be drawn."""
     structure, name = asked.structure, asked.layer.name
+    if structure.kind == Regroup.kind and structure.variant == "paper":
+        tune_paper.view(of, asked)
+        return
     given: dict = {}
     if isinstance(structure, Regroup):
         parts = tune_data.divided(of, structure).parts
@@ -146,8 +155,20 @@ def _view(of: Source, asked: Asked, base: Preview | None) -> None:
         weight = of.weights[name]
         given["magnitude"] = weight.reshape(weight.shape[0], -1)
     own = base.structure.of(name) if base is not None else None
+    was = _was(asked, base, start)
     tune_view(of.masks.matrix(name), structure, key=VIEW, layer=asked.layer, title=f"{asked.layer.short} · {structure.title}, round {asked.round}, after Unstructured",
-              start=getattr(own, start) if own is not None else None, on_settle_change=lambda: _settled(asked.run.id, start), **given)
+              start=getattr(own, start) if own is not None else None, was=was, on_settle_change=lambda: _settled(asked.run.id, start), **given)
+
+
+def _was(asked: Asked, base: Preview | None, dragged: str) -> dict[str, float | None] | None:
+    """What the layer's numbers are held against: those of its ticket before; None where the dragged threshold alone differs, which the view
+    counts itself."""
+    if base is None:
+        return {}
+    if dataclasses.replace(base.structure.of(asked.layer.name), **{dragged: getattr(asked.here, dragged)}) == asked.here:
+        return None
+    row = next(r for r in base.rows if r.name == asked.layer.name)
+    return {"kept": row.kept, "density": row.density, "coverage": row.coverage, "blocks": row.blocks, "magnitude": row.magnitude}
 
 
 def _settled(run_id: str, name: str) -> None:
@@ -181,7 +202,7 @@ def _waiting(of: Source, asked: Asked) -> None:
 
 def _here(of: Source, asked: Asked) -> bool:
     """Whether the shown layer can be drawn already."""
-    return isinstance(asked.structure, Regroup) and asked.layer.name in tune_data.divided(of, asked.structure).parts
+    return isinstance(asked.structure, Regroup) and asked.layer.name in tune_data.divided(of, asked.structure).partitions
 
 
 def _progress(of: Source, asked: Asked, drawn: bool) -> None:

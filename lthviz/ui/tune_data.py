@@ -46,8 +46,7 @@ def calibration() -> Calibration | None:
 def ask(of: Source, structure: Structure, *, urgent: bool = True) -> None:
     """Have the child find what a preview of the structure needs."""
     if isinstance(structure, Regroup):
-        if structure.variant == "code":
-            partitions.ask(root(), of, structure, urgent=urgent)
+        partitions.ask(root(), of, structure, urgent=urgent)
     elif not scores.why_not(of, structure):
         scores.ask(root(), of, structure)
 
@@ -59,26 +58,14 @@ def retry(of: Source, structure: Structure) -> None:
 def progress(of: Source, structure: Structure) -> Progress:
     """How much of what a preview needs is there."""
     if isinstance(structure, Regroup):
-        return partitions.progress(root(), of, structure) if structure.variant == "code" else Progress(0, 0)
+        return partitions.progress(root(), of, structure)
     if structure.score in scores.NEEDS_NETWORK:
         return scores.progress(root(), of, structure)
     return Progress(0, 0)
 
 
 def why_not(of: Source, structure: Structure) -> str:
-    """In a line, why there can be no preview; '' where there can."""
-    if isinstance(structure, Refill):
-        return scores.why_not(of, structure)
-    if why := untrainable(of, structure):
-        return why
-    if structure.variant == "paper":
-        return ("variant 'paper' divides anew after every block, which takes seconds a layer, so it cannot be turned live; choose variant 'code' to tune, "
-                "or train it as it is")
-    return ""
-
-
-def untrainable(of: Source, structure: Structure) -> str:
-    """In a line, why the network cannot have the structure, previewed or not; '' where it can."""
+    """In a line, why the network cannot have the structure; '' where it can."""
     if isinstance(structure, Refill):
         return scores.why_not(of, structure)
     try:

@@ -13,8 +13,11 @@ from lthviz.ui import cache, forms, frame, pickers, tune_asked, where
 from lthviz.ui.tune_asked import SCOPES, Asked
 
 REFUSED = "tune-refused"
-FIRST = {"regroup": ("groups", "min_rows", "tile_rows", "leftovers"), "refill": ("score", "fractional")}
-MORE = {"regroup": ("imbalance", "partitioner", "variant", "min_nnz", "min_cols"), "refill": ()}
+FIRST = {"code": ("groups", "min_rows", "tile_rows", "leftovers"), "paper": ("groups", "min_nnz", "min_rows", "min_cols", "leftovers"),
+         "refill": ("score", "fractional")}
+MORE = {"code": ("imbalance", "partitioner", "variant"), "refill": ()}
+MORE["paper"] = MORE["code"]
+"""What a variant of Regroup, or Refill, turns: its thresholds in the row, the rest behind it."""
 DRAGGED = {"regroup": "t1", "refill": "rho"}
 """What the view itself turns."""
 WIDTH = 150
@@ -22,7 +25,7 @@ WIDTH = 150
 
 def knobs(asked: Asked) -> None:
     """A row of widgets, and why the last change was refused, if it was."""
-    kind, shown = asked.structure.kind, asked.shown
+    kind, shown = getattr(asked.structure, "variant", asked.structure.kind), asked.shown
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="tune-knobs"):
         _scope(asked)
         for name in FIRST[kind]:
@@ -30,8 +33,7 @@ def knobs(asked: Asked) -> None:
         if MORE[kind]:
             with st.popover("More", icon=":material/more_horiz:", key="tune-more"):
                 for name in MORE[kind]:
-                    if _used(asked, name):
-                        _widget(asked, name, getattr(shown, name))
+                    _widget(asked, name, getattr(shown, name))
     if asked.structure.layers:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tune-own"):
             others = sorted(set(asked.structure.own) - {asked.layer.short})
@@ -58,11 +60,6 @@ def _scope(asked: Asked) -> None:
     st.segmented_control("Changes are for", list(SCOPES), key=key, required=True, format_func=lambda s: SCOPES[s].capitalize(),
                          on_change=pickers.heard(key, lambda chosen: where.go(scope=chosen)),
                          help="A layer can have settings of its own. They are part of the structure's name, so that the ticket can be trained and found again.")
-
-
-def _used(asked: Asked, name: str) -> bool:
-    """Whether the setting does anything in the chosen variant."""
-    return name not in ("min_nnz", "min_cols") or asked.structure.variant == "paper"
 
 
 def _widget(asked: Asked, name: str, value: Any) -> None:

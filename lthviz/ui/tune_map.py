@@ -9,7 +9,7 @@ import streamlit as st
 
 from lthviz.config import Regroup
 from lthviz.figures.sensitivity import VALUES, sensitivity, sensitivity_table
-from lthviz.tuning import Source
+from lthviz.tuning import Cell, Source
 from lthviz.ui import figure, frame, pickers, tune_asked, tune_data, where
 from lthviz.ui.tune_asked import Asked
 
@@ -35,9 +35,25 @@ def section(of: Source, asked: Asked) -> None:
         st.button("Close", key="tune-map-close", icon=":material/close:", type="tertiary", on_click=lambda: where.go(map=None))
     cells, waiting = tune_data.columns(of, asked.structure)
     more = any(w.endswith("divided") for w in waiting.values() if not w.startswith("could"))
+    _steps(asked, cells)
     _figure(of, asked, word, cells, waiting)
     if more:
         frame.fragment(_filling, run_every=POLL_S)(of, asked, len(cells))
+
+
+def _steps(asked: Asked, cells: Sequence[Cell]) -> None:
+    """From the outlined cell to the one beside it: by keyboard every cell is reached so."""
+    s = asked.structure
+    groups, t1s = ({getattr(c, name) for c in cells} for name in ("groups", "t1"))
+    ways = (("Fewer groups", "arrow_back", max((g for g in groups if g < s.groups), default=None), None),
+            ("More groups", "arrow_forward", min((g for g in groups if g > s.groups), default=None), None),
+            ("Smaller t1", "arrow_downward", None, max((t for t in t1s if t < s.t1), default=None)),
+            ("Larger t1", "arrow_upward", None, min((t for t in t1s if t > s.t1), default=None)))
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="tune-map-steps"):
+        for label, icon, to_groups, to_t1 in ways:
+            st.button(label, key=f"tune-map-{label.split()[0].lower()}", icon=f":material/{icon}:", type="tertiary", on_click=_take,
+                      disabled=to_groups is None and to_t1 is None, args=(asked, (to_groups or s.groups, to_t1 or s.t1)),
+                      help="Takes the next cell of the map in that direction")
 
 
 def _figure(of: Source, asked: Asked, value: str, cells: Sequence, waiting: dict[int, str]) -> None:

@@ -1,5 +1,5 @@
-"""Train this ticket: a branch of the run that makes this round anew with the tuned structure alone, its progress, its point on the curves;
-the same from a terminal; and presets of one's own."""
+"""Train this ticket: a branch of the run that makes this round anew with the tuned structure alone; the same from a terminal; and presets of
+one's own."""
 
 from __future__ import annotations
 
@@ -10,21 +10,14 @@ import streamlit as st
 from lthviz import branching, launch
 from lthviz.config import Refill, RunConfig
 from lthviz.errors import LthvizError
-from lthviz.figures.curves import accuracy_curves
-from lthviz.figures.curves_words import accuracy_curves_table
-from lthviz.figures.measured import study
 from lthviz.knobs import non_default, plain
-from lthviz.records import Address, Run
-from lthviz.speed import machine
 from lthviz.store import presets
 from lthviz.tuning import Source
-from lthviz.ui import cache, curves, figure, frame, pickers, where
+from lthviz.ui import cache, frame, pickers
 from lthviz.ui.command import branch_command
 from lthviz.ui.tune_asked import Asked
-from lthviz.words import duration
+from lthviz.ui.tune_branches import branches
 
-MOST = 6
-"""So many branches are drawn beside the run."""
 SAID, SAVED = "tune-train-said", "tune-preset-said"
 
 
@@ -40,7 +33,7 @@ def actions(asked: Asked, of: Source, refused: str = "") -> None:
                          query_params={"run": asked.run.id, "round": str(asked.round), "ticket": asked.structure.label})
     else:
         _train(asked, config, refused)
-    _branches(asked)
+    branches(asked)
     box = st.expander("Save as preset", icon=":material/bookmark:", type="compact", key="tune-preset", on_change="rerun")
     if box.open:
         with box:
@@ -97,62 +90,6 @@ def _start(asked: Asked, config: RunConfig) -> None:
         launch.branch(cache.store(), asked.run.id, asked.round, config, title=f"{asked.structure.name}, round {asked.round}")
     except LthvizError as e:
         st.session_state[SAID] = str(e)
-
-
-# What came of it -------------------------------------------------------------------------------------------------------
-
-
-def _branches(asked: Asked) -> None:
-    """Branches at this round, their progress, and their points beside the run's."""
-    store = cache.store()
-    ids = [b.id for b in cache.briefs()[0] if b.parent == asked.run.id and b.config.from_round == asked.round]
-    runs = [cache.run(i) for i in ids[:MOST]]
-    if not runs:
-        return
-    states = tuple((r.id, store.status(r.id).state, len(r.rows)) for r in runs)
-    alive = any(store.status(r.id).alive for r in runs)
-    if alive:
-        launch.wake(store)      # whatever became of the worker that should have taken it
-    with st.container(key="tune-branches"):
-        frame.fragment(_progress, run_every=1.0 if alive else None)(states)
-    x, said = curves.axis(("flops", "effective", "kept", "speed"))
-    frame.notes(said)
-    timings = {r.id: cache.timings(r.id) for r in (asked.run, *runs)}
-    of = study([asked.run, *runs], timings, here=machine.identity())
-    mine = next((r for r in runs if asked.structure in r.config.structures), runs[0])
-    curves.pick_axis(x, ("flops", "effective", "kept", "speed"))
-    figure.show(accuracy_curves(of, x=x, current=Address(mine.id, asked.round, mine.config.structures[0].label) if mine.config.structures else None,
-                                brief=True, dark=frame.dark(), height=400), accuracy_curves_table(of), key="tune-accuracy",
-                on_point=lambda at: where.lead("pages/lab.py", run=at[0], round=at[1], stage=f"train:{at[2]}"))
-
-
-def _progress(seen: tuple[tuple[str, str, int], ...]) -> None:
-    """A line a branch, once a second while one is at work; a new state draws the page anew."""
-    store = cache.store()
-    if seen != tuple((i, store.status(i).state, len(cache.run(i).rows)) for i, _, _ in seen):
-        st.rerun()
-    for run_id, state, _ in seen:
-        run, status = cache.run(run_id), store.status(run_id)
-        with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"tune-branch-{run_id}"):
-            frame.badge(status)
-            frame.quiet(f"{_name(run)} · {_result(run)}" if state == "finished" else _name(run), width="content")
-            if status.alive:
-                left = f", {duration(status.eta_s)} left" if status.eta_s is not None else ""
-                share = min(1.0, status.done / status.total) if status.total else 0.0
-                st.progress(share, text=f"{status.done:,} of {status.total:,} batches{left}" if status.total else "loading the network and the images" if state == "running" else "waiting for the worker")
-            elif state != "finished":
-                frame.quiet(status.message, width="content")
-            st.page_link("pages/lab.py", label="In the Lab", icon=":material/science:", query_params={"run": run_id})
-
-
-def _name(run: Run) -> str:
-    return ", ".join(s.name for s in run.config.structures) or run.id
-
-
-def _result(run: Run) -> str:
-    labels = {s.label for s in run.config.structures}
-    said = [f"test accuracy {r['test_acc']:.1f} %" for r in run.rows if r["round"] == run.config.from_round and r["structure"] in labels and r["test_acc"] is not None]
-    return ", ".join(said) or "no ticket of it is trained"
 
 
 # Presets ---------------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ class TuneView extends MaskView {
     const { layer, kept: k } = this;
     if (layer === was) layer.renew?.(...readHead(bytes));
     layer.set(k.start);
-    this.first = layer.figures;
+    this.first = layer.head.was ?? layer.figures;           // of other parts or scores, only Python knows what they made
     layer.set(k.value);
     if (layer !== was) {
       k.partChosen = layer.parts?.[k.partChosen - 1] ? k.partChosen : (layer.parts?.find(p => p.block)?.number ?? 1);
@@ -81,12 +81,23 @@ class TuneView extends MaskView {
 
   // The threshold -------------------------------------------------------------------------------------------------------
 
-  turnTo(value) {
+  turnTo(value, hurried = false) {
     if (value === this.kept.value) return;
     this.root.dataset.turned = this.kept.value = value;
     this.typing = false;
     this.layer.set(value);
-    this.ask();
+    if (hurried) this.hurry();
+    else this.ask();
+  }
+
+  // A key comes at any time, a pointer's move just before a frame. What a key changes is drawn at once, once a frame, and is there with the
+  // next one instead of begun with it.
+  hurry() {
+    if (this.hurried) return this.ask();
+    this.hurried = true;
+    requestAnimationFrame(() => { this.hurried = false; });
+    cancelAnimationFrame(this.frame);
+    this.draw();
   }
 
   typed() {
@@ -122,12 +133,12 @@ class TuneView extends MaskView {
 
   draw() {
     if (!this.alive || !this.stage.clientWidth) return;
+    super.draw();                                           // it asks where things lie: asked after words were written, the browser would lay them out twice
     if (this.version !== this.layer.version) {
       this.version = this.layer.version;
       controls(this);
     }
     this.follow();
-    super.draw();
   }
 }
 

@@ -7,7 +7,8 @@ the same rule as `core.regroup.cut` and `core.refill.channels`, draws mask and c
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -41,7 +42,7 @@ def _component() -> Callable[..., Any]:
 
 def tune_view(before: np.ndarray, structure: Refill | Regroup, *, key: str, layer: Layer, parts: Sequence[Part] | None = None,
               scores: np.ndarray | None = None, magnitude: np.ndarray | None = None, title: str = "", mode: str = "diff",
-              order: str = "grouped", height: int = 430, start: float | None = None,
+              order: str = "grouped", height: int = 430, start: float | None = None, was: Mapping[str, float | None] | None = None,
               on_settle_change: Callable[[], None] | None = None) -> dict[str, float] | None:
     """Draw what a structure makes of the mask `before`, bool (C, n), with its threshold to drag; returns the value last settled on
     for this layer and structure, {"t1": …} or {"rho": …}, None while there is none.
@@ -49,7 +50,9 @@ def tune_view(before: np.ndarray, structure: Refill | Regroup, *, key: str, laye
     structure: its t1 or rho is shown until the reader moves it, and again as soon as another is handed in. parts: of this mask, for
     Regroup. scores: (C,), higher is better, for Refill. magnitude: (C, n), the trained weights or their size, for the kept magnitude
     and for Refill's fractional channel. mode, order: first view, keys of `maskview.MODES` and `ORDERS`. height: of the picture, css
-    pixels. start: the value that the numbers are held against, the first one handed in when None. on_settle_change: called on release.
+    pixels. start: the value to go back to, the first one handed in when None. was: the numbers of the layer that those now are held against
+    (kept, density, coverage, blocks, magnitude), where the start is of other parts or scores than these; None: what the start makes of these;
+    empty: nothing is known of it. on_settle_change: called on release.
 
     A fractional channel is drawn exactly near the value handed in; farther away it is shown whole, which is said, until the
     reader lets go. ValueError: shapes that do not fit, Regroup without parts or in its variant `paper`, Refill without scores.
@@ -58,14 +61,15 @@ def tune_view(before: np.ndarray, structure: Refill | Regroup, *, key: str, laye
     structure = structure.of(layer.name)
     state = (st.session_state.get(key) or {}).get("settle") or {}
     data = payload(before, structure, layer=layer, parts=parts, scores=scores, magnitude=magnitude, title=title, mode=mode, order=order,
-                   height=height, start=start, heard=state.get("count", 0))
+                   height=height, start=start, was=was, heard=state.get("count", 0))
     state = _component()(key=key, data=data, on_settle_change=on_settle_change or _nothing).get("settle") or {}
     return {name: state[name]} if state.get("layer") == layer.name and name in state else None
 
 
 def payload(before: np.ndarray, structure: Refill | Regroup, *, layer: Layer, parts: Sequence[Part] | None = None,
             scores: np.ndarray | None = None, magnitude: np.ndarray | None = None, title: str = "", mode: str = "diff",
-            order: str = "grouped", height: int = 430, start: float | None = None, heard: int = 0) -> bytes:
+            order: str = "grouped", height: int = 430, start: float | None = None, was: Mapping[str, float | None] | None = None,
+            heard: int = 0) -> bytes:
     """What the browser is given, in the form of `maskview.packed` (read by `readLive`). heard: number of the last report that came."""
     if before.dtype != bool or before.ndim != 2:
         raise ValueError("a mask should be a bool array (C, n)")
@@ -84,9 +88,10 @@ def payload(before: np.ndarray, structure: Refill | Regroup, *, layer: Layer, pa
         if scores is None:
             raise ValueError("Refill is dragged along its channel scores, which are missing")
         arrays, loose, head = _refill(before, structure, layer_scores({layer.name: scores}, layer.name, before.shape[0]), size)
+    rule = {k: v for k, v in head.items() if k not in ("value", "first")}      # what the browser builds a layer by, beside its arrays: another makes another layer
     return maskview.packed(
-        {"before": np.packbits(before)} | arrays, before.shape, layer, loose, paired=True, title=title, mode=mode, order=order, height=height,
-        name=layer.short, limits=_limits(structure), keys=maskview.KEYS, picked=None, reports=False, start=start, heard=heard,
+        {"before": np.packbits(before), "rule": np.frombuffer(json.dumps(rule).encode(), np.uint8)} | arrays, before.shape, layer, loose, paired=True, title=title, mode=mode, order=order, height=height,
+        name=layer.short, limits=_limits(structure), keys=maskview.KEYS, picked=None, reports=False, start=start, was=None if was is None else dict(was), heard=heard,
         kept=None if size is None else float(size[before].sum(dtype=np.float64)), **head)
 
 

@@ -12,7 +12,7 @@ function svg(parent, tag, attributes = {}, text = "") {
   return e;
 }
 
-const put = (e, attributes) => { for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value); };
+const put = (e, attributes) => { for (const [name, value] of Object.entries(attributes)) if (e.getAttribute(name) !== `${value}`) e.setAttribute(name, value); };
 
 // Three to six round numbers of 0…most; on a root scale they are closer where it is wider.
 function ticks(most, root) {

@@ -34,7 +34,8 @@ function dials(view) {
   on(plot, "pointermove", e => {
     if (drag?.id === e.pointerId) {
       drag.moved ||= Math.hypot(e.clientX - drag.x, e.clientY - drag.y) > 2;
-      if (drag.moved) { view.dragging = true; plot.classList.add("held"); view.turnTo(view.plotted.valueAt(e)); view.told(view.plotted.point(null)); }
+      if (drag.moved && !view.dragging) { view.dragging = true; plot.classList.add("held"); view.told(view.plotted.point(null)); }
+      if (drag.moved) view.turnTo(view.plotted.valueAt(e));
     }
     else if (e.pointerType !== "touch") view.told(view.plotted.point(e));
   });
@@ -67,9 +68,9 @@ function turn(view, e) {
   const by = { ArrowRight: far, ArrowUp: far, ArrowLeft: -far, ArrowDown: -far, PageUp: kind.far, PageDown: -kind.far }[e.key];
   const end = { Home: kind.values[0], End: kind.values.at(-1) }[e.key];
   if (by === undefined && end === undefined) return false;
-  if (end !== undefined) view.turnTo(end);
-  else if (e.currentTarget === view.plot && kind.name === "rho" && !head.fractional) view.turnTo(rhoFor(Math.max(1, Math.min(R, layer.full + by)), nnz, R, C));
-  else view.turnTo(stepped(kind, kept.value, by));
+  if (end !== undefined) view.turnTo(end, true);
+  else if (e.currentTarget === view.plot && kind.name === "rho" && !head.fractional) view.turnTo(rhoFor(Math.max(1, Math.min(R, layer.full + by)), nnz, R, C), true);
+  else view.turnTo(stepped(kind, kept.value, by), true);
   view.settle(PAUSE_MS);
   e.stopPropagation();
   return true;
@@ -109,9 +110,9 @@ function write(view) {
   if (back.textContent !== was) back.textContent = was;
   back.disabled = value === start;
   for (const cell of view.numbers.children) {
-    const name = cell.dataset.figure, [, spell] = FIGURES[name], now = spell(figures[name]), then = spell(first[name]);
+    const name = cell.dataset.figure, [, spell] = FIGURES[name], now = spell(figures[name]), then = first[name] === undefined ? now : spell(first[name]), was = now === then ? "" : `was ${then}`;
     if (cell.children[1].textContent !== now) cell.children[1].textContent = now;
-    cell.children[2].textContent = now === then ? "" : `was ${then}`;
+    if (cell.children[2].textContent !== was) cell.children[2].textContent = was;
   }
   const why = whyWords(layer, view.part, value);
   if (view.why.textContent !== why) view.why.textContent = why;

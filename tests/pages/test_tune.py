@@ -174,8 +174,16 @@ def test_what_cannot_be_cannot_be_trained_and_can_be_undone(tune, words, refused
     assert "Regroup (groups 4, min_rows 8) of round 2 would keep" in words(at)
 
 
-def test_what_has_no_preview_can_be_trained_all_the_same(tune):
-    assert not control(tune(structure="regroup-groups=4-variant=paper"), "button", "Train this ticket").disabled
+def test_the_papers_variant_answers_once_a_setting_is_entered(tune, store, run_id, words):
+    at = tune(structure="regroup-groups=2-variant=paper-min_rows=4-min_cols=4", layer="features.3.weight")
+    settled(control(at, "number_input", "Fewest non-zeros").set_value(2).run())
+    run, masks = store.run(run_id), store.round(run_id, 2).ticket("unstructured").masks
+    ticket = regroup(masks, structure(at.query_params["structure"]), seed=derive(run.config.seed, "regroup", 2))
+    said = words(at)
+    assert "min_nnz=2" in at.query_params["structure"] and any(len(b) for b in ticket.blocks.values())
+    assert f"would keep {ticket.masks.nnz():,} of {masks.size():,} weights" in said and "has no threshold to drag" in said
+    assert list(at.dataframe[0].value["blocks"]) == [len(ticket.blocks.get(x.name, ())) for x in run.layers]
+    assert not control(at, "button", "Train this ticket").disabled
 
 
 def test_no_block_is_warned_of_before_anything_is_trained(tune, words):
@@ -204,6 +212,10 @@ def test_the_map_fills_and_marks_where_one_is(tune, words):
         time.sleep(1)
         at.run()
     assert shown["layout"]["xaxis"]["ticktext"] == ["2", "4", "8", "16", "32"] and len(shown["layout"]["shapes"]) == 1
+    for name, to in (("Larger t1", "regroup-groups=4-t1=2.0-min_rows=8"), ("More groups", "regroup-t1=2.0-min_rows=8"), ("Smaller t1", "regroup-min_rows=8"),
+                     ("Fewer groups", OWN)):
+        settled(control(at, "button", name).click().run())
+        assert at.query_params["structure"] == to, "from cell to cell by keyboard"
     control(at, "button_group", "Coloured by").set_value("time").run()
     assert "not calibrated" in json.loads(at.get("plotly_chart")[0].proto.spec)["layout"]["annotations"][0]["text"]
     control(at, "button", "Close").click().run()
@@ -217,7 +229,6 @@ def test_the_map_fills_and_marks_where_one_is(tune, words):
     ({"structure": "refill-rho=2"}, "cannot be read: rho = 2.0 is out of range"),
     ({"structure": "regroup-layers=conv1@t1=2"}, "The link sets something for conv1, which is no layer that Regroup changes in this network; the rest is shown."),
     ({"structure": "random"}, "Random has no threshold to tune; Refill and Regroup have."),
-    ({"structure": "regroup-variant=paper"}, "Variant 'paper' divides anew after every block"),
     ({"layer": "conv"}, "The link names layer 'conv'"),
     ({"scope": "some"}, "The link changes 'some'; it can be all, layer."),
     ({"structure": "refill", "base": "refill-rho=0.7"}, "The link compares with 'refill-rho=0.7'; it can be refill."),

@@ -15,7 +15,8 @@ from lthviz.tuning import desk
 from tests.small import SMALL
 
 STRUCTURES = (Refill(), Refill(score="l1"), Refill(rho=0.1, layers="features.3@rho=0.4@features.6@fractional=true"), Regroup(groups=4, min_rows=8),
-              Regroup(groups=2, t1=0.7, min_rows=8, leftovers="keep", layers="features.3@features.6@groups=4@t1=3.0"), Regroup())
+              Regroup(groups=2, t1=0.7, min_rows=8, leftovers="keep", layers="features.3@features.6@groups=4@t1=3.0"), Regroup(),
+              Regroup(groups=2, variant="paper", min_nnz=2, min_rows=4, min_cols=4, leftovers="keep", layers="features.3@min_nnz=3"))
 
 
 @pytest.fixture(scope="session")

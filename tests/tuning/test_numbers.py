@@ -66,7 +66,7 @@ def test_without_weights_and_calibration_that_is_left_open():
     assert found.totals.magnitude is None and found.totals.time is None and all(r.magnitude is None for r in found.rows)
     with pytest.raises(MaskError, match="not yet"):
         preview(Regroup(groups=2), masks, LAYERS)
-    with pytest.raises(MaskError, match="paper"):
+    with pytest.raises(MaskError, match="not yet"):
         preview(Regroup(groups=2, variant="paper"), masks, LAYERS, divided=divided(masks, Regroup(groups=2)))
 
 
