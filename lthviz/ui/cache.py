@@ -116,14 +116,13 @@ def heads() -> dict[str, Head]:
 
 
 def listed(most: int | None = None) -> tuple[list[tuple[Run, Status]], dict[str, str]]:
-    """Runs with their states, newest first, and what cannot be read: folder name → why. most: of the user's own; None: all.
+    """The user's own runs with their states, newest first, and what cannot be read: folder name → why. most: so many; None: all.
 
     A run is read with its rounds' rows; where a line of each will do, `briefs` is quick for a thousand.
     """
     known, broken = briefs()
-    own = [b for b in known if not b.example]
     found = []
-    for brief in (*own[:most], *(b for b in known if b.example)):
+    for brief in [b for b in known if not b.example][:most]:
         try:
             found.append((run(brief.id), brief.status))
         except LthvizError as e:

@@ -16,7 +16,7 @@ from lthviz.figures.measured import AXES, Setting, Study, study
 from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
-from lthviz.ui import beside, cache, figure, frame, layerwise, measure, pickers, where
+from lthviz.ui import beside, cache, figure, frame, layerwise, measure, pickers, several, where
 from lthviz.ui.command import bench_command
 
 SHOWN = 4
@@ -71,7 +71,8 @@ def names(current: Sequence[str]) -> dict[str, str]:
     there = by_study()
     names = {i: f"{title([*of.values()])} · {len(of)} seed{'s' * (len(of) != 1)} · study {i.rsplit('-', 1)[-1]}"
              for i, of in there.items() if len(of) > 1 or i in current}
-    names |= {i: f"{pickers.run_title(head)} · {i.rsplit('-', 1)[-1]}" for of in there.values() for i, head in of.items()}
+    few = {b.id for b in several.few(cache.briefs()[0], current)}
+    names |= {i: f"{pickers.run_title(head)} · {i.rsplit('-', 1)[-1]}" for of in there.values() for i, head in of.items() if i in few}
     return names
 
 

@@ -16,7 +16,7 @@ from lthviz.core.likeness import layers_in_both
 from lthviz.errors import AddressError, LthvizError, did_you_mean
 from lthviz.records import Address, Layer, Masks, Round, Run
 from lthviz.store.brief import Brief
-from lthviz.ui import cache, pickers, stages, where
+from lthviz.ui import cache, pickers, several, stages, where
 
 WORDS = {"round": "this round's Unstructured", "previous": "the previous round", "other": "another ticket, of any run …", "none": "nothing"}
 
@@ -113,7 +113,7 @@ def _elsewhere(run: Run, now: Round, label: str) -> Address:
 
 def pick_other(address: Address) -> None:
     """Run, round and ticket of what it is compared with."""
-    briefs = {b.id: b for b in cache.briefs()[0] if b.rounds or b.id == address.run}
+    briefs = {b.id: b for b in several.few(cache.briefs()[0], {address.run}) if b.rounds or b.id == address.run}
     rounds = cache.run(address.run).rounds
     tickets = list(cache.round(address.run, address.round).tickets)
     config = cache.run(address.run).config

@@ -11,7 +11,7 @@ from lthviz.config import RunConfig
 from lthviz.presets import PRESETS
 from lthviz.records import Layer, Run
 from lthviz.store.brief import Brief
-from lthviz.ui import cache, where
+from lthviz.ui import cache, several, where
 
 
 def run_title(run: Run | Brief) -> str:
@@ -27,10 +27,12 @@ def summary(config: RunConfig) -> str:
 
 
 def pick_run(current: str) -> None:
-    """All runs, newest first; another one starts at its newest stage."""
-    found, _ = cache.briefs()
+    """All runs, newest first, of an example's study one seed; another one starts at its newest stage."""
+    briefs = cache.briefs()[0]
+    found, first = several.few(briefs, {current}), {of[0].id: several.seeds(of) for of in several.together(briefs).values()}
     # No state in the names: a browser that still knows a run as "running" would answer with a name that is none any more.
-    names = {r.id: f"{run_title(r)} · {r.id.rsplit('-', 1)[-1]}" + (" · example" if r.example else "") for r in found}
+    names = {r.id: f"{run_title(r)} · {r.id.rsplit('-', 1)[-1]}" + (f" · seed {r.config.seed}, of {first[r.id]}" if r.id in first else "")
+             + (" · example" if r.example else "") for r in found}
     key = showing("pick-run", current if current in names else None)
     st.selectbox("Run", list(names), key=key, format_func=names.get, label_visibility="collapsed", placeholder="Choose a run",
                  on_change=heard(key, lambda chosen: where.go(run=chosen, round=None, stage=None, layer=None, ticket=None,

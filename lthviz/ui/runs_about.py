@@ -23,7 +23,7 @@ def sizes(found: Sequence[Row]) -> dict[str, int]:
     """Bytes of each run's folder, by id; asked again, only what has changed is counted."""
     there = cache.store()
     known = _sizes(str(there.root))
-    return {r.brief.id: known.of((there.examples if r.brief.example and there.examples else there.root) / r.brief.id) for r in found}
+    return {r.brief.id: sum(known.of((there.examples if b.example and there.examples else there.root) / b.id) for b in r.seeds or (r.brief,)) for r in found}
 
 
 def room(sizes: dict[str, int]) -> str:

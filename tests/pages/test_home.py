@@ -1,6 +1,6 @@
 """Home on every kind of store."""
 
-from lthviz.ui import gallery
+from lthviz.ui import examples_shown
 
 
 def test_an_example_is_shown_with_its_numbers(example, run_id, page, words):
@@ -13,7 +13,7 @@ def test_an_example_is_shown_with_its_numbers(example, run_id, page, words):
 
 
 def test_the_strip_shows_masks_of_the_store(example, run_id, page):
-    strip = gallery.mask_strip(example.run(run_id))
+    strip = examples_shown.mask_strip(example.run(run_id))
     layer = max(example.run(run_id).layers, key=lambda x: x.size)
     for round, structure in ((1, "unstructured"), (2, "unstructured"), (1, "refill")):
         kept = 100 * example.round(run_id, round).ticket(structure).masks.density(layer.name)
@@ -53,7 +53,7 @@ def test_an_interrupted_run_is_told_apart_from_a_running_one(store, page, words,
 
 
 def test_an_examples_links_lead_to_a_stage_that_is_there(example, run_id, page, words):
-    at = gallery.telling(example.run(run_id))
+    at = examples_shown.telling(example.run(run_id))
     assert f"Regroup formed {len(example.round(run_id, 1).ticket(at['ticket']).blocks['features.3.weight'])} block" in words(
         page("lab", run=run_id, round=at["round"], stage=at["stage"]))
     assert "Regroup keeps" in words(page("masks", run=run_id, round=at["round"], ticket=at["ticket"]))
