@@ -59,6 +59,8 @@ STYLE = """<style>
 .strip figure { margin: 0; flex: 1 1 150px; max-width: 236px; }
 .strip img { width: 100%; height: auto; image-rendering: pixelated; display: block; }
 .strip figcaption { font-size: .9rem; line-height: 1.35; margin-top: .35rem; }
+.notice { font-size: 1rem; line-height: 1.45; max-width: 40rem; margin: .1rem 0 .2rem; }
+.small-curve { width: 100%; max-width: 35rem; height: auto; display: block; margin: .2rem 0 .3rem; }
 @media (max-width: 640px) {
   .stMainBlockContainer { padding: .8rem 1rem 3rem; }
   .stMainBlockContainer h1 { font-size: 1.6rem; }
