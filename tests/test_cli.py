@@ -51,7 +51,8 @@ def test_a_run_from_the_terminal_and_everything_after_it(tmp_path, capsys):
 
     assert said("run", "--preset", "digits", *FAST, *runs)["rounds"] == result["rounds"]
     run_id = result["run_id"]
-    assert [r["run_id"] for r in said("ls", *runs)] == [run_id]
+    assert [(r["run_id"], r["rounds"], r["planned"]) for r in said("ls", *runs)] == [(run_id, 1, 1)]       # pruning rounds
+    assert main(["ls", *runs]) == 0 and "1 of 1" in capsys.readouterr().out
     assert said("show", run_id, *runs)["rounds"] == result["rounds"]
     assert main(["show", run_id, *runs]) == 0 and "unstructured" in capsys.readouterr().out
 

@@ -143,8 +143,9 @@ def ls(args: argparse.Namespace) -> int:
     briefs, broken = Briefs(store, accuracies=False).all()
     for b in briefs:
         status = store.status(b.id) if b.status.state == "interrupted" else b.status   # which says where a resume goes on
-        rows.append({"run_id": b.id, "state": status.state, "message": status.message, "preset": b.preset, "rounds": b.rounds, "example": b.example})
-        table.add_row(b.id, status.state, b.preset, f"{b.rounds} of {b.config.rounds + 1}", status.message)
+        rows.append({"run_id": b.id, "state": status.state, "message": status.message, "preset": b.preset,
+                     "rounds": b.rounds - 1 if b.rounds else None, "planned": b.config.rounds, "example": b.example})
+        table.add_row(b.id, status.state, b.preset, f"{b.rounds - 1} of {b.config.rounds}" if b.rounds else "", status.message)
     for name, message in sorted(broken.items()):
         rows.append({"run_id": name, "state": "broken", "message": message})
         table.add_row(name, "broken", "", "", message)

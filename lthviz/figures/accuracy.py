@@ -60,7 +60,7 @@ def accuracy_vs_density(runs: Sequence[Run], *, current: Address | None = None, 
         _ring(fig, runs, current, p)
         _axes(fig, runs)
     return theme.meta(fig, caption=accuracy_vs_density_caption(runs), alt=accuracy_vs_density_alt(runs),
-                      n=len(accuracy_vs_density_table(runs)), runs=[r.id for r in runs])
+                      n=_drawn(runs), runs=[r.id for r in runs])
 
 
 def accuracy_vs_density_table(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -90,9 +90,14 @@ def accuracy_vs_density_alt(runs: Sequence[Run]) -> str:
 
 def accuracy_vs_density_caption(runs: Sequence[Run]) -> str:
     """What it shows, n and where it is from, in one sentence."""
-    n = sum(1 for run in runs for r in rows.own(run, runs) if rows.accuracy(r) is not None)
+    n = _drawn(runs)
     which = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs, a thin line each" if runs else "no run"
     return f"Test accuracy of each ticket against the weights it keeps, one training a point (n = {n}; {which})."
+
+
+def _drawn(runs: Sequence[Run]) -> int:
+    """How many points there are: tickets whose accuracy is known."""
+    return sum(1 for run in runs for r in rows.own(run, runs) if rows.accuracy(r) is not None)
 
 
 # Furniture -------------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ _NAMED = 3
 """So many runs are named under a figure of several."""
 SAVE = """<div class="save" role="group" aria-label="Save the figure"><button data-format="png" title="Save as PNG, three times its size here">PNG</button
 ><button data-format="svg" title="Save as SVG, for print">SVG</button></div>"""
-LOOK = """.save { display: flex; gap: 2px; font-family: var(--st-font); }
+LOOK = """.save { display: var(--lthviz-tools, flex); gap: 2px; font-family: var(--st-font); }
 button { font: inherit; font-size: 13px; color: color-mix(in srgb, var(--st-text-color) 72%, transparent); background: none; border: 0; padding: 2px 7px;
 min-height: 26px; border-radius: 6px; cursor: pointer; }
 button:hover { background: color-mix(in srgb, var(--st-text-color) 7%, transparent); }
@@ -49,6 +49,9 @@ def picture(fig: Any, *, key: str, on_point: Callable[[Any], None] | None = None
     on_point: called with a clicked point's `customdata`.
     """
     said = fig.layout.meta or {}
+    if frame.presenting():
+        from lthviz.figures.larger import larger  # plotly, which a page without figures does not load
+        fig = larger(fig, frame.LARGER)
     config = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "filename": name(key, said), "scale": 3}, "scrollZoom": False}
     more = {"on_select": lambda: _clicked(key, on_point), "selection_mode": "points"} if on_point else {}
     with st.container(key=f"{key}-figure"):

@@ -45,7 +45,7 @@ STYLE = """<style>
 .st-key-compare-items { gap: .1rem; }
 .stMainBlockContainer h1 { padding: .4rem 0 .1rem; letter-spacing: -.01em; }
 .stMainBlockContainer h2 { padding: 1.4rem 0 .2rem; }
-.stMainBlockContainer h3 { padding: .5rem 0 0; }
+.stMainBlockContainer h3 { padding: .5rem 0 .3rem; }
 .st-key-live-curves { overflow: hidden; }
 .st-key-step-buttons button p { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 .st-key-step-buttons { gap: .2rem; }
@@ -61,7 +61,10 @@ STYLE = """<style>
 .strip figcaption { font-size: .9rem; line-height: 1.35; margin-top: .35rem; }
 .notice { font-size: 1rem; line-height: 1.45; max-width: 40rem; margin: .1rem 0 .2rem; }
 .small-curve { width: 100%; max-width: 35rem; height: auto; display: block; margin: .2rem 0 .3rem; }
+@media (max-width: 1180px) { .st-key-menu .place { display: none; } }      /* the menu stays in one line */
 @media (max-width: 640px) {
+  .strip figure { flex: 0 1 calc(50% - .55rem); }
+  .st-key-masks-pick, .st-key-masks-other { gap: .6rem; }
   .stMainBlockContainer { padding: .8rem 1rem 3rem; }
   .stMainBlockContainer h1 { font-size: 1.6rem; }
   .lead, .said { font-size: 1.08rem; }
@@ -76,19 +79,30 @@ STYLE = """<style>
 </style>"""
 
 
+LARGER = 1.5
+"""How much larger figures are when a page is shown to others; the page's own letters too, but for 1.25 on a window under 1,200 pixels."""
 PRESENT_STYLE = """<style>
-@media (min-width: 641px) { :root, html { font-size: 20px !important; } .stMainBlockContainer { max-width: 1560px; } }
-.stMainBlockContainer { padding-top: 1rem; }
-.said { max-width: none; font-size: 1.4rem; }
+:root { --lthviz-tools: none; }
+@media (min-width: 641px) { :root, html { font-size: 20px !important; } .stMainBlockContainer { max-width: none; } }
+@media (min-width: 1200px) { :root, html { font-size: 24px !important; } :root { --lthviz-tallest: max(12rem, calc(100vh - 20rem)); } }
+.stMainBlockContainer { padding-top: .6rem; }
+.stMainBlockContainer [data-testid="stVerticalBlock"] { gap: .45rem; }
+.stMainBlockContainer h1 { font-size: 1.6rem; padding: 0; }
+.said { max-width: none; font-size: 1.15rem; margin: .1rem 0; }
+.st-key-rail [data-testid="stButtonGroup"] button { padding: .1rem .5rem; }
+.st-key-rail [data-testid="stButtonGroup"] button span:has(> [data-testid="stIconMaterial"]) { display: none; }
+.stAppHeader, .modebar, [data-testid="stElementToolbar"] { display: none !important; }
 .stMainBlockContainer :is([data-testid="stButton"], [data-testid="stPageLink"], [data-testid="stSelectbox"], [data-testid="stTextInput"], [data-testid="stMultiSelect"],
   [data-testid="stNumberInput"], [data-testid="stCheckbox"], [data-testid="stButtonGroup"], [data-testid="stDownloadButton"], [data-testid="stExpander"], .command),
-  .st-key-terminal, .st-key-family, .st-key-lab-tools, .st-key-steps { display: none; }
+  .st-key-layer-strip, .st-key-layer-row, .st-key-terminal, .st-key-family, .st-key-lab-tools, .st-key-steps, .st-key-how-to-measure, .st-key-said-beside { display: none; }
 .stMainBlockContainer .st-key-rail [data-testid="stButtonGroup"], .stMainBlockContainer .st-key-present-out [data-testid="stButton"] { display: block; }
-.st-key-present-out { position: fixed; right: 1rem; bottom: .8rem; width: auto; z-index: 1000; padding: .1rem .7rem;
-  border-radius: .4rem; border: 1px solid color-mix(in srgb, currentColor 18%, transparent); backdrop-filter: blur(14px); }
+.st-key-present-out { position: fixed; right: .6rem; top: .4rem; width: auto; z-index: 1000; padding: 0 .4rem; border-radius: .3rem; opacity: .6; backdrop-filter: blur(14px); }
+.st-key-present-out:is(:hover, :focus-within) { opacity: 1; }
+.st-key-present-out button, .st-key-present-out button * { font-size: .8rem !important; }
 .stMainBlockContainer .st-key-present-out .st-key-present-p { display: none; }
 </style>"""
-"""Presenter mode: larger, without menu and controls. They stay in the page, so that their keys still work."""
+"""Presenter mode: larger, without menu and controls. They stay in the page, so that their keys still work. The components of our own take
+their letters from the page's, and hide what is for work at `--lthviz-tools`."""
 
 
 def presenting() -> bool:

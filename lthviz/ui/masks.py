@@ -82,7 +82,7 @@ def _pick(run: Run, rounds: Sequence[int], now: Round, label: str, found: masks_
     def chose(ticket: str) -> None:      # what was chosen by its full address stays
         where.go(ticket=ticket, round=now.index, select=None, **({} if "/" in where.text("against") else {"against": None}))
 
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="masks-pick"):
+    with st.container(horizontal=True, vertical_alignment="top", gap="medium", key="masks-pick"):
         pickers.pick_round(rounds, now.index)
         st.segmented_control("Ticket", list(now.tickets), key=which, required=True, on_change=pickers.heard(which, chose),
                              format_func=lambda x: "Dense" if now.index == 0 else stages.short(run.config, x))

@@ -51,7 +51,7 @@ BAR = """<div class="bar"><span class="title"></span>
 STAGE = """<div class="stage"><canvas class="cells" aria-hidden="true"></canvas><canvas class="marks" tabindex="0" role="application"></canvas>
 <span class="name" aria-hidden="true"></span><span class="name" aria-hidden="true"></span><div class="tip" aria-hidden="true" hidden></div><div class="hint" aria-hidden="true"></div></div>"""
 FOOT = """<div class="under"><div class="read" aria-live="polite"></div><label class="window">Window <input class="field" spellcheck="false" autocomplete="off"></label></div>
-<div class="legend" role="group" aria-label="Weights in each state"></div><div class="ramp" aria-live="polite" hidden></div><div class="how" aria-hidden="true"></div>"""
+<div class="legend" role="group" aria-label="Weights in each state"></div><div class="how" aria-hidden="true"></div><div class="ramp" aria-live="polite" hidden></div>"""
 PARTS = ("maskview_cells.js", "maskview_kernels.js", "maskview_weights.js", "maskview_shape.js", "maskview_window.js", "maskview_zoom.js",
          "maskview_paint.js", "maskview_motion.js", "maskview_marks.js", "maskview_words.js", "maskview_views.js", "maskview_selection.js", "maskview_link.js",
          "maskview_controls.js", "maskview_save.js", "maskview_hands.js", "maskview.js")

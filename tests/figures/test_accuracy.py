@@ -104,6 +104,8 @@ def test_a_ticket_without_accuracy_leaves_a_gap():
     holed = Run("h", CONFIG, (), {}, rows, run.rounds, 0.0)
     line = curves(accuracy_vs_density([holed]))["Refill"]
     assert line.y[1] is None and not line.connectgaps
+    fig, points = accuracy_vs_density([holed]), sum(r["test_acc"] is not None for r in rows)
+    assert points < len(rows) and fig.layout.meta["n"] == points and f"(n = {points}; " in fig.layout.meta["caption"]
     nan = tuple({**r, "test_acc": math.nan if r["round"] == 2 else r["test_acc"]} for r in run.rows)
     assert curves(accuracy_vs_density([Run("h", CONFIG, (), {}, nan, run.rounds, 0.0)]))["Refill"].y[1] is None
 
