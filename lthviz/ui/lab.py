@@ -21,6 +21,9 @@ from lthviz.ui.command import ask_command, branch_command, run_command
 from lthviz.ui.tune_asked import tune_link
 from lthviz.ui.where import Position
 
+AGAINST = ("speed", "kept")
+"""What accuracy is set against here; Curves has more."""
+
 
 def show(run: Run) -> None:
     """The whole page below the menu."""
@@ -87,7 +90,7 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
     what = stages.change(run.config, place, lambda k: cache.round(run.id, k))
     frame.said(stages.sentence(run, place, what, layer, dense=_dense(run, place)),
                beside=lambda: tune_link(run, place.round, place.stage.structure, layer))
-    left, right = st.columns([7, 5], gap="large")
+    left, right = st.columns([1, 1] if frame.presenting() else [7, 5], gap="medium" if frame.presenting() else "large")
     with left:
         pickers.pick_layer(run.layers, layer)
         _mask(place, what, layer)
@@ -137,6 +140,8 @@ def _steps(run: Run, there: Sequence[Position], place: Position) -> None:
 
 def _mask(place: Position, what: stages.Change, layer: Layer) -> None:
     title = f"{what.before_title} → {what.after_title}" if what.before is not None else what.after_title
+    if frame.presenting():      # where the layer's name is not chosen from a list above
+        title = f"{layer.short} · {title}"
     masks.picture(what.ticket, what.before, layer, key="lab-mask", title=title, height=340)
 
 
@@ -150,6 +155,7 @@ def _accuracy(run: Run, address: Address) -> None:
     family = [run, *branch.relatives(run)]
     of = study(family, {r.id: cache.timings(r.id) for r in family}, here=machine.identity())
     if not of.timings:
+        frame.notes(curves.axis(AGAINST, "kept")[1])
         figure.show(accuracy_vs_density(family, current=address, dark=frame.dark(), height=430), accuracy_vs_density_table(family),
                     key="accuracy", on_point=_open)
         if len(family) > 1:
@@ -159,9 +165,9 @@ def _accuracy(run: Run, address: Address) -> None:
                 frame.quiet("No ticket's speed is measured yet.", width="content")
                 st.page_link("pages/curves.py", label="Measure", icon=":material/timer:", query_params={"run": run.id})
         return
-    x, said = curves.axis(("speed", "kept"))
+    x, said = curves.axis(AGAINST)
     frame.notes(said)
-    curves.pick_axis(x, ("speed", "kept"))
+    curves.pick_axis(x, AGAINST)
     figure.show(accuracy_curves(of, x=x, current=address, brief=True, dark=frame.dark(), height=400), accuracy_curves_table(of), key="accuracy", on_point=_open)
     here = next((q for q in of.points if q.key == (run.id, address.round, address.structure)), None)
     if x == "speed" and here and here.disturbed:

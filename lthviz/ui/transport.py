@@ -14,7 +14,7 @@ from lthviz.records import Epoch, Run, Status
 from lthviz.ui import cache, frame, stages, where
 from lthviz.ui.command import ask_command
 from lthviz.ui.where import Position
-from lthviz.words import duration
+from lthviz.words import duration, rounds_done
 
 QUIET_S = 15.0
 LIVE_PX = 168
@@ -104,7 +104,7 @@ def _progress(run: Run, status: Status, coming: Position | None, epochs: Sequenc
 
 def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -> None:
     """One sentence for each way a run can have come to an end."""
-    rounds = f"{len(run.finished)} of {run.config.rounds + 1} rounds" if there else "no round yet"
+    rounds = rounds_done(len(run.finished), run.config.rounds)
     if example:
         pass
     elif status.state == "finished":
@@ -122,11 +122,11 @@ def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -
 def _finished(run: Run) -> str:
     """What a finished run has done; of a branch, what it has done itself."""
     if not run.parent:
-        return f"Finished: {len(run.rounds)} rounds, {len(run.rows)} tickets trained in {duration(run.seconds)}."
+        return f"Finished: {rounds_done(len(run.rounds), run.config.rounds)}, {len(run.rows)} tickets trained in {duration(run.seconds)}."
     first, taken = run.config.from_round, run.info.get("branch", {}).get("inherited", ())
     own = [r for r in run.rows if r["round"] > first or (r["round"] == first and r["structure"] not in taken)]
     seconds = sum(r["seconds"] or 0.0 for r in own)
-    return (f"Finished: {len(run.rounds)} rounds, {len(own)} ticket{'s' * (len(own) != 1)} of them trained here" + (f" in {duration(seconds)}" if own else "")
+    return (f"Finished: {rounds_done(len(run.rounds), run.config.rounds)}, {len(own)} ticket{'s' * (len(own) != 1)} of them trained here" + (f" in {duration(seconds)}" if own else "")
             + f", {len(run.rows) - len(own)} taken over.")
 
 

@@ -181,7 +181,7 @@ def test_a_whole_run_by_clicks_reloaded_in_the_middle(page, runs, url):
     page.reload()
     assert run_id in page.url
     expect(button(page, "Pause training")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"Finished: 3 rounds, 9 tickets trained"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Finished: the dense network and 2 pruning rounds, 9 tickets trained"))).to_be_visible()
     expect(sentence(page), page.url).to_contain_text("Trained Random")          # it was followed to its last stage
     store = Store(runs[0])
     assert store.status(run_id).state == "finished"
@@ -219,4 +219,4 @@ def test_step_play_pause_cancel_and_resume(page, runs, url):
     expect(page.get_by_text(re.compile("^Cancelled. What it had finished"))).to_be_visible()
     assert store.status(run_id).state == "cancelled" and 0 in store.run(run_id).rounds
     button(page, "Resume").click()
-    expect(page.get_by_text(re.compile(r"Finished: 4 rounds"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Finished: the dense network and 3 pruning rounds"))).to_be_visible()

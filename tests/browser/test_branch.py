@@ -100,7 +100,7 @@ def test_a_branch_by_clicks(page, runs, url):  # noqa: F811
     page.wait_for_url(lambda u: runs[1] not in u and "run=" in u)
     made = re.search(r"run=([\w-]+)", page.url)[1]
     expect(page.get_by_text("Branch from round 2 of")).to_be_visible()
-    expect(page.get_by_text(re.compile(r"Finished: 3 rounds, 1 ticket of them trained here in .*, 9 taken over"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Finished: the dense network and 2 pruning rounds, 1 ticket of them trained here in .*, 9 taken over"))).to_be_visible()
     store = Store(runs[0])
     assert store.run(made).parent == runs[1] and store.children(runs[1]) == [made]
     page.goto(f"{url}/lab?run={runs[1]}")

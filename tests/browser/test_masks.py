@@ -225,6 +225,58 @@ def test_another_run_is_compared_with(opened, url, runs):
     expect(again.locator(".title")).to_have_text(f"features.3 · Refill, round 2, after Refill, round 1 of Two layers ({other})")
 
 
+def test_what_stands_above_the_choices_is_in_one_line(opened, url, runs):
+    page = opened(f"{url}/masks?run={runs[1]}&round=2&ticket=refill&layer={HERE}&against={runs[2]}/1/refill")
+    labels = [page.locator(".st-key-masks-pick [data-testid=stWidgetLabel]").filter(has_text=re.compile(f"^{name}$")).bounding_box() for name in ("Round", "Ticket", "Compared with")]
+    ends = [b["y"] + b["height"] for b in (page.locator(".st-key-masks-pick").locator(what).first.bounding_box() for what in ("[data-testid=stButtonGroup] button", "[data-testid=stSelectbox]"))]
+    assert max(b["y"] for b in labels) - min(b["y"] for b in labels) < 1
+    assert abs(ends[0] - ends[1]) < 1.5
+
+
+@pytest.mark.parametrize("name", ["lab", "masks"])
+def test_a_page_shown_to_others_is_larger_and_comes_back_as_it_was(opened, url, runs, name):
+    page = opened(f"{url}/{name}?run={runs[1]}&round=2&{'stage=refill:refill' if name == 'lab' else 'ticket=refill'}&layer={HERE}")
+    letters = "e => parseFloat(getComputedStyle(e).fontSize)"
+    read = [page.locator(".mv .title"), page.locator(".mv .name").first, page.locator(".mv .legend button").first, page.locator("p.said")]
+    plot = [page.locator(".js-plotly-plot .xtick text").first, page.locator(".js-plotly-plot .xtitle"), page.locator(".js-plotly-plot .legendtext").first] if name == "lab" else []
+    line = page.locator(".js-plotly-plot .scatterlayer .js-line").first
+    tools = [page.get_by_role("button", name=x, exact=True) for x in ("PNG", "Fit", "Kernels")]
+    if plot:
+        plot[0].wait_for()
+    page.wait_for_timeout(1000)
+    sizes, boxes = [t.evaluate(letters) for t in read + plot], [t.bounding_box() for t in (*read, page.locator("canvas.cells"), *plot)]
+    width = plot and line.evaluate("e => parseFloat(getComputedStyle(e).strokeWidth)")
+    page.keyboard.press("p")
+    page.wait_for_url(re.compile("present=1"))
+    expect(page.get_by_role("button", name="Fit", exact=True)).to_be_hidden()
+    if plot:
+        expect(page.locator(".js-plotly-plot .xtitle")).to_have_count(1)
+        expect(page.locator(".js-plotly-plot .xtitle")).to_have_css("font-size", "21px")
+    page.wait_for_timeout(1000)
+    assert all(now >= 1.35 * was for was, now in zip(sizes, (t.evaluate(letters) for t in read + plot), strict=True))
+    assert min(t.evaluate(letters) for t in read + plot) >= 19, "read from the last row: 18 points of a slide 13 inches wide"
+    assert not any(tool.first.is_visible() for tool in tools) and not page.get_by_role("button", name="SVG").first.is_visible()
+    if plot:
+        assert line.evaluate("e => parseFloat(getComputedStyle(e).strokeWidth)") == 1.5 * width
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1440
+    page.keyboard.press("d")
+    expect(page.locator(".mv")).to_have_attribute("data-mode", "diff")
+    page.wait_for_url(re.compile("view=diff"))
+    page.keyboard.press("d")
+    page.wait_for_url(re.compile("view=pair"))
+    page.keyboard.press("j")
+    expect(page.locator(".mv .title")).to_contain_text("gone · ")
+    page.keyboard.press("k")
+    expect(page.locator(".mv .title")).to_contain_text("features.3 · ")
+    page.keyboard.press("Escape")
+    page.wait_for_url(lambda address: "present" not in address)
+    expect(page.get_by_role("button", name="Fit", exact=True)).to_be_visible()
+    settled(page)
+    page.wait_for_timeout(1500)
+    assert [t.evaluate(letters) for t in read + plot] == sizes and [t.bounding_box() for t in (*read, page.locator("canvas.cells"), *plot)] == boxes
+    assert page.evaluate("scrollY") == 0
+
+
 def test_what_is_shown_can_be_taken_away(opened, url, runs):
     run = runs[1]
     page = opened(f"{url}/masks?run={run}&round=2&ticket=refill&layer={HERE}")

@@ -96,6 +96,7 @@ def test_round_stage_and_layer_are_picked_and_written_to_the_address(store, run_
     ({"round": "x"}, "The link names round x; this run has rounds 0 to 2; showing the last."),
     ({"round": 1, "stage": "refil:refill"}, "did you mean refill:refill"),
     ({"layer": "features.33"}, "did you mean features.3.weight"),
+    ({"x": "foo"}, "The link sets accuracy against 'foo'; it can be speed, kept. Showing kept weights"),
     ({"view": "sideways"}, "The link names view 'sideways'; it can be before, after, pair, diff."),
 ])
 def test_what_a_link_cannot_have_is_said_and_kept(store, run_id, page, words, address, sentence):
