@@ -1,4 +1,4 @@
-"""What browser tests share: a Chromium, and a real Streamlit server on a free port.
+"""What all tests share: how they are spread over processes, a Chromium, and a real Streamlit server on a free port.
 
 The one allowed skip is here: where there is no Chromium, tests that ask for `browser` say how to get it. With
 LTHVIZ_NEED_BROWSER=1 they fail.
@@ -21,7 +21,23 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["LTHVIZ_EXAMPLES"] = ""   # a test sees the examples that it puts beside its runs, and no other
+if "PYTEST_XDIST_WORKER" in os.environ:    # threads of several processes that wait for one another without sleeping would starve one another
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from tests.spread import ByFile
+
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        from tests.spread import rank
+
+        items.sort(key=lambda item: rank(item.nodeid))
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +61,28 @@ def three_seeds(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[st
 
     folder = tmp_path_factory.mktemp("three-seeds") / "runs"
     return folder, replicates.train(folder)
+
+
+@pytest.fixture(scope="module")
+def partitions_once() -> Iterator[None]:
+    """Rows that were divided once in this file are not divided again: most of a small run's time is Regroup's partitioner.
+
+    What it gives is a function of the mask, the settings and the seed alone, in every process and with any number of threads
+    (tests/core/test_partition.py), so that runs that are trained again and again need not wait for it each time.
+    """
+    from lthviz.core import partitioners
+
+    divide, known = partitioners.divide, {}
+
+    def once(mask, *how):
+        key = (mask.shape, mask.tobytes(), *how)
+        if key not in known:
+            known[key] = divide(mask, *how)
+        return known[key].copy()
+
+    with pytest.MonkeyPatch.context() as m:
+        m.setattr(partitioners, "divide", once)
+        yield
 
 
 @pytest.fixture(scope="module")

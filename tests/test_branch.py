@@ -19,6 +19,7 @@ from lthviz.store.brief import Briefs
 from tests.small import SMALL
 from tests.test_launch import wait_for
 
+pytestmark = pytest.mark.usefixtures("partitions_once")
 MORE = (*SMALL.structures, Refill(rho=0.2), Random(of="refill"))
 
 

@@ -6,10 +6,6 @@ import contextlib
 import json
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -18,42 +14,8 @@ from playwright.sync_api import Page, expect
 from lthviz.store import Store
 
 pytestmark = pytest.mark.browser
-ROOT = Path(__file__).resolve().parents[2]
-SMALL = ["--set", "rounds=2", "--set", "epochs=2", "--set", "train_images=150", "--set", "threads=1"]
-PROBES = re.compile(r"/(lab|masks)/_stcore/(health|host-config)$")
-"""Streamlit looks for itself below a page's own path first, and is answered 404."""
-PATIENCE = 60_000
 PICTURE = "![x](http://elsewhere.invalid/x.png)"
 """In Markdown a picture that is fetched when it is shown."""
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory) -> tuple[Path, str]:
-    """(folder of runs, id of a small finished run in it)."""
-    folder = tmp_path_factory.mktemp("browser") / "runs"
-    done = subprocess.run([sys.executable, "-m", "lthviz", "run", "--preset", "digits", *SMALL, "--runs", str(folder), "--json"],
-                          cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
-    return folder, json.loads(done.stdout)["run_id"]
-
-
-@pytest.fixture(scope="module")
-def url(serve, runs) -> str:
-    return serve(ROOT / "app.py", env={"LTHVIZ_RUNS": str(runs[0])})
-
-
-@pytest.fixture
-def page(browser, url) -> Iterator[Page]:
-    """A page that, when the test is over, has logged no error and asked no other host for anything."""
-    complaints: list[str] = []
-    page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and not PROBES.search(m.location["url"]) else None)
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else complaints.append(f"asked {r.url}"))
-    yield page
-    page.close()
-    assert not complaints
 
 
 def sentence(page: Page):

@@ -6,16 +6,16 @@ import pytest
 from playwright.sync_api import expect
 
 from lthviz.store import Store
-from tests.browser.test_app import button, page, runs, sentence, url  # noqa: F401
+from tests.browser.test_app import button, sentence
 
 pytestmark = pytest.mark.browser
 
 
-def at_rest(page):  # noqa: F811
+def at_rest(page):
     expect(page.locator("[data-test-script-state=notRunning]")).to_be_attached()
 
 
-def test_presenter_mode_by_keys(page, runs, url):  # noqa: F811
+def test_presenter_mode_by_keys(page, runs, url):
     page.goto(f"{url}/lab?run={runs[1]}&round=1&stage=refill:refill")
     expect(sentence(page)).to_contain_text("Refill kept")
     at_rest(page)
@@ -45,7 +45,7 @@ def test_presenter_mode_by_keys(page, runs, url):  # noqa: F811
     expect(sentence(page)).to_contain_text("Regroup ")
 
 
-def test_space_plays_the_stages_and_stops(page, runs, url):  # noqa: F811
+def test_space_plays_the_stages_and_stops(page, runs, url):
     page.goto(f"{url}/lab?run={runs[1]}&round=1&stage=prune:unstructured")
     expect(sentence(page)).to_contain_text("Pruned 20")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
@@ -70,7 +70,7 @@ def test_space_plays_the_stages_and_stops(page, runs, url):  # noqa: F811
     page.wait_for_url(lambda u: u != there)
 
 
-def test_nothing_jumps_from_stage_to_stage(page, runs, url):  # noqa: F811
+def test_nothing_jumps_from_stage_to_stage(page, runs, url):
     page.goto(f"{url}/lab?run={runs[1]}&round=1&stage=prune:unstructured")
     expect(sentence(page)).to_contain_text("Pruned 20")
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
@@ -85,7 +85,7 @@ def test_nothing_jumps_from_stage_to_stage(page, runs, url):  # noqa: F811
     assert set(map(tuple, tops.values())) == {tuple(tops["Pruned 20"])}, tops
 
 
-def test_a_branch_by_clicks(page, runs, url):  # noqa: F811
+def test_a_branch_by_clicks(page, runs, url):
     page.goto(f"{url}/lab?run={runs[1]}&round=2&stage=prune:unstructured")
     expect(sentence(page)).to_contain_text("Pruned 20")
     button(page, "Branch").click()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,6 @@ from lthviz.store import Store
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
-PROBES = re.compile(r"/(compare|curves|runs|lab)/_stcore/(health|host-config)$")
 PATIENCE = 90_000
 
 
@@ -33,20 +31,6 @@ def store(three_seeds, tmp_path_factory) -> Store:
 @pytest.fixture(scope="module")
 def url(serve, store) -> str:
     return serve(ROOT / "app.py", env={"LTHVIZ_RUNS": str(store.root), "LTHVIZ_EXAMPLES": str(store.root / "none")})
-
-
-@pytest.fixture
-def page(browser, url) -> Iterator[Page]:
-    complaints: list[str] = []
-    page = browser.new_page(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
-    page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and not PROBES.search(m.location["url"]) else None)
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else complaints.append(f"asked {r.url}"))
-    yield page
-    page.close()
-    assert not complaints
 
 
 def settled(page: Page) -> None:

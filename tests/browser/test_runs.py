@@ -1,9 +1,8 @@
-"""The Runs page in a real browser: choosing in the table, which only a browser does, and a sweep from its text to its end."""
+"""The Runs page in a real browser: choosing in the table, which only a browser does, a sweep from its text to its end, a packed run taken in."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,8 @@ from lthviz.sweep import grid
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "data" / "examples"
 TEXT = 'title = "Two seeds"\npreset = "digits"\nrounds = 0\nepochs = 1\ntrain_images = 60\n[grid]\nseed = [0, 1]\n'
-PROBES = re.compile(r"/runs/_stcore/(health|host-config)$")
-PATIENCE = 90_000
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +30,6 @@ def store(tmp_path_factory) -> Store:
 @pytest.fixture(scope="module")
 def url(serve, store) -> str:
     return serve(ROOT / "app.py", env={"LTHVIZ_RUNS": str(store.root), "LTHVIZ_EXAMPLES": str(store.root / "none")})
-
-
-@pytest.fixture
-def page(browser, url) -> Iterator[Page]:
-    complaints: list[str] = []
-    page = browser.new_page(viewport={"width": 1440, "height": 1000})
-    page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and not PROBES.search(m.location["url"]) else None)
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else complaints.append(f"asked {r.url}"))
-    yield page
-    page.close()
-    assert not complaints
 
 
 def settled(page: Page) -> None:
@@ -84,3 +68,29 @@ def test_a_sweep_is_begun_and_followed_to_its_end(page, store, url):
     made.get_by_role("button", name="Its runs").click()
     page.wait_for_url(re.compile("sweep=sweep"))
     expect(page.get_by_text("2 of 20 runs shown.")).to_be_visible()
+
+
+def test_a_packed_run_is_taken_in_once_and_what_is_none_is_refused(page, store, url, tmp_path):
+    examples = Store(tmp_path / "own", EXAMPLES)
+    made = examples.runs()[0]
+    good, bad = examples.pack(made, tmp_path / "from a colleague.h5"), tmp_path / "half.h5"
+    bad.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
+    before = store.runs()
+    page.goto(f"{url}/runs")
+    page.get_by_text("Import a packed run", exact=True).click()
+    file = page.locator(".st-key-import input[type=file]")
+    for path, says in ((bad, re.compile(r"half\.h5.*Nothing was taken in\.")), (good, f"Run {made} was taken in from from a colleague.h5."),
+                       (good, f"Run {made} is here already, and is the same")):
+        expect(page.locator(".st-key-import [data-testid=stFileUploaderDropzone]")).to_be_visible()
+        settled(page)
+        file.set_input_files(path)
+        expect(page.get_by_text(says)).to_be_visible()
+        settled(page)
+        assert set(store.runs()) - set(before) == (set() if path == bad else {made})
+    assert store.about(made).source == "from a colleague.h5"
+    expect(page.locator("p.said")).to_contain_text("1 of them imported")
+    page.get_by_role("link", name=f"Open {made}").click()
+    page.wait_for_url(re.compile(f"run={made}"))
+    expect(page.locator("p.said").first).to_be_visible()
+    settled(page)
+    store.delete(made)

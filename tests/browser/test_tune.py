@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -21,7 +20,6 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "data" / "examples"
 RUN = next(p.name for p in sorted(EXAMPLES.iterdir()) if p.is_dir())
 ROUND, OWN = 6, "regroup-groups=4-min_rows=8"
-PROBES = re.compile(r"/tune/_stcore/(health|host-config)$")
 PATIENCE = 90_000
 
 
@@ -29,21 +27,6 @@ PATIENCE = 90_000
 def url(serve, tmp_path_factory) -> str:
     folder = tmp_path_factory.mktemp("tune")
     return serve(ROOT / "app.py", env={"LTHVIZ_RUNS": str(folder / "runs"), "LTHVIZ_EXAMPLES": str(EXAMPLES), "LTHVIZ_CACHE": str(folder / "cache")})
-
-
-@pytest.fixture
-def page(browser, url) -> Iterator[Page]:
-    """A page that logs no error and asks no other host for anything."""
-    complaints: list[str] = []
-    page = browser.new_page(viewport={"width": 1440, "height": 1100})
-    page.set_default_timeout(PATIENCE)
-    expect.set_options(timeout=PATIENCE)
-    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" and not PROBES.search(m.location["url"]) else None)
-    page.on("pageerror", lambda e: complaints.append(str(e)))
-    page.on("request", lambda r: None if r.url.startswith((url, "data:", "blob:")) else complaints.append(f"asked {r.url}"))
-    yield page
-    page.close()
-    assert not complaints
 
 
 def said(page: Page):
