@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from lthviz import methods
-from lthviz.config import DERIVED, UNSTRUCTURED, Earlier, Refill, Regroup, RunConfig, Structure
+from lthviz.config import DERIVED, UNSTRUCTURED, Refill, Regroup, RunConfig, Structure
 from lthviz.core import partition, structures
 from lthviz.errors import AddressError, DamagedError, UsageError
 from lthviz.knobs import plain
@@ -32,12 +32,13 @@ IMAGES = ("train_images", "val_images", "test_images", "classes")
 class Plan(NamedTuple):
     """What a branch takes over and what it costs.
 
-    config: the branch's, parent and round in it. inherited: labels of the tickets of its first round that are not trained again.
-    trainings: how many there are to be. theta_k: whether the parent kept θk; without it the dense network's first steps are trained again.
+    config: the branch's, parent and round in it. inherited: labels of the tickets of its first round that are not trained again; ahead: by
+    later round, those of the rounds behind it. trainings: how many there are to be. theta_k: whether the parent kept θk; without it the dense network's first steps are trained again.
     """
 
     config: RunConfig
     inherited: tuple[str, ...]
+    ahead: Mapping[int, tuple[str, ...]]
     trainings: int
     theta_k: bool
 
@@ -59,8 +60,9 @@ def plan(store: Store, run_id: str, round: int, config: RunConfig) -> Plan:
     tickets = _taken(run, of_branch, have)
     _check_weights(run, of_branch, have, tickets)
     inherited = _inherited(tickets)
-    trainings = sum(len(of_branch.tickets(k)) for k in range(round, of_branch.rounds + 1)) - len(inherited)
-    return Plan(of_branch, inherited, trainings, have.theta_k)
+    ahead = {r.index: tuple(r.tickets) for r in _ahead(store, run, of_branch, tickets)}
+    trainings = sum(len(of_branch.tickets(k)) - len(ahead.get(k, ())) for k in range(round, of_branch.rounds + 1)) - len(inherited)
+    return Plan(of_branch, inherited, ahead, trainings, have.theta_k)
 
 
 def begin(store: Store, run_id: str, round: int, config: RunConfig, *, title: str = "") -> str:
@@ -83,10 +85,12 @@ def begin(store: Store, run_id: str, round: int, config: RunConfig, *, title: st
     have = _look(store, run, round, checkpoint)
     tickets = _taken(run, of_branch, have)
     _check_weights(run, of_branch, have, tickets)
+    ahead = list(_ahead(store, run, of_branch, tickets))
     beginning = _beginning(store, run, of_branch, have, tickets, checkpoint)
+    beginning.meta["branch"]["ahead"] = {str(r.index): list(r.tickets) for r in ahead}
     trained = _inherited(beginning.round.tickets)
     rows = [r for r in run.rows if r["round"] == beginning.round.index and r["structure"] in trained]
-    return store.put_branch(of_branch, beginning, rows, _inherited(tickets), preset=run.preset, title=title)
+    return store.put_branch(of_branch, beginning, rows, _inherited(tickets), ahead=ahead, preset=run.preset, title=title)
 
 
 def settings(run: Run) -> RunConfig:
@@ -100,6 +104,10 @@ def words(plan: Plan) -> str:
     said = f"rounds 0 to {k - 1} are taken over" if k > 1 else "the dense network is taken over"
     if plan.inherited:
         said += f", of round {k} {', '.join(plan.config.title(x) for x in plan.inherited)}"
+    if plan.ahead:
+        alike = len(set(plan.ahead.values())) == 1
+        what = ", ".join(plan.config.title(x) for x in plan.ahead[k + 1]) if alike else "what the settings leave as it was"
+        said += f", of round{'s' * (len(plan.ahead) > 1)} {'–'.join(map(str, dict.fromkeys((k + 1, max(plan.ahead)))))} {what}"
     said += f"; {n} training{'s' * (n != 1)} to do" if n else "; nothing is left to train"
     return said + ("" if plan.theta_k else ", and before them the dense network's steps up to the rewinding point once more")
 
@@ -120,16 +128,7 @@ def branched(run: Run, round: int, config: RunConfig) -> RunConfig:
     if config.rounds < round:
         raise UsageError(f"rounds = {config.rounds} ends before round {round}, at which it branches; give at least {round}")
     _check_structures(run, config)
-    was = run.config
-    own = Earlier(round, was.structures, was.in_loop, was.rate, was.calibration_images)
-    earlier: list[Earlier] = []
-    for e in (*was.earlier, own):
-        if not earlier or earlier[-1].until < round:
-            earlier.append(dataclasses.replace(e, until=min(e.until, round)))
-    as_own = (config.structures, config.in_loop, config.rate, config.calibration_images)
-    if round == 1 or all((e.structures, e.in_loop, e.rate, e.calibration_images) == as_own for e in earlier):
-        earlier = []
-    return config.replace(parent=run.id, from_round=round, earlier=tuple(earlier))
+    return config.branch_of(run.config, round)
 
 
 def _check_structures(run: Run, config: RunConfig) -> None:
@@ -197,22 +196,56 @@ def _stored(round: Round | None, label: str) -> bool:
 
 def _taken(run: Run, config: RunConfig, have: _Have) -> dict[str, Ticket]:
     """The tickets of the branch's first round that are as the parent has them, by label; where they are to be trained, their masks alone."""
-    index, was = config.from_round, run.config.at(config.from_round)
-    if was.rate != config.rate or UNSTRUCTURED not in have.tickets:   # other masks to begin with, and so all of them
+    index = config.from_round
+    if run.config.at(index).rate != config.rate or UNSTRUCTURED not in have.tickets:   # other masks to begin with, and so all of them
         return {}
     taken = {}
-    for label in (UNSTRUCTURED, *(s.label for s in config.structures)):
-        ticket, structure = have.tickets.get(label), config.structure(label)
-        if ticket is None or ticket.structural != methods.structural(label):
-            continue
-        if structure is not None and _calibrated(structure) and was.calibration_images != config.calibration_images:
-            continue
-        needs = config.keep_weights == "all" or (label == config.trunk and (config.keep_weights == "trunk" or config.rounds > index))
+    for label, ticket in _alike(run, config, index, have.tickets):
         there = ticket.weights is not None or (label == run.config.trunk_of(index) and index in have.trunk)
-        if ticket.test_acc is None or label not in config.tickets(index) or (needs and not there):
+        if ticket.test_acc is None or label not in config.tickets(index) or (_needs(config, index, label) and not there):
             ticket = dataclasses.replace(ticket, curve=None, test_acc=None, val_acc=None, train_seconds=None, weights=None)
         taken[label] = ticket
     return taken
+
+
+def _ahead(store: Store, run: Run, config: RunConfig, taken: Mapping[str, Ticket]) -> Iterator[Round]:
+    """The trained tickets of the rounds behind the branch's first that are as the parent has them, as long as its trunk is the branch's."""
+    if config.trunk not in _inherited(taken) or not _same_trunk(run.config, config, config.from_round):
+        return
+    for index in range(config.from_round + 1, config.rounds + 1):
+        if index not in run.finished or run.config.at(index).rate != config.rate or not _same_trunk(run.config, config, index):
+            return
+        found = {}
+        for label, ticket in _alike(run, config, index, store.round(run.id, index).tickets):
+            keeps = _needs(config, index, label)
+            if ticket.test_acc is not None and label in config.tickets(index) and not (keeps and ticket.weights is None):
+                found[label] = ticket if keeps else dataclasses.replace(ticket, weights=None)
+        if config.trunk not in found:   # trained again it may differ in its last bits, and what follows rests on it
+            return
+        yield Round(index, found, 0, False)
+
+
+def _same_trunk(was: RunConfig, now: RunConfig, index: int) -> bool:
+    if was.trunk_of(index) != now.trunk:
+        return False
+    structure = now.structure(now.trunk)
+    return structure is None or not _calibrated(structure) or was.at(index).calibration_images == now.calibration_images
+
+
+def _alike(run: Run, config: RunConfig, index: int, tickets: Mapping[str, Ticket]) -> Iterator[tuple[str, Ticket]]:
+    """Those of a round's tickets that the branch's settings would make as they are, if the trunk before them is the same."""
+    was = run.config.at(index)
+    for label in (UNSTRUCTURED, *(s.label for s in config.structures)):
+        ticket, structure = tickets.get(label), config.structure(label)
+        if ticket is None or ticket.structural != methods.structural(label):
+            continue
+        if structure is None or not _calibrated(structure) or was.calibration_images == config.calibration_images:
+            yield label, ticket
+
+
+def _needs(config: RunConfig, index: int, label: str) -> bool:
+    """Whether a trained ticket's weights are kept or gone on from."""
+    return config.keep_weights == "all" or (label == config.trunk and (config.keep_weights == "trunk" or config.rounds > index))
 
 
 def _inherited(tickets: Mapping[str, Ticket]) -> tuple[str, ...]:
@@ -286,7 +319,6 @@ def _trunk(store: Store, run: Run, index: int, checkpoint: Checkpoint | None) ->
 
 def _weights(store: Store, run: Run, config: RunConfig, ticket: Ticket, checkpoint: Checkpoint | None) -> dict[str, np.ndarray] | None:
     """What of an inherited ticket's weights the branch keeps or goes on from."""
-    trunk = ticket.structure == config.trunk
-    if ticket.test_acc is None or not (config.keep_weights == "all" or (trunk and (config.keep_weights == "trunk" or config.rounds > config.from_round))):
+    if ticket.test_acc is None or not _needs(config, config.from_round, ticket.structure):
         return None
     return dict(ticket.weights) if ticket.weights is not None else _trunk(store, run, ticket.round, checkpoint)

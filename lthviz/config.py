@@ -28,6 +28,7 @@ __all__ = [   # what a run is made of stands in knobs.py and methods/; it can be
 
 MODELS = {
     "convnet": "four convolutions for 8×8 images, 128 channels wide so that groups form",
+    "resnet8": "ResNet-8, 64 to 256 channels wide (1.23 M parameters); in ImageNet form for CIFAR-10 without a GPU",
     "resnet20": "ResNet-20 (0.27 M parameters)",
     "wrn32_2": "WRN-32-2: ResNet-32 twice as wide (1.86 M parameters)",
     "resnet18": "ResNet-18 (11.2 M parameters)",
@@ -241,6 +242,18 @@ class RunConfig:
         """Name for people of a ticket's label."""
         s = self.structure(label)
         return s.name if s else "Unstructured"
+
+    def branch_of(self, parent: RunConfig, round: int) -> RunConfig:
+        """These settings as those of a branch that makes the rounds of `parent` anew from `round` on."""
+        own = Earlier(round, parent.structures, parent.in_loop, parent.rate, parent.calibration_images)
+        earlier: list[Earlier] = []
+        for e in (*parent.earlier, own):
+            if not earlier or earlier[-1].until < round:
+                earlier.append(dataclasses.replace(e, until=min(e.until, round)))
+        as_own = (self.structures, self.in_loop, self.rate, self.calibration_images)
+        if round == 1 or all((e.structures, e.in_loop, e.rate, e.calibration_images) == as_own for e in earlier):
+            earlier = []
+        return self.replace(parent=parent.run_id, from_round=round, earlier=tuple(earlier))
 
     def to_dict(self) -> dict[str, Any]:
         """What is not default, as JSON and TOML can hold it."""

@@ -101,7 +101,7 @@ def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event],
     config, checkpoint = world.broadcast((store.run(run_id).config, store.checkpoint(run_id)))
     gate = _Gate(store, run_id, pulse, world.tell, measures=worker)
     saved, cost = time.monotonic(), 0.0
-    for event in engine.events(config, checkpoint, world):
+    for event in engine.events(config, checkpoint, world, lambda k: store.ahead(run_id, k)):
         store.append(run_id, event)
         if isinstance(event, Step):
             pulse.step(event)

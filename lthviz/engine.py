@@ -15,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import Any
 
@@ -33,23 +33,27 @@ from lthviz.nn.world import ALONE, World
 from lthviz.records import Begin, Checkpoint, Curve, Epoch, Event, Masks, Round, Stage, Step, Ticket
 
 State = Mapping[str, np.ndarray]
+Ahead = Callable[[int], Iterable[Ticket]]
 
 
-def events(config: RunConfig, checkpoint: Checkpoint | None = None, world: World = ALONE) -> Iterator[Event]:
+def events(config: RunConfig, checkpoint: Checkpoint | None = None, world: World = ALONE, ahead: Ahead = lambda _: ()) -> Iterator[Event]:
     """Everything that happens in a run, from its beginning or from a checkpoint of the same run.
 
     Yields Begin, then for each training a Step a batch and an Epoch an epoch, and a Stage at the end of every stage of
     `config.stages(round)`. Not asking for the next event pauses the run. In a world of several processes each of them asks, and
     gets the same events; only the first's are kept.
+
+    ahead: of a branch, the tickets of a round behind its first own one that its parent has trained and that are not trained again; asked of the
+    first process alone.
     """
-    return iter(Experiment(config, checkpoint, world))
+    return iter(Experiment(config, checkpoint, world, ahead))
 
 
 class Experiment:
     """A run under way: the network, the trunk and θk, and the round so far."""
 
-    def __init__(self, config: RunConfig, checkpoint: Checkpoint | None = None, world: World = ALONE) -> None:
-        self.config, self.world = config, world
+    def __init__(self, config: RunConfig, checkpoint: Checkpoint | None = None, world: World = ALONE, ahead: Ahead = lambda _: ()) -> None:
+        self.config, self.world, self.ahead = config, world, ahead
         self.images, self.model, self.layers, self.trainer = built(config, world)
         partitioners.use_threads(self.trainer.threads)   # a run of one thread is one, also where several run side by side
         self.shaping = Shaping(config, self.model, self.layers, self.trainer)   # checks the structures: before days of training, not after
@@ -79,6 +83,8 @@ class Experiment:
                 return
             self.before = self.round.tickets[self.config.trunk_of(self.round.index)].masks
             self.round = Round(self.round.index + 1, {}, 0, False)
+            if str(self.round.index) in self.branched.get("ahead", {}):
+                self._put_all(self.world.by_first(lambda: list(self.ahead(self.round.index))))
 
     # Stages
 
@@ -199,6 +205,7 @@ class Experiment:
         """Batches of the whole run; of a branch those that it trains itself."""
         first, whole = self.config.from_round, self.trainer.total_steps
         trained = {(first, label) for label in self.branched.get("inherited", ())}
+        trained |= {(int(k), label) for k, labels in self.branched.get("ahead", {}).items() for label in labels}
         of_round = (self.config.structure(label) for i in range(max(1, first), self.config.rounds + 1) for label in self.config.tickets(i)
                     if (i, label) not in trained)
         dense = whole if not first else max(1, self.trainer.rewind_step) if self.branched.get("again") else 0
@@ -219,8 +226,8 @@ class Experiment:
             "steps": self.trainer.total_steps, "rewind_step": self.trainer.rewind_step, "total_batches": self._total(),
             "device": str(self.images.device), "threads": self.trainer.threads, "processes": self.world.size, "machine": platform.processor() or platform.machine(),
             "versions": {p: metadata.version(p) for p in ("torch", "numpy")} | {"python": platform.python_version()},
-        } | ({"branch": {"inherited": list(self.branched["inherited"]), "theta_k": "trained again" if self.branched["again"] else "the parent's"}}
-             if self.branched else {})
+        } | ({"branch": {"inherited": list(self.branched["inherited"]), "ahead": dict(self.branched.get("ahead", {})),
+                         "theta_k": "trained again" if self.branched["again"] else "the parent's"}} if self.branched else {})
 
     # Checkpoints
 

@@ -453,6 +453,13 @@ class Run:
         """Id of the run that this one branched from, '' of one that stands alone. It may have been deleted."""
         return self.config.parent
 
+    def taken_over(self, round: int, structure: str) -> bool:
+        """Whether a ticket is the parent's, not trained in this run."""
+        first, branch = self.config.from_round, self.info.get("branch", {})
+        if round > first:
+            return structure in branch.get("ahead", {}).get(str(round), ())
+        return bool(self.parent) and (round < first or structure in branch.get("inherited", ()))
+
     @cached_property
     def by_name(self) -> dict[str, Layer]:
         return {layer.name: layer for layer in self.layers}

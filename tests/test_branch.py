@@ -86,10 +86,12 @@ def test_a_branch_with_one_more_structure_is_the_bigger_run_from_the_beginning(s
         same_tickets(store.round(made, i), parent[0].round(parent[1], i))
     for i in range(k, 3):
         same_tickets(store.round(made, i), whole.round(scratch[1], i))
-    new = {s.label for s in MORE[len(SMALL.structures):]}
-    assert {x for i, x in trainings(store, made) if i == k} == new, "what the parent has of the round is not trained again"
-    assert run.info["branch"] == {"inherited": [UNSTRUCTURED, *(s.label for s in SMALL.structures)],
-                                  "theta_k": "the parent's" if stored else "trained again"}
+    old, new = [UNSTRUCTURED, *(s.label for s in SMALL.structures)], {s.label for s in MORE[len(SMALL.structures):]}
+    for i in range(k, 3):
+        assert {x for j, x in trainings(store, made) if j == i} == new, "what the parent has of the rounds is not trained again"
+    assert run.info["branch"] == {"inherited": old, "ahead": {str(i): old for i in range(k + 1, 3)}, "theta_k": "the parent's" if stored else "trained again"}
+    assert [(r["round"], r["structure"]) for r in run.rows if not run.taken_over(r["round"], r["structure"])] == [(i, x.label) for i in range(k, 3) for x in MORE[len(SMALL.structures):]]
+    assert not list((store.path(made) / "ahead").glob("*")), "what was taken over is in its rounds now"
     beat = json.loads((store.path(made) / "heartbeat.json").read_text()) if (store.path(made) / "heartbeat.json").exists() else None
     assert beat is None or beat["total"] in (0, run.info["total_batches"])    # 0: of the moment before the first batch
 
@@ -271,7 +273,8 @@ def test_what_cannot_be_is_refused_in_a_line_and_makes_nothing(store, parent, ch
 
 def test_where_it_runs_and_what_it_keeps_may_differ(store, parent):
     plan = branching.plan(store, parent[1], 1, SMALL.replace(threads=2, device="auto", keep_weights="none", calibration_images=9, rounds=3))
-    assert plan.inherited == (UNSTRUCTURED, *(s.label for s in SMALL.structures)) and plan.trainings == 8
+    assert plan.inherited == (UNSTRUCTURED, *(s.label for s in SMALL.structures))
+    assert set(plan.ahead) == {2} and plan.trainings == 4, "all of round 3"
 
 
 def test_calibration_images_count_where_they_are_looked_at(store, parent):

@@ -22,8 +22,7 @@ def own(run: Run, among: Sequence[Run]) -> list[Row]:
     """A run's rows by round, without those that a branch took over from a run that is among them: a training counts once."""
     if not run.parent or all(run.parent != other.id for other in among):
         return ordered(run)
-    first, taken = run.config.from_round, run.info.get("branch", {}).get("inherited", ())
-    return [r for r in ordered(run) if r["round"] > first or (r["round"] == first and r["structure"] not in taken)]
+    return [r for r in ordered(run) if not run.taken_over(r["round"], r["structure"])]
 
 
 def accuracy(row: Row) -> float | None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lthviz.config import RunConfig
 from lthviz.errors import StoreError
-from lthviz.records import Checkpoint
+from lthviz.records import Checkpoint, Round, Ticket
 from lthviz.store import about, files, log, reading, timings, writing
 from lthviz.store.folders import Head
 from lthviz.store.measured import Measured
-from lthviz.store.writing import checkpoint_path, round_path
+from lthviz.store.writing import ROUND, ahead_path, checkpoint_path, round_path
 
 
 class Kept(NamedTuple):
@@ -45,12 +45,21 @@ class Branches(Measured):
                 continue
         return found
 
+    def ahead(self, run_id: str, index: int) -> tuple[Ticket, ...]:
+        """What a branch took over of a round that it comes to now, weights read. StoreError where that is damaged or gone."""
+        path = self.path(run_id)
+        try:
+            return tuple(reading.read_round(ahead_path(path, index), ROUND, index, path, lazy=False).tickets.values())
+        except FileNotFoundError:
+            raise StoreError(f"{ahead_path(path, index)}, which the branch took over, is not there any more; make the branch again") from None
+
     def put_branch(self, config: RunConfig, checkpoint: Checkpoint, rows: Sequence[Mapping[str, Any]], taken: Sequence[str],
-                   *, preset: str = "", title: str = "") -> str:
+                   *, ahead: Iterable[Round] = (), preset: str = "", title: str = "") -> str:
         """Makes the folder of a branch, queued: its parent's files of the rounds before its first own one, and a checkpoint to go on
         from; its id. A run of that id is left as it is.
 
-        rows: of the trained tickets in the checkpoint. taken: labels of those of them that are the parent's. StoreError.
+        rows: of the trained tickets in the checkpoint. taken: labels of those of them that are the parent's. ahead: of later rounds, the
+        tickets that are the parent's as well. StoreError.
         """
         run_id, parent, first = config.run_id, self.path(config.parent), config.from_round
         if self.taken(run_id):
@@ -64,8 +73,13 @@ class Branches(Measured):
                          if line.startswith((b'{"event":"stage"', b'{"event":"epoch"')) and _round_of(line) < first]
             files.write(folder / "events.jsonl", b"".join(x + b"\n" for x in (*of_parent, log.line("state", state="queued", message=""))))
             files.write(checkpoint_path(folder), writing.checkpoint_image(run_id, checkpoint, rows))
+            kept = {(first, label) for label in taken}
+            for round in ahead:
+                ahead_path(folder, round.index).parent.mkdir(exist_ok=True)
+                files.write(ahead_path(folder, round.index), writing.round_image(run_id, round, ()))
+                kept |= {(round.index, label) for label in round.tickets}
             for timing in timings.read_all(self.timing_folders(config.parent))[0]:
-                if timing.round < first or (timing.round == first and timing.structure in taken):
+                if timing.round < first or (timing.round, timing.structure) in kept:
                     timings.write(folder / timings.FOLDER, timing)
         return run_id
 

@@ -22,14 +22,14 @@ def places(run: Path, index: int) -> tuple[tuple[Path, str], ...]:
     return (round_path(run, index), ROUND), (checkpoint_path(run), CHECKPOINT), (round_path(run, index), ROUND)
 
 
-def read_round(path: Path, kind: str, index: int, run: Path) -> Round:
-    """The round in a round file or a checkpoint; masks and blocks are read, weights when asked for.
+def read_round(path: Path, kind: str, index: int, run: Path, *, lazy: bool = True) -> Round:
+    """The round in a round file or a checkpoint; masks and blocks are read, weights when asked for (lazy) or at once.
 
     FileNotFoundError when the file holds another round.
     """
     with hdf5.opened(path, kind) as f:
         _check_index(f, path, index)
-        return _read_round(f, path, run)
+        return _read_round(f, path, run, lazy=lazy)
 
 
 def read_checkpoint(path: Path, run: Path) -> Checkpoint:

@@ -87,6 +87,7 @@ class Store(Sweeps, Branches, Trash):
             with files.failing(file):
                 file.parent.mkdir(exist_ok=True)
             files.write(file, writing.round_image(path.name, round, self._rows_of(path, round)))
+        writing.ahead_path(path, round.index).unlink(missing_ok=True)
 
     def _rows_of(self, path: Path, round: Round) -> list[dict[str, Any]]:
         """The rows of a round's trained tickets; a ticket that was in the last checkpoint as well has its row already."""
@@ -113,7 +114,7 @@ class Store(Sweeps, Branches, Trash):
         """Puts right what a kill left: a complete round that is only in the checkpoint, a torn line, files aside."""
         path = self.own(run_id)
         files.cut_torn_line(path / "events.jsonl")
-        for folder in (path, path / "rounds"):
+        for folder in (path, path / "rounds", path / "ahead"):
             files.sweep(folder)
         file = checkpoint_path(path)
         try:

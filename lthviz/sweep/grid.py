@@ -13,6 +13,11 @@
     [[grid.variant]]
     lr = 0.02
     weight_decay = 0.0
+
+    [[branches]]                            # of every run above, one each: it takes over the trunk, and all else that stays as it is
+    structures = ["random-of=refill"]
+    round = 2                               # the first that it makes itself (default 1)
+    rounds = 2
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lthviz.branching import FREE
 from lthviz.config import RunConfig
 from lthviz.errors import ConfigError, did_you_mean
 from lthviz.presets import preset
@@ -94,17 +100,18 @@ def parse(text: str, name: str) -> Grid:
 
 
 def _grid(value: dict[str, Any], text: str, name: str) -> Grid:
-    axes, title = value.pop("grid", {}), value.pop("title", "")
+    axes, title, branches = value.pop("grid", {}), value.pop("title", ""), value.pop("branches", [])
     if not isinstance(title, str):
         raise ConfigError(f"title = {title!r} should be text")
     if not isinstance(axes, dict):
         raise ConfigError("grid should be a table: [grid], and below it a list for every setting that varies")
-    _check_names(value, "", ("title", "grid", "preset"))
+    _check_names(value, "", ("title", "grid", "preset", "branches"))
+    _check_branches(branches)
     variants = axes.pop("variant", [{}])
     _check_axes(axes, variants, value)
     if not (value or axes or any(variants)) and variants:   # not one run of the defaults, whose training takes days
         raise ConfigError("the grid makes no run: the file has no setting; give it a preset and below [grid] a list for every setting that varies")
-    combinations = len(variants) * math.prod(len(x) for x in axes.values())
+    combinations = len(variants) * math.prod(len(x) for x in axes.values()) * (1 + len(branches))
     if not combinations:
         raise ConfigError(f"the grid makes no run: {next((k for k, x in axes.items() if not x), 'variant')} is an empty list; give it a value, or leave it out")
     if combinations > MOST:
@@ -114,7 +121,25 @@ def _grid(value: dict[str, Any], text: str, name: str) -> Grid:
         varies = {**variant, **dict(zip(axes, chosen, strict=True))}
         point = _point({**value, **varies}, varies)
         points.setdefault(point.id, point)
+        for made in (_branch(point, b) for b in branches):
+            points.setdefault(made.id, made)
     return Grid(name, title, text, tuple(points.values()), combinations)
+
+
+def _check_branches(branches: Any) -> None:
+    if not isinstance(branches, list) or not all(isinstance(b, dict) for b in branches):
+        raise ConfigError("branches should be a table of its own for each: [[branches]]")
+    for branch in branches:
+        _check_names(branch, " in [[branches]]", ("round",))
+        if fixed := [k for k in branch if k not in FREE and k != "round"]:
+            raise ConfigError(f"{fixed[0]} stands in [[branches]]; a branch's own settings are {', '.join(sorted(FREE))} and round, all else is its parent's")
+        if type(round := branch.get("round", 1)) is not int or round < 1:
+            raise ConfigError(f"round = {round!r} in [[branches]] should be a round from 1 on, the first that the branch makes itself")
+
+
+def _branch(point: Point, branch: Mapping[str, Any]) -> Point:
+    settings = {k: v for k, v in branch.items() if k != "round"}
+    return Point(point.config.replace(**settings).branch_of(point.config, branch.get("round", 1)), point.preset, {**point.varies, **branch})
 
 
 def _check_names(values: Mapping[str, Any], where: str, more: Sequence[str]) -> None:

@@ -23,7 +23,7 @@ from lthviz.store.sweeps import Sweep
 from lthviz.sweep.capacity import Capacity
 from lthviz.sweep.cluster import Cluster
 from lthviz.sweep.grid import Point
-from lthviz.sweep.one import Outcome, elsewhere, train
+from lthviz.sweep.one import Outcome, elsewhere, train, waits
 
 log = logging.getLogger("lthviz")
 
@@ -54,7 +54,8 @@ def sweep(store: Store, made: Sweep, points: list[Point], told: Callable[[Outcom
                 point = stuck.popleft()
                 (stuck if capacity.lacks(cluster.wants(point.config)) else waiting).append(point)
             while waiting and len(at_work) < cluster.most:
-                point = waiting.popleft()
+                if (point := _next(store, waiting)) is None:   # branches, whose parents are at work
+                    break
                 wants = cluster.wants(point.config)
                 if capacity.lacks(wants):
                     stuck.append(point)
@@ -81,6 +82,14 @@ def sweep(store: Store, made: Sweep, points: list[Point], told: Callable[[Outcom
             cluster.ray.cancel(ref)
         if at_work:
             cluster.ray.wait(list(at_work), num_returns=len(at_work), timeout=10)
+
+
+def _next(store: Store, waiting: deque[Point]) -> Point | None:
+    """Takes the first that need not wait for its parent; None where all have to."""
+    found = next((p for p in waiting if not waits(store, p.config)), None)
+    if found is not None:
+        waiting.remove(found)
+    return found
 
 
 def look(cluster: Cluster, store: Store, made: Sweep) -> None:

@@ -7,10 +7,11 @@ from collections import deque
 from collections.abc import Callable
 
 from lthviz import launch
+from lthviz.errors import UsageError
 from lthviz.store import Store
 from lthviz.store.sweeps import Sweep
 from lthviz.sweep.grid import Grid, Point
-from lthviz.sweep.one import Outcome, elsewhere, train
+from lthviz.sweep.one import Outcome, elsewhere, train, waits
 
 POLL_S = 0.5
 
@@ -31,7 +32,7 @@ def sweep(store: Store, made: Sweep, points: list[Point], told: Told) -> None:
                 busy.append(point)
             else:
                 told(outcome)
-        elif store.held(busy[0].id):
+        elif store.held(busy[0].id) or waits(store, busy[0].config):
             busy.rotate(-1)
             time.sleep(POLL_S)
         elif (outcome := elsewhere(store, busy[0].id)) is not None:
@@ -43,6 +44,9 @@ def sweep(store: Store, made: Sweep, points: list[Point], told: Told) -> None:
 
 def enqueue(store: Store, grid: Grid) -> Sweep:
     """Remember the sweep and put all its unfinished runs in the queue of the worker that the app starts."""
+    if branch := next((p for p in grid.points if p.config.parent), None):
+        raise UsageError(f"the sweep has branches ({branch.words}), which cannot stand in the queue before their parents are finished; save it as a file and "
+                         f"run it from a terminal: lthviz sweep {grid.name}.toml")
     made = store.keep_sweep(grid.name, grid.title, grid.text, grid.ids, "worker")
     for point in grid.points:
         store.begin(point.config, preset=point.preset)

@@ -96,8 +96,7 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
         _mask(place, what, layer)
         if note := stages.detail(run, place, what):
             frame.quiet(note)
-        if run.parent and (place.round < run.config.from_round or (place.round == run.config.from_round and place.stage.kind == "train"
-                                                                   and place.stage.structure in run.info.get("branch", {}).get("inherited", ()))):
+        if run.parent and (place.round < run.config.from_round or (place.stage.kind == "train" and run.taken_over(place.round, place.stage.structure))):
             frame.quiet(f"Taken over from {run.parent} as it was.")
     with right:
         _accuracy(run, Address(run.id, place.round, place.stage.structure))

@@ -123,8 +123,7 @@ def _finished(run: Run) -> str:
     """What a finished run has done; of a branch, what it has done itself."""
     if not run.parent:
         return f"Finished: {rounds_done(len(run.rounds), run.config.rounds)}, {len(run.rows)} tickets trained in {duration(run.seconds)}."
-    first, taken = run.config.from_round, run.info.get("branch", {}).get("inherited", ())
-    own = [r for r in run.rows if r["round"] > first or (r["round"] == first and r["structure"] not in taken)]
+    own = [r for r in run.rows if not run.taken_over(r["round"], r["structure"])]
     seconds = sum(r["seconds"] or 0.0 for r in own)
     return (f"Finished: {rounds_done(len(run.rounds), run.config.rounds)}, {len(own)} ticket{'s' * (len(own) != 1)} of them trained here" + (f" in {duration(seconds)}" if own else "")
             + f", {len(run.rows) - len(own)} taken over.")

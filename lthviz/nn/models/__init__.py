@@ -15,7 +15,7 @@ from lthviz.nn import device
 from lthviz.nn.models import library
 from lthviz.nn.models.convnet import ConvNet
 from lthviz.nn.models.mobilenet import mobilenet_v1
-from lthviz.nn.models.resnet import resnet18, resnet20, resnet50, wrn32_2
+from lthviz.nn.models.resnet import resnet8, resnet18, resnet20, resnet50, wrn32_2
 from lthviz.nn.models.vgg import vgg16
 
 
@@ -34,6 +34,7 @@ def _each(small: int, large: int) -> dict[str, int]:
 
 BACKBONES = {
     "convnet": Backbone(lambda channels, classes, form: ConvNet(channels, classes), "conv1", {"cifar": 4}),
+    "resnet8": Backbone(resnet8, "conv1", _each(8, 16)),
     "resnet20": Backbone(resnet20, "conv1", _each(4, 16)),
     "wrn32_2": Backbone(wrn32_2, "conv1", _each(4, 16)),
     "resnet18": Backbone(resnet18, "conv1", _each(8, 32)),
