@@ -20,7 +20,7 @@ MORE["paper"] = MORE["code"]
 """What a variant of Regroup, or Refill, turns: its thresholds in the row, the rest behind it."""
 DRAGGED = {"regroup": "t1", "refill": "rho"}
 """What the view itself turns."""
-WIDTH = 150
+WIDTH, WIDE = 150, 205
 
 
 def knobs(asked: Asked) -> None:
@@ -78,7 +78,7 @@ def _widget(asked: Asked, name: str, value: Any) -> None:
     elif isinstance(field.default, float):
         st.number_input(label, value=None, step=0.05, format="%g", width=WIDTH, **given)
     else:
-        st.number_input(label, value=None, step=1, width=WIDTH, **given)
+        st.number_input(label, value=None, step=1, width=WIDE if len(label) > 20 else WIDTH, **given)
 
 
 def _change(run_id: str, name: str, key: str) -> None:
