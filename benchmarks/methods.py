@@ -40,14 +40,16 @@ CONDITIONS = ("image_shape", "train_images", "val_images", "test_images", "param
               "machine", "versions")
 
 
-def gather(runs: Iterable[Run]) -> dict[str, Any]:
-    """The stored runs as what is kept of them: settings, conditions, and every ticket's numbers with mean, standard deviation and n."""
-    found = studies(runs)
+def gather(runs: Iterable[Run], study: Path = STUDY) -> dict[str, Any]:
+    """The stored runs of a study as what is kept of them: settings, conditions, and every ticket's numbers with mean, standard deviation and n."""
+    found, name = studies(runs), study.relative_to(ROOT).as_posix()
     info = found[0].runs[0].info
+    what = "every method on the digits" if study == STUDY else grid.read(study).title
+    reads = "methods.py" if study == STUDY else f"results.py --gather {study.stem}"
     return {
-        "what": "every method on the digits; shares of the prunable weights, test accuracy in percent; sd of the sample (n - 1)",
-        "study": STUDY.relative_to(ROOT).as_posix(),
-        "commands": [f"python -m lthviz sweep {STUDY.relative_to(ROOT).as_posix()} --runs FOLDER", "python benchmarks/methods.py --runs FOLDER"],
+        "what": f"{what}; shares of the prunable weights, test accuracy in percent; sd of the sample (n - 1)",
+        "study": name,
+        "commands": [f"python -m lthviz sweep {name} --runs FOLDER", f"python benchmarks/{reads} --runs FOLDER"],
         "conditions": {k: info[k] for k in CONDITIONS if k in info},
         "studies": [{"id": s.id, "seeds": list(s.seeds), "config": s.config.replace(seed=0).to_dict() | {"structures": [x.label for x in s.config.structures]},
                      "tickets": [_ticket(s, k, label) for k, label in dict.fromkeys(key for of in s.rows.values() for key in of)]}
@@ -97,16 +99,16 @@ def written(results: dict[str, Any]) -> dict[Path, str]:
     return pages
 
 
-def _read(folder: Path) -> dict[str, Any]:
-    """The runs of the study's grid below a folder; SystemExit names what is missing."""
-    store, points = Store(folder), grid.read(STUDY).points
+def read(folder: Path, study: Path = STUDY) -> dict[str, Any]:
+    """The runs of a study's grid below a folder, gathered; SystemExit names what is missing."""
+    store, points = Store(folder), grid.read(study).points
     there = {p.id: store.run(p.id) for p in points if p.id in store.runs()}
     if missing := [p.id for p in points if p.id not in there or len(there[p.id].finished) <= p.config.rounds]:
         raise SystemExit(f"{len(missing)} of {len(points)} runs are not finished below {folder} ({', '.join(missing)}); "
-                         f"python -m lthviz sweep {STUDY.relative_to(ROOT).as_posix()} --runs {folder} does the rest")
+                         f"python -m lthviz sweep {study.relative_to(ROOT).as_posix()} --runs {folder} does the rest")
     if unknown := {study_id(p.config) for p in points} - {s.id for s in studies(there.values())}:
         raise SystemExit(f"no run of {', '.join(unknown)} was read")
-    return gather(there.values())
+    return gather(there.values(), study)
 
 
 def main() -> int:
@@ -115,7 +117,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; say which pages differ from the results")
     args = parser.parse_args()
     if args.runs:
-        RESULTS.write_text(text_of(_read(args.runs)), encoding="utf-8")
+        RESULTS.write_text(text_of(read(args.runs)), encoding="utf-8")
     stale = {page: text for page, text in written(json.loads(RESULTS.read_text(encoding="utf-8"))).items() if page.read_text(encoding="utf-8") != text}
     for page, text in stale.items():
         print(f"{page.relative_to(ROOT)} {'differs' if args.check else 'written'}")

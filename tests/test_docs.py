@@ -106,4 +106,4 @@ def test_every_method_has_a_measured_section_with_its_own_numbers(kind):
 
 def test_a_study_that_is_not_finished_is_not_taken_for_one(tmp_path):
     with pytest.raises(SystemExit, match=r"(\d+) of \1 runs are not finished below .* does the rest"):
-        measured._read(tmp_path)
+        measured.read(tmp_path)

@@ -7,11 +7,12 @@ import html
 import math
 from collections.abc import Callable, Sequence
 
+from lthviz.config import UNSTRUCTURED, structure
 from lthviz.core.study import MeanTicket, Replicates
 from lthviz.figures import theme
 
-WIDTH, HEIGHT = 470, 200
-LEFT, RIGHT, TOP, BOTTOM = 40, 104, 10, 30
+WIDTH, HEIGHT = 470, 210
+LEFT, RIGHT, TOP, BOTTOM = 34, 92, 8, 38
 """Room for what stands around the curves, in pixels."""
 
 
@@ -46,13 +47,19 @@ def small_curve(study: Replicates, labels: Sequence[str], *, dark: bool = False)
         points = [(x(t), y(t.accuracy.mean)) for t in tickets]
         parts.append(f"<polyline points='{' '.join(f'{a:.1f},{b:.1f}' for a, b in points)}' fill='none' stroke='{colour}' stroke-width='2' clip-path='url(#in)'/>")
         inside = [b for _, b in points if b <= HEIGHT - BOTTOM]
-        ends.append((min(points[-1][1], HEIGHT - BOTTOM) if inside else HEIGHT - BOTTOM, study.config.title(label), colour))
+        ends.append((min(points[-1][1], HEIGHT - BOTTOM) if inside else HEIGHT - BOTTOM, _short(label), colour))
     parts += [f"<text x='{WIDTH - RIGHT + 6}' y='{at + 4:.1f}' fill='{colour}'>{html.escape(name)}</text>" for at, name, colour in _apart(ends)]
     said = "; ".join(f"{study.config.title(label)} {t[-1].accuracy.mean:.1f} % with {100 * t[-1].density.mean:.0f} %" for label, t in lines.items())
     alt = f"Mean test accuracy over {len(study.seeds)} seeds against kept weights, dense {study.dense.accuracy.mean:.1f} %: {said}."
-    svg = (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' height='{HEIGHT}' font-family='{theme.FONT.replace(chr(34), '')}' font-size='12'><defs><clipPath id='in'><rect x='{LEFT}' y='{TOP}' width='{WIDTH - LEFT - RIGHT}' height='{HEIGHT - TOP - BOTTOM}'/></clipPath></defs>"
+    svg = (f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {WIDTH} {HEIGHT}' width='{WIDTH}' height='{HEIGHT}' font-family='system-ui, sans-serif' font-size='12'><defs><clipPath id='in'><rect x='{LEFT}' y='{TOP}' width='{WIDTH - LEFT - RIGHT}' height='{HEIGHT - TOP - BOTTOM}'/></clipPath></defs>"
            + "".join(parts) + "</svg>")
     return f"<img src='data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}' alt='{html.escape(alt, quote=True)}' class='small-curve'>"
+
+
+def _short(label: str) -> str:
+    """A method's name without its settings."""
+    made = None if label == UNSTRUCTURED else structure(label)
+    return "Unstructured" if made is None else made.title + "+" * (theme.kind(label) == "refill+")
 
 
 def _ticks(least: float, low: float, high: float, y: Callable[[float], float], p: theme.Palette) -> str:
@@ -65,7 +72,7 @@ def _ticks(least: float, low: float, high: float, y: Callable[[float], float], p
     for share in (s for s in (1.0, 0.5, 0.2, 0.1, 0.05) if s >= least * 0.95):
         at = LEFT + (right - LEFT) * math.log(share) / math.log(least)
         out.append(f"<text x='{at:.1f}' y='{bottom + 15}' text-anchor='middle' fill='{p.muted}'>{100 * share:g} %</text>")
-    out.append(f"<text x='{right}' y='{HEIGHT - 2}' text-anchor='end' fill='{p.muted}'>kept weights, accuracy in %</text>")
+    out.append(f"<text x='{right}' y='{HEIGHT - 5}' text-anchor='end' fill='{p.muted}'>kept weights, accuracy in %</text>")
     return "".join(out)
 
 

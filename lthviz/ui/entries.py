@@ -47,7 +47,7 @@ class Entry:
             by: dict[str, list[Brief]] = {}
             for b in found:
                 by.setdefault(family_id(b.config), []).append(b)
-            found = max(by.values(), key=lambda of: len({b.config.seed for b in of}))
+            found = max(by.values(), key=lambda of: (len({b.config.seed for b in of}), len({s for b in of for s in b.config.structures})))
         return sorted(found, key=lambda b: (b.config.seed, bool(b.parent), b.id)) if len({b.config.seed for b in found}) >= self.seeds else []
 
 

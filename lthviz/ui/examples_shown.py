@@ -17,7 +17,7 @@ from lthviz.figures.paying import finding
 from lthviz.figures.small_curve import small_curve
 from lthviz.records import Address, Run
 from lthviz.store.brief import Brief
-from lthviz.ui import cache, entries, frame, pickers, stages, where
+from lthviz.ui import cache, entries, frame, pickers, several, stages, where
 from lthviz.ui.entries import Entry
 
 DRAWN = (UNSTRUCTURED, "refill", "regroup", "random")
@@ -32,8 +32,8 @@ def show(briefs: Sequence[Brief]) -> dict[str, str]:
     except LthvizError as e:
         listed, broken[entries.FILE] = [], str(e)
     here = [(entry, found) for entry in listed if (found := entry.of(briefs))]
-    rest = [b for b in briefs if not any(b in found for _, found in here)]
-    runs = _runs(briefs, broken)
+    rest = several.few([b for b in briefs if not any(b in found for _, found in here)])
+    runs = _runs([b for b in briefs if b in rest or any(b in found for _, found in here)], broken)
     here = [(entry, mine) for entry, found in here if (mine := [runs[b.id] for b in found if b.id in runs])]
     if here:
         _entry(*here[0], wide=True)
@@ -66,7 +66,8 @@ def _entry(entry: Entry, runs: Sequence[Run], wide: bool = False) -> None:
     shown = next((r for r in runs if any((x["round"], x["structure"]) == (index, label) for x in r.rows)), runs[0])
     st.subheader(frame.plain(entry.title), anchor=False)
     if entry.picture == "curve":
-        st.html(_curve(of))
+        if picture := _curve(of):
+            st.html(picture)
     elif strip := mask_strip(shown, index, [label] if label else [], few=not wide):
         st.html(strip)
     blocks = 0
@@ -100,14 +101,15 @@ def _open(entry: Entry, of: Replicates, runs: Sequence[Run], shown: Run, index: 
 
 
 def _pays(runs: Sequence[Run]) -> None:
-    """Which weights pay, of every family of examples whose speeds are measured: two sentences, and one each where there are more."""
+    """Which weights pay, of every family of examples whose speeds are measured: two sentences, and one each where there are more. What wins in
+    one training alone is not said to pay."""
     timings = {r.id: cache.timings(r.id) for r in runs}
     setting = measured.usual([t for found in timings.values() for t in found])
     if not any(timings.values()) or setting is None:
         return
     at = {run_id: measured.at(found, setting) for run_id, found in timings.items()}
     times = {(run_id, k, label): t.time_ratio for run_id, of in at.items() for (k, label), t in of.items()}
-    said = [(of, words) for of in families(runs, times) if (words := finding(of, _on(of)))]
+    said = [(of, words) for of in families(runs, times) if len(of.seeds) > 1 and (words := finding(of, _on(of)))]
     if not said:
         return
     st.subheader("Which weights pay", anchor=False)
