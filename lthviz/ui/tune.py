@@ -30,13 +30,14 @@ from lthviz.ui.tuneview import tune_view
 
 VIEW = "tune-view"
 POLL_S = 0.5
-PATIENT = "<style>.stMainBlockContainer [data-stale=true] { transition-delay: 2s !important; }</style>"
-"""What stands on the page holds until the next is there, so it pales only where that takes long: Streamlit begins after half a second."""
+STEADY = "<style>.stMainBlockContainer [data-stale=true] { opacity: 1 !important; }</style>"
+"""What stands on the page names the settings that it is of and holds until the next is there; what takes long has a progress bar. So nothing
+pales, as Streamlit has it after half a second: a click that starts a training takes longer than that where all cores are busy."""
 
 
 def show(run: Run) -> None:
     """The whole page below the menu."""
-    st.html(PATIENT)
+    st.html(STEADY)
     _head(run)
     if not tune_asked.pruned(run):
         with st.container(border=True, key="nothing-yet"):
