@@ -128,3 +128,9 @@ def test_a_layer_of_its_own_by_clicks_and_a_cell_of_the_map(page, url):
     cell.click(force=True)
     there(page, "t1=0.25")
     expect(said(page)).to_contain_text(would_keep(label(page)))
+
+
+def test_a_layer_divided_anew_still_counts_from_the_ticket_that_it_was(page, url):
+    page.goto(f"{url}/tune?run={RUN}&round={ROUND}&structure={OWN}-layers=features.3@groups=2&layer=features.3.weight")
+    was = Store(EXAMPLES.parent / "none", examples=EXAMPLES).round(RUN, ROUND).ticket(OWN).masks.nnz("features.3.weight")
+    expect(page.locator("[data-figure=kept] .was")).to_have_text(f"was {was:,}")
