@@ -27,9 +27,10 @@ EPILOG = """F.toml has `preset` and settings that all runs share, and a table [g
     structures = ["refill", "regroup-groups=4-min_rows=8", ["refill", "random"]]
     seed = [0, 1, 2]
 
-Every combination is a run (here nine). Settings that belong together are alternatives: [[grid.variant]], a table for each. A run is found by its
-id, so what is finished is not repeated: starting a sweep again does the rest. With --backend ray the runs' folder (--runs) must be on a file
-system that all machines of the cluster mount. Exit code 1: a run failed; the others are done."""
+Every combination is a run (here nine). Settings that belong together are alternatives: [[grid.variant]], a table for each. [[branches]], a
+table for each, are run as branches of every run: they take over its trunk and have structures, rounds, rate … of their own. A run is found by
+its id, so what is finished is not repeated: starting a sweep again does the rest. With --backend ray the runs' folder (--runs) must be on a
+file system that all machines of the cluster mount. Exit code 1: a run failed; the others are done."""
 
 
 def add_options(p: argparse.ArgumentParser) -> None:

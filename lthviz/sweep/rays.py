@@ -165,7 +165,7 @@ def _look_again(store: Store, busy: deque[Point], waiting: deque[Point], told: C
     """Runs that another process had: its outcome, or they are handed over again when it is gone."""
     for _ in range(len(busy)):
         point = busy.popleft()
-        if store.held(point.id):
+        if waits(store, point.config) or (store.taken(point.id) and store.held(point.id)):
             busy.append(point)
         elif (outcome := elsewhere(store, point.id)) is not None:
             told(outcome)

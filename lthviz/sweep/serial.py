@@ -32,7 +32,7 @@ def sweep(store: Store, made: Sweep, points: list[Point], told: Told) -> None:
                 busy.append(point)
             else:
                 told(outcome)
-        elif store.held(busy[0].id) or waits(store, busy[0].config):
+        elif waits(store, busy[0].config) or (store.taken(busy[0].id) and store.held(busy[0].id)):
             busy.rotate(-1)
             time.sleep(POLL_S)
         elif (outcome := elsewhere(store, busy[0].id)) is not None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lthviz.config import Random, Refill, Regroup, RunConfig
+from lthviz.config import Earlier, Random, Refill, Regroup, RunConfig
 from lthviz.errors import ConfigError
 from lthviz.presets import preset
 from lthviz.sweep import grid
@@ -67,7 +67,26 @@ def test_without_a_grid_it_is_one_run():
     assert grid.parse('preset = "digits"', "one").ids == (preset("digits").config.run_id,)
 
 
+def test_branches_come_behind_the_run_that_they_branch_from():
+    made = grid.parse('preset = "digits"\nrounds = 3\n[grid]\nseed = [0, 1]\n[[branches]]\nstructures = ["refill-rho=0.2"]\n'
+                      '[[branches]]\nround = 2\nrounds = 2\nstructures = ["random"]\n', "family")
+    base = preset("digits").config.replace(rounds=3)
+    by_hand = []
+    for seed in (0, 1):
+        parent = base.replace(seed=seed)
+        was = Earlier(2, parent.structures, "", parent.rate, parent.calibration_images)
+        by_hand += [parent, parent.replace(structures=(Refill(rho=0.2),), parent=parent.run_id, from_round=1),
+                    parent.replace(structures=(Random(),), rounds=2, parent=parent.run_id, from_round=2, earlier=(was,))]
+    assert [p.config for p in made.points] == by_hand and made.combinations == 6
+    assert made.points[2].words == "seed 0, round 2, rounds 2, structures random"
+
+
 @pytest.mark.parametrize(("text", "said"), [
+    ("seed = 1\n[[branches]]\nlr = 0.2", ["lr stands in [[branches]]", "its parent's"]),
+    ("seed = 1\n[[branches]]\nstructure = ['random']", ["'structure' in [[branches]]", "structures"]),
+    ("seed = 1\n[[branches]]\nround = 0", ["round = 0 in [[branches]]", "from 1 on"]),
+    ("seed = 1\nrounds = 3\n[[branches]]\nround = 4", ["rounds = 3 ends before round 4"]),
+    ("seed = 1\nbranches = 3", ["[[branches]]"]),
     ("[grid]\nseeds = [0]", ["'seeds' in [grid] is not a setting", "did you mean seed"]),
     ("ruonds = 3", ["'ruonds' is not a setting", "rounds"]),
     ("[[grid.variant]]\nmodle = 'vgg16'", ["'modle' in [[grid.variant]]", "model"]),

@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
 from lthviz import launch
 from lthviz.cli import main
+from lthviz.errors import UsageError
 from lthviz.store import Store
 from lthviz.sweep import grid, serial
 from lthviz.sweep.run import Backend, missing, run
@@ -56,6 +59,48 @@ def test_a_failed_run_stops_no_other_and_is_named(tmp_path, capsys):
     assert "groups = 500" in err and "Traceback" not in err
     store = Store(tmp_path / "runs")
     assert (store.status(bad).state, store.status(good).state) == ("failed", "finished")
+
+
+FAMILY = tiny.TEXT.replace("rounds = 1", "rounds = 2").replace("seed = [0, 1]", "seed = [0]").partition("[[grid.variant]]")[0] + """
+[[branches]]
+structures = ["refill-rho=0.2"]
+[[branches]]
+round = 2
+structures = ["random"]
+"""
+
+
+def test_branches_rest_on_their_parents_trunk_also_where_two_share_the_work(tmp_path):
+    """Two sweeps side by side: neither begins a branch before its parent is done, and what comes out are the bits of runs that stand alone."""
+    (tmp_path / "family.toml").write_text(FAMILY)
+    store, points = Store(tmp_path / "runs"), grid.read(tmp_path / "family.toml").points
+    results = [tiny.finish(p) for p in [tiny.start(tmp_path / "family.toml", store.root) for _ in range(2)]]
+    assert [r["done"] for r in results] == [3, 3] and all(r["failures"] == {} for r in results)
+    alone = Store(tmp_path / "alone")
+    for point in points[1:]:
+        config = point.config.replace(parent="", from_round=0, earlier=())
+        launch.drive(alone, alone.begin(config))
+        first, label = point.config.from_round, config.structures[0].label
+        trained = {(e["round"], e["structure"]) for e in tiny.events(store, point.id, "epoch") if e["round"] >= first}
+        assert trained == {(k, label) for k in range(first, 3)}, "the trunk is taken over"
+        for k in range(first, 3):
+            tiny.equal_tickets(store.round(point.id, k), alone.round(config.run_id, k))
+
+
+def test_a_branch_whose_parent_has_failed_says_so_and_stops_no_other(tmp_path):
+    text = FAMILY.replace('structures = ["refill"]', 'structures = ["regroup-groups=500"]').replace("seed = [0]", "seed = [0, 1]")
+    made = grid.parse(text.replace("[grid]", "[[grid.variant]]\nstructures = ['regroup-groups=500']\n[[grid.variant]]\nstructures = ['refill']\n[grid]").replace(
+        'structures = ["regroup-groups=500"]\n', "", 1), "failing")
+    result = run(Store(tmp_path), made, Backend())
+    bad = [p for p in made.points if "groups=500" in str(p.varies) or any(q.id == p.config.parent and "groups=500" in str(q.varies) for q in made.points)]
+    assert set(result.failures) == {p.id for p in bad} and result.tally.done == len(made.points) - len(bad) == 6
+    assert all("has failed" in result.failures[p.id] and p.config.parent in result.failures[p.id] for p in bad if p.config.parent)
+
+
+def test_a_page_cannot_queue_branches_and_says_what_can(tmp_path):
+    with pytest.raises(UsageError, match=r"lthviz sweep family\.toml"):
+        serial.enqueue(Store(tmp_path), grid.parse(FAMILY, "family"))
+    assert not Store(tmp_path).sweeps()
 
 
 def test_a_run_that_another_process_trains_is_waited_for(tmp_path):

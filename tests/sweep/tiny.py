@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from lthviz.records import Round
 from lthviz.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -92,9 +93,13 @@ def equal_bits(a: Store, b: Store, run_id: str) -> None:
     """Masks, accuracies, curves but for their seconds, and weights of every round."""
     assert a.run(run_id).rounds == b.run(run_id).rounds == (0, 1)
     for k in (0, 1):
-        x, y = a.round(run_id, k), b.round(run_id, k)
-        assert list(x.tickets) == list(y.tickets)
-        for s, t in zip(x.tickets.values(), y.tickets.values(), strict=True):
-            assert (s.masks, s.test_acc, s.val_acc) == (t.masks, t.test_acc, t.val_acc)
-            assert np.array_equal(s.curve.train_loss, t.curve.train_loss)
-            assert set(s.weights) == set(t.weights) and all(np.array_equal(s.weights[n], t.weights[n]) for n in s.weights)
+        equal_tickets(a.round(run_id, k), b.round(run_id, k))
+
+
+def equal_tickets(x: Round, y: Round) -> None:
+    """Masks, accuracies, curves but for their seconds, and weights."""
+    assert list(x.tickets) == list(y.tickets)
+    for s, t in zip(x.tickets.values(), y.tickets.values(), strict=True):
+        assert (s.masks, s.test_acc, s.val_acc) == (t.masks, t.test_acc, t.val_acc)
+        assert np.array_equal(s.curve.train_loss, t.curve.train_loss)
+        assert set(s.weights) == set(t.weights) and all(np.array_equal(s.weights[n], t.weights[n]) for n in s.weights)
