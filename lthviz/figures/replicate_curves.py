@@ -125,7 +125,7 @@ def _seeds(of: Studies, study: Replicates, label: str, x: str, colour: str) -> T
                 said.append(f"<b>{html.escape(rows.name(run, row, several=False))}, seed {run.config.seed}</b><br>test accuracy {accuracy:.2f} %"
                             + "<br>measured on a busy machine, so doubtful" * disturbed)
         xs, ys, keys, said, symbols = ([*v, end] for v, end in ((xs, None), (ys, None), (keys, None), (said, ""), (symbols, "circle")))
-    return dict(x=xs, y=ys, mode="lines+markers", line=dict(color=colour, width=0.8), marker=dict(size=[3 if v == "circle" else 7 for v in symbols], symbol=symbols, color=colour), opacity=0.5, name="single seed",
+    return dict(x=xs, y=ys, mode="lines+markers", line=dict(color=colour, width=0.8), marker=dict(size=[5 if v == "circle" else 7 for v in symbols], symbol=symbols, color=colour), opacity=0.5, name="single seed",
                       showlegend=False, hovertext=said, hovertemplate="%{hovertext}<extra></extra>", customdata=keys, connectgaps=False)
 
 

@@ -65,7 +65,12 @@ def settings(of: Studies) -> None:
         frame.quiet("They differ in no setting." if len(of.of) > 1 else "One alone differs in nothing; choose another beside it above.")
         return
     letters = [of.names[s.id] for s in of.of]
-    figure.numbers(table, key="settings", widths={"setting": 112, "differs": 62, **dict.fromkeys(letters, 118), "what it is": 420})
+    figure.numbers(table, key="settings", widths={"setting": 112, "differs": 62, **dict.fromkeys(letters, column(len(letters))), "what it is": 420})
+
+
+def column(count: int) -> int:
+    """Pixels of one of so many columns of settings: two structures lists side by side are read to their ends on a wide screen."""
+    return max(118, 680 // count)
 
 
 def layers(of: Studies, baseline: str) -> None:

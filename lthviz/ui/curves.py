@@ -16,7 +16,7 @@ from lthviz.figures.measured import AXES, Setting, Study, study
 from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
-from lthviz.ui import beside, cache, figure, frame, layerwise, measure, pickers, several, where
+from lthviz.ui import beside, cache, figure, frame, layerwise, measure, pickers, several, untrained, where
 from lthviz.ui.command import bench_command
 
 SHOWN = 4
@@ -31,11 +31,14 @@ def show(run: Run) -> None:
         pick([r.id for r in runs])
     frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}" if len(runs) == 1 else " · ".join(r.id for r in runs))
     frame.notes(said)
-    with st.container(horizontal=True, gap="small", key="curves-more"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="curves-more"):
         _seeds(run, runs)
         beside.family_button(run, runs)
         beside.compare_link([r.id for r in runs])
-    frame.fragment(_figure)(tuple(runs))
+    if any(r.rows for r in runs):
+        frame.fragment(_figure)(tuple(runs))
+    else:
+        untrained.show(runs, "No ticket is trained yet", "The dense network's point comes first, then those of every round as they are trained.")
 
 
 def _runs(run: Run) -> tuple[list[Run], list[str]]:

@@ -104,7 +104,7 @@ def _chosen(shown: Sequence[Row], sizes: dict[str, int]) -> list[Row]:
         selection_default={"selection": {"rows": st.session_state["runs-default"], "columns": [], "cells": []}},
         height="content" if len(shown) < 14 else 560, alt=f"Table of {len(shown)} runs",
         column_config={
-            "state": st.column_config.TextColumn(width=78), "title": st.column_config.TextColumn(width=130), "run": st.column_config.TextColumn(width=184), "model": st.column_config.TextColumn(width=90),
+            "state": st.column_config.TextColumn(width=86), "title": st.column_config.TextColumn(width=130), "run": st.column_config.TextColumn(width=184), "model": st.column_config.TextColumn(width=90),
             "data": st.column_config.TextColumn(width=76), "seed": number(width=52), "structures": st.column_config.TextColumn(width=160),
             "rounds": number(width=62, help="Pruning rounds that are finished; empty before the dense network is trained"),
             "planned": number(width=66, help="Pruning rounds that it is to have"),
@@ -113,7 +113,7 @@ def _chosen(shown: Sequence[Row], sizes: dict[str, int]) -> list[Row]:
                            "validation images, of its last one. Empty before it has trained one; what a branch took over does not count"),
             "last": number("last %", width=66, format="%.1f", help="The same, chosen among the tickets of the newest round that it trained itself"),
             "minutes": number("min", width=56, format="%.1f", help="Minutes of work, pauses not counted"),
-            "disk": number("MB", width=62, format="%.3g", help="What it takes of the disk, in megabytes of 1,000,000 bytes"),
+            "disk": number("MB", width=62, format="%.1f", help="What it takes of the disk, in megabytes of 1,000,000 bytes"),
             "branch of": st.column_config.TextColumn(width=150, help="The run that it goes on from, and from which round"),
             "note": st.column_config.TextColumn(width=130), "sweep": st.column_config.TextColumn(width=130),
             "came in": st.column_config.TextColumn(width=120, help="The packed file that it was taken from"),

@@ -14,7 +14,7 @@ from lthviz.figures.measured import Point, Setting, Study
 from lthviz.figures.speed import alternatives, alternatives_table, layer_times, layer_times_table
 from lthviz.records import Run, Timing
 from lthviz.speed import machine
-from lthviz.ui import cache, figure, frame, measure, pickers, stages, where
+from lthviz.ui import cache, figure, frame, measure, pickers, stages, untrained, where
 from lthviz.ui.command import bench_command
 
 
@@ -22,11 +22,7 @@ def show(run: Run) -> None:
     """The whole page below the menu."""
     _head(run)
     if not any(r["round"] for r in run.rows):
-        with st.container(border=True, key="nothing-yet"):
-            st.markdown("### :material/hourglass_empty: No ticket to measure yet")
-            st.markdown(f"This run is {cache.store().status(run.id).state}. A ticket can be measured as soon as it is trained, after the first pruning.")
-            st.page_link("pages/lab.py", label="Watch it in the Lab", icon=":material/science:", query_params={"run": run.id})
-        return
+        return untrained.show([run], "No ticket to measure yet", "A ticket can be measured as soon as it is trained, after the first pruning.")
     frame.fragment(_ticket)(run)
 
 

@@ -19,7 +19,7 @@ from lthviz.figures.replicated_words import left_out, replicate_curves_table, se
 from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
-from lthviz.ui import beside, cache, curves, figure, frame, layerwise, measure, pickers, where
+from lthviz.ui import beside, cache, curves, figure, frame, layerwise, measure, pickers, untrained, where
 
 MOST = 100.0
 """Points that a tolerance may have: all."""
@@ -46,6 +46,8 @@ def show(first: str) -> None:
         else:
             frame.quiet(words)
     frame.notes(said)
+    if not any(run.rows for run in runs):
+        return untrained.show(runs, "No ticket is trained yet", "The dense networks' points come first, then those of every round as they are trained.")
     missing = left_out(runs)
     for sentence in missing[:SAID]:
         frame.quiet(f"{sentence[:1].upper()}{sentence[1:]}.")

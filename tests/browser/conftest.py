@@ -24,7 +24,7 @@ def digits_run(tmp_path_factory) -> tuple[Path, str]:
     """(folder of runs, id of a small finished run in it), trained once a session by the command line; not to be changed."""
     folder = tmp_path_factory.mktemp("digits") / "runs"
     done = subprocess.run([sys.executable, "-m", "lthviz", "run", "--preset", "digits", *SMALL, "--runs", str(folder), "--json"],
-                          cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
+                          cwd=ROOT, check=True, capture_output=True, text=True, timeout=900)
     return folder, json.loads(done.stdout)["run_id"]
 
 

@@ -26,7 +26,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     runs = tmp_path_factory.mktemp("trained") / "runs"
     words = [w for k, v in SMALL.items() for w in ("--set", f"{k}={v}")]
     done = subprocess.run([sys.executable, "-m", "lthviz", "run", "--preset", "digits", *words, "--runs", str(runs), "--json"],
-                          cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
+                          cwd=ROOT, check=True, capture_output=True, text=True, timeout=900)
     return runs, json.loads(done.stdout)["run_id"]
 
 

@@ -144,13 +144,14 @@ def test_batch_and_a_close_look_are_in_the_address(measured, run_id, page, words
 
 def test_runs_stand_side_by_side(measured, run_id, page, words):
     other = measured.begin(measured.run(run_id).config.replace(seed=3))
+    measured.set_state(other, "failed", "no space left on the disk; free some")
     at = page("curves", run=run_id)
     at.multiselect[0].set_value([run_id, other]).run()
     assert at.query_params["run"] == run_id and at.query_params["with"] == other
     assert "2 runs, a thin line each" in words(at)
     at.multiselect[0].set_value([other]).run()
     assert at.query_params["run"] == other and "with" not in at.query_params
-    assert "No ticket has been trained yet" in at.get("plotly_chart")[0].proto.spec
+    assert not at.get("plotly_chart") and f"Run {other} is failed: no space left on the disk; free some." in words(at)
 
 
 def test_the_table_holds_every_ticket(measured, run_id, page):
@@ -180,7 +181,10 @@ def test_commands_are_shown_for_what_is_missing(measured, run_id, page, words):
 
 def test_an_empty_store_and_an_empty_run_say_so(nothing, page, words, unfinished):
     assert "There is no run yet, so there is no curve." in words(page("curves"))
-    assert "No ticket has been trained yet" in page("curves", run=unfinished(nothing, "cancelled")).get("plotly_chart")[0].proto.spec
+    made = unfinished(nothing, "cancelled")
+    at = page("curves", run=made)
+    assert "No ticket is trained yet" in words(at) and f"Run {made} is cancelled." in words(at) and not at.get("plotly_chart")
+    assert [link.proto.label for link in at.main.get("page_link")][-1] == "Open it in the Lab, where it can be resumed"
 
 
 # The Lab ---------------------------------------------------------------------------------------------------------------

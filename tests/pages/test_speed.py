@@ -229,7 +229,9 @@ def test_a_damaged_timing_is_named_and_the_others_are_shown(measured, run_id, pa
 
 
 def test_nothing_to_measure_yet_says_so(store, page, words, unfinished):
-    assert "No ticket to measure yet" in words(page("speed", run=unfinished(store, "cancelled")))
+    made = unfinished(store, "failed", "no space left on the disk")
+    said = words(page("speed", run=made))
+    assert "No ticket to measure yet" in said and f"Run {made} is failed: no space left on the disk." in said
 
 
 def test_an_empty_store_says_so(nothing, page, words):
