@@ -39,9 +39,14 @@ def finding(study: Replicates, named: str) -> tuple[str, ...]:
 
 def _best(study: Replicates, best: Spot, level: Level, head: str) -> str:
     t = best.ticket
-    return (f"{head} the fastest ticket that still wins is {study.config.title(t.structure)} in round {t.round}: {times(best.speedup)} the speed of the dense network, "
+    return (f"{head} the fastest ticket that still wins is {_named(t.structure)} in round {t.round}: {times(best.speedup)} the speed of the dense network, "
             f"{t.accuracy.mean:.1f} % test accuracy where that has {level.accuracy:.1f} % (n = {t.accuracy.n}; timed on {t.time_ratio.n}), with "
             f"{100 * t.density.mean:.0f} % of the weights.")
+
+
+def _named(label: str) -> str:
+    """A ticket as it stands in a sentence: a method without its settings."""
+    return "the unstructured one" if label == UNSTRUCTURED else f"{structure(label).title}'s"
 
 
 def _kinds(of: Sequence[Spot]) -> str:

@@ -64,7 +64,7 @@ def _entry(entry: Entry, runs: Sequence[Run], wide: bool = False) -> None:
     index = entries.middle(of, entry.round)
     label = entries.label_of(of.config, entry.structure) if entry.structure else entries.blocks_label(of)
     shown = next((r for r in runs if any((x["round"], x["structure"]) == (index, label) for x in r.rows)), runs[0])
-    st.subheader(frame.plain(entry.title), anchor=False)
+    st.subheader(frame.plain(entry.title.replace("{seeds}", str(len(of.seeds)))), anchor=False)
     if entry.picture == "curve":
         if picture := _curve(of):
             st.html(picture)
@@ -114,6 +114,9 @@ def _pays(runs: Sequence[Run]) -> None:
         return
     st.subheader("Which weights pay", anchor=False)
     frame.said(" ".join(said[0][1] if len(said) == 1 else [words[0] for _, words in said]))
+    most = max(runs, key=lambda r: len(at[r.id]))
+    with st.container(horizontal=True, gap="small", width="content"):
+        st.page_link("pages/curves.py", label="Accuracy against measured speed", icon=":material/speed:", query_params={"run": most.id, "x": "speed"})
 
 
 def _on(of: Replicates) -> str:

@@ -97,7 +97,7 @@ def sentence(found: Sequence[Row]) -> str:
     imported = sum(bool(r.brief.source) for r in found)
     parts += [f"{imported:,} of them imported"] if imported else []
     further = sum(len(r.seeds) - 1 for r in found if r.seeds)
-    parts += [f"{further:,} more seeds of them"] if further else []
+    parts += [f"{further:,} more seed{'s' * (further != 1)} of them"] if further else []
     total = len(found) + further
     return f"{total:,} run{'s' * (total != 1)}: {', '.join(parts)}."
 

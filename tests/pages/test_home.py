@@ -1,6 +1,13 @@
 """Home on every kind of store."""
 
-from lthviz.ui import examples_shown
+import statistics
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from lthviz.store import Store
+from lthviz.ui import entries, examples_shown
+
+SHIPPED = Path(__file__).resolve().parents[2] / "data" / "examples"
 
 
 def test_an_example_is_shown_with_its_numbers(example, run_id, page, words):
@@ -57,3 +64,29 @@ def test_an_examples_links_lead_to_a_stage_that_is_there(example, run_id, page, 
     assert f"Regroup formed {len(example.round(run_id, 1).ticket(at['ticket']).blocks['features.3.weight'])} block" in words(
         page("lab", run=run_id, round=at["round"], stage=at["stage"]))
     assert "Regroup keeps" in words(page("masks", run=run_id, round=at["round"], ticket=at["ticket"]))
+
+
+def test_the_shipped_examples_are_shown_entry_by_entry_and_each_link_opens(nothing, monkeypatch, page, words):
+    monkeypatch.setenv("LTHVIZ_EXAMPLES", str(SHIPPED))
+    at = page("home")
+    said, heads = words(at), [s.value.replace("\\", "") for s in at.subheader]
+    store = Store()
+    runs = [store.run(x) for x in store.runs()]
+    digits = [r for r in runs if r.config.data == "digits"]
+    seeds = len({r.config.seed for r in digits})
+    assert heads[0] == "Digits, mask by mask" and f"Digits, {seeds} seeds" in heads
+    assert len(heads) <= len(entries.read(SHIPPED)) + 1, "a study is one entry, not one for each seed"
+    dense = {r.config.seed: r.rows[0]["test_acc"] for r in digits}
+    assert f"the dense one has {dense[0]:.1f} %." in said
+    if any(store.timings(r.id) for r in digits) and seeds > 1:
+        assert f"where that has {statistics.fmean(dense.values()):.1f} % (n = {seeds}; timed on" in said and "Which weights pay" in heads
+    links = {(p.proto.page.rsplit("/", 1)[-1], p.proto.query_string) for p in at.get("page_link") if "run=" in p.proto.query_string}
+    assert {name for name, _ in links} >= {"lab", "masks", "curves"}
+    for name, query in links:
+        page(name, **parse_qs(query))
+
+
+def test_a_wrong_gallery_is_named_and_the_examples_are_shown(example, run_id, page, words):
+    (example.examples / entries.FILE).write_text('[[entry]]\ntitle = "x"\nrun = "y"\npicture = "film"\n')
+    said = words(page("home"))
+    assert "'film'" in said and "An example to look at" in said and run_id in said

@@ -128,7 +128,7 @@ def test_what_pays_is_said_of_measured_tickets_alone():
     assert finding(of, "On the digits") == ()
     times = {(runs[0].id, 1, "refill"): 0.5, (runs[0].id, 3, "refill"): 0.1, (runs[0].id, 2, "unstructured"): 0.9, (runs[0].id, 1, "random"): 0.01}
     first, second = finding(families(runs, times)[0], "On the digits")
-    assert "On the digits (2 seeds) the fastest ticket that still wins is Refill in round 1: 2.00× the speed" in first and "90.0 %" in first and "91.0 %" in first
+    assert "On the digits (2 seeds) the fastest ticket that still wins is Refill's in round 1: 2.00× the speed" in first and "90.0 %" in first and "91.0 %" in first
     assert second == "Whole channels win at up to 2.00×; scattered weights win at up to 1.11×."
     lost = families(runs, {(runs[0].id, 3, "refill"): 0.1})[0]
     assert "no ticket that was timed is as accurate" in finding(lost, "Here")[0]
