@@ -1,1 +1,1 @@
-"""What a ticket is: numpy in, numpy out. No torch, no files; see records.py for the values that flow."""
+"""What a ticket is: numpy in, numpy out. No torch, no files; see records/ for the values that flow."""
