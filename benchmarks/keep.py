@@ -1,13 +1,14 @@
 """Puts the finished runs of a study beside the other examples: `python benchmarks/keep.py benchmarks/studies/digits.toml --runs FOLDER`.
 
 What looking at a run needs is copied: settings, layers, log, rounds and timings, not the checkpoint; of the log not the epochs, which each ticket's curve
-holds as well and which would be a tenth of it all. The study's title becomes the runs' own. What
+holds as well and which would be a tenth of it all; of weights those of the last round. The study's title becomes the runs' own. What
 is there already stays. Exit code 1: data/ takes more room than it may.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shutil
 import sys
 from pathlib import Path
@@ -15,7 +16,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lthviz.store import Store, about  # noqa: E402
+from lthviz.records import Run  # noqa: E402
+from lthviz.store import Store, about, files, writing  # noqa: E402
 from lthviz.sweep import grid  # noqa: E402
 
 EXAMPLES = ROOT / "data" / "examples"
@@ -27,6 +29,15 @@ ROOM = 40e6
 
 def size(folder: Path) -> int:
     return sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+
+
+def _lighten(store: Store, run: Run, index: int, to: Path) -> None:
+    """Takes the weights out of a round that later ones follow: they are ten times the rest."""
+    round = store.round(run.id, index)
+    if index == run.config.rounds or all(t.weights is None for t in round.tickets.values()):
+        return
+    bare = dataclasses.replace(round, tickets={label: dataclasses.replace(t, weights=None) for label, t in round.tickets.items()})
+    files.write(writing.round_path(to, index), writing.round_image(run.id, bare, [r for r in run.rows if r["round"] == index]))
 
 
 def main() -> int:
@@ -44,9 +55,9 @@ def main() -> int:
             left += 1
             continue
         run = store.run(point.id)
-        for k in run.finished:      # a damaged round is told here, not to whoever opens the example
-            store.round(point.id, k)
         shutil.copytree(store.path(point.id), to, ignore=LEFT)
+        for k in run.finished:      # a damaged round is told here, not to whoever opens the example
+            _lighten(store, run, k, to)
         lines = (to / "events.jsonl").read_bytes().splitlines(keepends=True)
         (to / "events.jsonl").write_bytes(b"".join(x for x in lines if not x.startswith(EPOCH)))
         about.change(to, title=study.title)
