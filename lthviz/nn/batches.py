@@ -12,7 +12,7 @@ import torch
 
 from lthviz import seeds
 from lthviz.config import RunConfig
-from lthviz.nn.data import Part, Source, whole
+from lthviz.nn.source import Part, Source, whole
 
 
 def order(seed: int, epoch: int, n: int) -> torch.Tensor:

@@ -8,13 +8,14 @@ from torch import nn
 
 from lthviz.config import RunConfig
 from lthviz.nn import data, device, models, topology
+from lthviz.nn.source import Source
 from lthviz.nn.train import Trainer
 from lthviz.nn.world import ALONE, World
 from lthviz.records import Layer
 
 
 class Built(NamedTuple):
-    images: data.Source
+    images: Source
     model: nn.Module
     layers: tuple[Layer, ...]
     trainer: Trainer

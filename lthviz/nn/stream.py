@@ -22,7 +22,7 @@ from lthviz import seeds
 from lthviz.config import RunConfig
 from lthviz.errors import DataError, TrainingError
 from lthviz.nn import augment, decode, device
-from lthviz.nn.data import Batch, Part, Source, whole
+from lthviz.nn.source import Batch, Part, Source, whole
 
 SIZE, RESIZE = 224, 256
 """Pixels of an image; an evaluation takes the middle of one scaled to RESIZE (torchvision's reference settings)."""

@@ -21,12 +21,12 @@ from lthviz.config import RunConfig
 from lthviz.errors import Diverged, TrainingError
 from lthviz.nn import device, state
 from lthviz.nn.batches import Batches
-from lthviz.nn.data import Batch, Source
 from lthviz.nn.draws import Draws
 from lthviz.nn.masking import Masked
 from lthviz.nn.modes import evaluating
 from lthviz.nn.schedule import learning_rate
 from lthviz.nn.smaller import Smaller
+from lthviz.nn.source import Batch, Source
 from lthviz.nn.state import State, get_state, set_state
 from lthviz.nn.world import ALONE, World
 from lthviz.records import Layer

@@ -21,7 +21,7 @@ import lthviz
 from lthviz import seeds
 from lthviz.config import RunConfig
 from lthviz.errors import DataError, TrainingError
-from lthviz.nn import data, models, stream
+from lthviz.nn import data, models, source, stream
 from lthviz.nn.batches import Batches, order
 from lthviz.nn.train import BatchDone, Trainer, get_state
 from tests import standins
@@ -44,11 +44,11 @@ def load(place: Path, **settings) -> stream.Stream:
     return data.load(config(place, **settings), "cpu")
 
 
-def epoch(place: Path, number: int = 0, first: int = 0, part=data.whole, **settings) -> list[data.Batch]:
+def epoch(place: Path, number: int = 0, first: int = 0, part=source.whole, **settings) -> list[source.Batch]:
     return list(Batches(config(place, **settings), load(place, **settings), part).epoch(number, first))
 
 
-def same(one: list[data.Batch], other: list[data.Batch]) -> bool:
+def same(one: list[source.Batch], other: list[source.Batch]) -> bool:
     return len(one) == len(other) and all(torch.equal(a, x) and torch.equal(b, y) for (a, b), (x, y) in zip(one, other, strict=True))
 
 
