@@ -1,6 +1,7 @@
 """The direction of imports, read from the source."""
 
 import ast
+import graphlib
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +42,16 @@ def test_imports_go_one_way(path):
         assert top not in FORBIDDEN.get(part, ()), f"{part} imports {name}"
         if top == "lthviz" and rest and rest[0] in LEVEL:
             assert LEVEL[rest[0]] <= LEVEL[part], f"{part} imports {name}, which stands above it"
+
+
+def test_no_files_import_each_other_in_a_circle():
+    """Not inside a function either, where an import would hide it."""
+    def name(path: Path) -> str:
+        return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+    files = {name(path): path for path in ROOT.glob("lthviz/**/*.py")}
+    graph = {here: {there for there in imports(path) if there in files and there != here and not here.startswith(f"{there}.")} for here, path in files.items()}
+    list(graphlib.TopologicalSorter(graph).static_order())      # CycleError names the circle
 
 
 def test_looking_at_a_run_needs_no_torch():

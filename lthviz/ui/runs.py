@@ -9,13 +9,10 @@ from typing import Any
 import streamlit as st
 
 from lthviz import launch
-from lthviz.errors import LthvizError
-from lthviz.ui import cache, frame, pickers, runs_about, runs_import, runs_rows, runs_trash, several, sweeps
+from lthviz.ui import cache, frame, pickers, runs_about, runs_import, runs_rows, runs_said, runs_trash, several, sweeps
 from lthviz.ui.runs_rows import FILTERS, Row
 
 _CHOSEN = "runs-chosen"
-SAID = "runs-said"
-"""Where sentences wait that a callback has to say."""
 
 
 def show() -> None:
@@ -31,8 +28,7 @@ def show() -> None:
     elif not broken:
         frame.empty("No run is in this folder. Start one, or a whole sweep of them below; every run of this folder is then listed here, "
                     "whoever trains it.")
-    for line in st.session_state.pop(SAID, ()):
-        frame.told("warning", line, "info")
+    runs_said.show()
     sweeps.live(found)
     if found:
         _table(found, sizes)
@@ -135,7 +131,7 @@ def _act(chosen: Sequence[Row], shown: int, total: int) -> None:
         frame.quiet(f"{len(chosen)} chosen", width="content")
         _button("Resume", runs_rows.resumable(chosen), "play_arrow", lambda ids: launch.resume_all(cache.store(), ids),
                 "Put back into the queue of the worker on this machine; each goes on from its last checkpoint")
-        _button("Cancel", runs_rows.cancellable(chosen), "stop", lambda ids: each(ids, lambda x: launch.request(cache.store(), x, "cancel")),
+        _button("Cancel", runs_rows.cancellable(chosen), "stop", lambda ids: runs_said.each(ids, lambda x: launch.request(cache.store(), x, "cancel")),
                 "End them; their finished rounds are kept")
         _button("Delete", runs_rows.deletable(chosen), "delete", runs_trash.discard, "Move them to the trash; it can be undone")
         _open(chosen)
@@ -143,21 +139,7 @@ def _act(chosen: Sequence[Row], shown: int, total: int) -> None:
 
 def _button(label: str, ids: list[str], icon: str, act: Callable[[list[str]], None], help: str) -> None:
     st.button(f"{label} {len(ids)}" if len(ids) > 1 else label, key=f"runs-{label.lower()}", icon=f":material/{icon}:", help=help, disabled=not ids,
-              on_click=guarded, args=(act, ids))
-
-
-def guarded(act: Callable[..., None], *args: Any) -> None:
-    """A callback whose error of ours is said on the page."""
-    try:
-        act(*args)
-    except LthvizError as e:
-        st.session_state.setdefault(SAID, []).append(str(e))
-
-
-def each(ids: Sequence[str], act: Callable[[str], None]) -> None:
-    """Do it to every one of them; one that refuses does not keep it from the others."""
-    for run_id in ids:
-        guarded(act, run_id)
+              on_click=runs_said.guarded, args=(act, ids))
 
 
 def _open(chosen: Sequence[Row]) -> None:
