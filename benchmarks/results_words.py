@@ -94,8 +94,9 @@ def fresh(study: Replicates, label: str) -> str:
 
 
 def by_round(study: Replicates, label: str, other: str, against: str = "density", there: Replicates | None = None) -> list[Versus]:
-    """A method against another at equal density (or what `against` says), the rounds where both are known."""
-    return [v for v in versus(study, label, there or study, other, against) if v.paired.n]
+    """A method against another at equal density (or what `against` says), the rounds where both are known: what was trained from a later
+    round on alone is not read between that and the dense network."""
+    return [v for v in versus(study, label, there or study, other, against) if v.paired.n and not (v.there.high.round == 0 and v.there.low.round > 1)]
 
 
 def over_all(found: Sequence[Versus]) -> str:

@@ -19,7 +19,8 @@ LEFT, RIGHT, TOP, BOTTOM = 34, 92, 8, 38
 def small_curve(study: Replicates, labels: Sequence[str], *, dark: bool = False) -> str:
     """An `<img>` as wide as its place. labels: what is drawn; what of it is not trained is left out. '' where nothing is."""
     p = theme.palette(dark)
-    lines = {x: [t for t in (study.dense, *study.of(x)) if t is not None and t.accuracy.n and t.density.mean] for x in labels}
+    lines = {x: [t for t in study.of(x) if t.accuracy.n and t.density.mean] for x in labels}
+    lines = {x: [study.dense, *of] if of and of[0].round == 1 and study.dense and study.dense.accuracy.n else of for x, of in lines.items()}
     lines = {x: t for x, t in lines.items() if len(t) > 1}
     if not lines or study.dense is None:
         return ""

@@ -96,6 +96,7 @@ def numbers(study: Replicates, index: int, blocks: int = 0) -> dict[str, str]:
     """What a template may name, as words; what is not known is not there."""
     level, config = winning.level_of(study), study.config
     said = {"seeds": str(len(study.seeds)), "rounds": str(max((t.round for t in study.tickets), default=0)), "network": MODELS.get(config.model, config.model).split(" (")[0]}
+    said["of"] = f"means of {len(study.seeds)} seeds" if len(study.seeds) > 1 else "one training"
     said |= {"round": str(index)} if index else {}
     said |= {"dense": f"{level.accuracy:.1f}"} if level else {}
     said |= {"regroup_blocks": str(blocks)} if blocks > 1 else {}

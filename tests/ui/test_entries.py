@@ -62,7 +62,7 @@ def test_numbers_are_of_the_runs_and_a_missing_one_passes_the_sentence_on():
     assert entries.middle(of) == 2 and entries.middle(of, 3) == 3 and entries.middle(of, 9) == 2
     known = entries.numbers(of, 2, blocks=4)
     assert known["dense"] == "91.0" and known["seeds"] == "2" and known["unstructured_accuracy"] == "91.0" and known["refill_accuracy"] == "89.0"
-    assert known["refillplus_accuracy"] == "85.0" and known["regroup_kept"] == "25" and known["regroup_blocks"] == "4"
+    assert known["refillplus_accuracy"] == "85.0" and known["regroup_kept"] == "25" and known["regroup_blocks"] == "4" and known["of"] == "means of 2 seeds"
     assert known["unstructured_least"] == "12" and known["refill_least"] == "50"     # within 1.41 points of the dense mean: only round 1
     entry = Entry("x", run="y", notice=["{nothing} {dense}", "over {seeds}: {refill_least} %", "never"])
     assert entries.notice(entry, known) == "over 2: 50 %" and entries.notice(Entry("x", run="y"), known) == ""
@@ -119,6 +119,10 @@ def test_a_small_curve_is_a_picture_of_the_means(dark):
     step = points[1][1][0] - points[1][0][0]
     assert points[1][2][0] - points[1][1][0] == pytest.approx(step, abs=0.2), "densities halve, so steps are equal"
     assert len(svg.findall("{*}polygon")) == 2 and "Unstructured 91.0 % with 12 %" in html and "Refill 88.0 %" in html
+    late = families([trained(0), trained(1)])[0]
+    late = late.__class__(late.id, tuple(run.__class__(**{**run.__dict__, "rows": tuple(r for r in run.rows if r["structure"] != "random" or r["round"] > 1)}) for run in late.runs))
+    svg = ElementTree.fromstring(base64.b64decode(re.search(r"base64,([^']+)'", small_curve(late, ["refill", "random"]))[1]))
+    assert [len(x.get("points").split()) for x in svg.findall("{*}polyline")] == [4, 2], "what begins later comes from no dense network"
     assert small_curve(of, []) == "" and small_curve(families([trained(0, rounds=0)])[0], ["unstructured"]) == ""
 
 
