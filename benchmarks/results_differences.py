@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from benchmarks import results_paper as paper
 from benchmarks.results_read import Study
@@ -116,14 +116,14 @@ def _least(main: Replicates, label: str, k: int) -> str:
     return percent(min((of[k, label]["coverage"] for of in main.rows.values() if (k, label) in of), default=None))
 
 
-def effective(study: Study) -> Mapping[str, tuple[str, str]]:
-    """Refill less IMP at equal density of the masks, and at equal density once dead inputs are removed: words by label. Of the rounds alone in
+def effective(study: Study) -> dict[str, tuple[list[Versus], list[Versus]]]:
+    """Refill less IMP at equal density of the masks, and at equal density once dead inputs are removed, by label. Of the rounds alone in
     which IMP has been so sparse."""
     found = {}
     for x in refills(study.main):
         without = by_round(study.main, x, UNSTRUCTURED, "effective")
         rounds = {v.ticket.round for v in without}
-        found[x] = over_all([v for v in by_round(study.main, x, UNSTRUCTURED) if v.ticket.round in rounds]), over_all(without)
+        found[x] = [v for v in by_round(study.main, x, UNSTRUCTURED) if v.ticket.round in rounds], without
     return found
 
 

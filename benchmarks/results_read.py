@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = ROOT / "data" / "examples"
 FILES = ROOT / "benchmarks" / "studies"
 RESULTS = ROOT / "benchmarks" / "results"
-SUMMARIES = ("methods", "regroup", "inloop")
+SUMMARIES = ("methods", "regroup", "inloop", "longer")
 """Studies of which the numbers alone are kept, in benchmarks/results; of all others the runs are, in data/examples."""
 
 

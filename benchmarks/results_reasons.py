@@ -99,10 +99,12 @@ def reasons(study: Study, summaries: Mapping[str, Study]) -> str:
     main, refill = study.main, plain_refill(study.main)
     if not refill or not by_round(main, refill, UNSTRUCTURED):
         return fill(f"{study.title}: Refill is not trained yet.")
-    found, dead = over_rounds(by_round(main, refill, UNSTRUCTURED)), over_rounds(by_round(main, refill, UNSTRUCTURED, "effective"))
+    found = over_rounds(by_round(main, refill, UNSTRUCTURED))
     out = [f"- **Is it that Refill's tickets are really sparser than they say?** What read a removed channel is dead as well. {_effective(study)}"]
-    if found and dead and dead.low is not None:
-        out[-1] += (" So dead inputs are not all of it." if dead.below else " So nothing is left to explain at equal effective density." if found.below else "")
+    masks, dead = (over_rounds(x) for x in effective(study)[refill])
+    if masks and dead and masks.below:
+        out[-1] += " So that is not the reason: the gap stays." if dead.mean < 0.8 * masks.mean else \
+            " So that is a part of it." if dead.below else " So at equal effective density no gap is seen."
     control = shuffled(main, refill)
     if control and (pairs := by_round(main, refill, control)):
         out.append(f"- **Are the wrong channels kept?** As many channels a layer, drawn at random, are held against it: Refill's less those: {over_all(pairs)}. "
@@ -113,6 +115,8 @@ def reasons(study: Study, summaries: Mapping[str, Study]) -> str:
         out.append(f"- **Are the layers pruned in the wrong proportion?** Single weights at random places, as many in every layer as Refill keeps (`{scattered}`, {kept.title}, "
                    f"{kept.main.config.rounds} rounds), are above Refill by {over_all(pairs)}, and by {ci(last.paired)} at density {last.at:.2f}. "
                    + ("So it is not the proportion: it is that whole channels go." if over_rounds(pairs).above else "That does not speak against the proportion."))
+    if study.name == "digits" and kept and (more := summaries.get("longer")) and more.there:
+        out.append(_longer(more, kept, refill))
     level = study.level
     first = next((t for t in main.of(refill) if not winning.wins(t, level)), None)
     if first is not None and (layers := narrowest(study, refill, first.round)):
@@ -125,8 +129,22 @@ def reasons(study: Study, summaries: Mapping[str, Study]) -> str:
     head = (f"**{study.title}.** The sparsest winning channel-wise ticket is {percent(1 - best.density.mean)} sparse" if best else f"**{study.title}.** No channel-wise ticket wins") + \
         f"; the paper's are {at} % or more on CIFAR-10, of networks of 1.9 to 14.7 million parameters, trained 160 epochs" + \
         (f"; this one has {study.info['parameters']:,} and {main.config.epochs} epochs." if study.info and "parameters" in study.info else ".") + \
-        (f" Refill is {ci(found)} points from IMP at equal density." if found else "")
+        (f" Refill less IMP at equal density: {ci(found)} points." if found else "")
     return "\n\n".join(part for part in (fill(head), "\n".join(out), lead, fill(_dense(study))) if part)
+
+
+def _longer(more: Study, kept: Study, refill: str) -> str:
+    """The gap of Refill to IMP after a longer training, beside the gap of the same seeds after the usual one."""
+    seeds = set(more.main.seeds)
+    long, short = (over_rounds(v._replace(pairs={s: d for s, d in v.pairs.items() if s in seeds}) for v in by_round(s.main, refill, UNSTRUCTURED)) for s in (more, kept))
+    said = (f"- **Is the training too short?** With {more.main.config.epochs} epochs instead of {kept.main.config.epochs} (`{more.file}`) the dense network has {pm(more.main.dense.accuracy)} "
+            f"(n = {more.main.dense.accuracy.n}) and Refill less IMP, over rounds 1 to {more.main.config.rounds}, is {ci(long)}; with {kept.main.config.epochs} epochs the same seeds have {ci(short)}.")
+    best = winning.extreme(more.main.of(refill), more.level)
+    said += f" The sparsest winning Refill ticket is then {percent(1 - best.density.mean)} sparse." if best else " No Refill ticket wins then."
+    if long and short and long.low is not None and short.mean < 0:
+        said += " So a longer training closes most of the gap." if long.mean > 0.4 * short.mean else " So a longer training closes a part of the gap, not all of it." if long.mean > 0.8 * short.mean \
+            else " So that is not the reason."
+    return said
 
 
 def _lead(study: Study) -> str:
@@ -137,13 +155,14 @@ def _lead(study: Study) -> str:
             mine, other = study.main.ticket(v.ticket.round, label), study.main.ticket(v.ticket.round, control)
             some, every, at = won(study, label, control)
             said.append(f"`{label}` does not beat `{control}` by more than the spread at density {v.at:.2f}: {pm(mine.accuracy)} and {pm(other.accuracy)} there, the dense network "
-                        f"{study.level.accuracy:.1f}. It does in {some} of {every} rounds" + (f", at densities {min(at):.2f} to {max(at):.2f}." if at else ".")
+                        f"{study.level.accuracy:.1f}. It does in {some} of {every} rounds" + (f", at density {min(at):.2f}" + f" to {max(at):.2f}" * (len(at) > 1) + "." if at else ".")
                         + (" So sparse, neither is near the dense network: both have lost what there is to compare." if max(mine.accuracy.mean, other.accuracy.mean) < study.level.least - 10 else ""))
     return fill(" ".join(said))
 
 
 def _effective(study: Study) -> str:
-    return " ".join(f"`{x}` less IMP: at equal density of the masks {a}; at equal density without dead inputs {b}." for x, (a, b) in effective(study).items())
+    return " ".join(f"`{x}` less IMP: at equal density of the masks {over_all(a)}; at equal density without dead inputs {over_all(b)}."
+                    for x, (a, b) in effective(study).items())
 
 
 def _dense(study: Study) -> str:
