@@ -1,7 +1,6 @@
 """`lthviz bench` as a user types it."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from lthviz.cli import main
 from lthviz.records import Timing
 from lthviz.speed import machine, network
 from lthviz.store import Store
+from tests import shipped
 
 ROOT = Path(__file__).resolve().parent.parent
 QUICK = ["--batch", "2", "--threads", "1", "--baselines", "torch", "--seconds", "0.01", "--pairs", "1"]
@@ -43,7 +43,7 @@ def masks(tmp_path):
 
 @pytest.fixture
 def runs(tmp_path):
-    shutil.copytree(ROOT / "data" / "examples", tmp_path / "examples")
+    shipped.copy(tmp_path / "examples")
     return tmp_path / "runs"
 
 
@@ -130,7 +130,7 @@ def test_a_ticket_of_a_run_keeps_its_timing(capsys, runs):
 
 def test_an_example_that_lthviz_came_with_is_measured_from_anywhere(capsys, tmp_path, monkeypatch):
     monkeypatch.delenv("LTHVIZ_EXAMPLES")
-    (run_id,) = (p.name for p in (ROOT / "data" / "examples").iterdir())
+    run_id = shipped.FIRST
     before = {p: p.read_bytes() for p in (ROOT / "data" / "examples").rglob("*") if p.is_file()}
     found = said(capsys, "bench", "--run", run_id, "--round", 5, "--structure", "refill", *QUICK, "--runs", tmp_path / "mine")
     assert [t.key for t in Store(tmp_path / "mine").timings(run_id) if t.time == found["time"]] == [found["key"]]

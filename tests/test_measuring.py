@@ -2,11 +2,9 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +14,9 @@ from lthviz.errors import AddressError, SpeedError
 from lthviz.records import Address
 from lthviz.speed import machine, timing
 from lthviz.store import Store, queue
+from tests import shipped
 from tests.small import SMALL
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "data" / "examples"
 FEW = SMALL.replace(rounds=1, structures=(Refill(),))
 FAST = {"baselines": "torch", "seconds": 0.01, "pairs": 1, "estimated": False}
 HALF_MINUTE = {"baselines": "torch", "seconds": 30.0, "estimated": False}
@@ -35,7 +33,7 @@ def cache(tmp_path_factory):
 @pytest.fixture
 def store(tmp_path):
     """A store that holds the example study."""
-    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    shipped.copy(tmp_path / "examples")
     made = Store(tmp_path / "runs")
     yield made
     for run_id in made.runs():   # no worker outlives its test

@@ -14,11 +14,12 @@ from lthviz.core.partition import partition_all
 from lthviz.core.regroup import regroup
 from lthviz.seeds import derive
 from lthviz.store import Store
+from tests import shipped
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "data" / "examples"
-RUN = next(p.name for p in sorted(EXAMPLES.iterdir()) if p.is_dir())
+EXAMPLES = shipped.EXAMPLES
+RUN = shipped.FIRST
 ROUND, OWN = 6, "regroup-groups=4-min_rows=8"
 PATIENCE = 90_000
 

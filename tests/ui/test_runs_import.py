@@ -1,20 +1,17 @@
 """A packed run that comes through the page is the run that was packed; what is no packed run leaves the store as it was."""
 
-from pathlib import Path
 
 import pytest
 
 from lthviz.store import Store
 from lthviz.ui import runs_import
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "examples"
+from tests import shipped
 
 
 @pytest.fixture
 def packed(tmp_path):
     """(id, bytes) of the example run, packed."""
-    store = Store(tmp_path / "from", EXAMPLES)
-    (run_id,) = store.runs()
+    store, run_id = Store(tmp_path / "from", shipped.EXAMPLES), shipped.FIRST
     return run_id, store.pack(run_id, tmp_path / "packed.h5").read_bytes()
 
 
@@ -28,7 +25,7 @@ def test_it_is_taken_in_once_and_said_to_be_there_the_second_time(store, packed)
     said = runs_import.take(store, "C:\\mine\\shared.h5", data)
     assert (said.kind, said.run) == ("info", run_id) and "was taken in from shared.h5" in said.sentence
     assert store.runs() == [run_id] and store.about(run_id).source == "shared.h5"
-    original = Store(store.root.parent / "from", EXAMPLES)
+    original = Store(store.root.parent / "from", shipped.EXAMPLES)
     assert store.run(run_id).rows == original.run(run_id).rows and store.run(run_id).finished == original.run(run_id).finished
     again = runs_import.take(store, "again.h5", data)
     assert again.kind == "info" and "is here already" in again.sentence and store.about(run_id).source == "shared.h5"
