@@ -130,7 +130,18 @@ def reasons(study: Study, summaries: Mapping[str, Study]) -> str:
         f"; the paper's are {at} % or more on CIFAR-10, of networks of 1.9 to 14.7 million parameters, trained 160 epochs" + \
         (f"; this one has {study.info['parameters']:,} and {main.config.epochs} epochs." if study.info and "parameters" in study.info else ".") + \
         (f" Refill less IMP at equal density: {ci(found)} points." if found else "")
-    return "\n\n".join(part for part in (fill(head), "\n".join(out), lead, fill(_dense(study))) if part)
+    return "\n\n".join(part for part in (fill(head), "\n".join(out), lead, fill(_fresh(study)), fill(_dense(study))) if part)
+
+
+def _fresh(study: Study) -> str:
+    """Where fresh weights do better than rewound ones."""
+    main = study.main
+    worse = [(x, over_rounds(found)) for x in methods(main) if (other := fresh(main, x)) and (found := by_round(main, x, other)) and over_rounds(found).below]
+    if not worse:
+        return ""
+    return ("Fresh weights do better than rewound ones: " + "; ".join(f"`{x}` less re-initialised {ci(d)}" for x, d in worse)
+            + f". A re-initialised ticket trains the whole schedule, a rewound one all but the first {100 * main.config.rewind:g} % of it; whether that is the reason was not "
+              "tested: we do not know.")
 
 
 def _longer(more: Study, kept: Study, refill: str) -> str:
