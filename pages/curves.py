@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from lthviz.ui import cache, curves, frame, masks, studies, where
+from lthviz.ui import cache, curves, frame, one_run, studies, where
 
 frame.frame("Curves")
 where.follow()
@@ -11,7 +11,7 @@ with frame.answering():
     if of := [x for x in where.text("of").split(",") if x]:      # as Compare names what it shows
         curves.go(of, curves.by_study())
         where.go(of=None)
-    run_id = where.text("run") or masks.newest()
+    run_id = where.text("run") or one_run.newest()
     if where.text("study"):
         studies.show(where.text("study"))
     elif run_id:

@@ -15,7 +15,7 @@ from lthviz.figures.replicated import Studies
 from lthviz.figures.replicated_words import seeds
 from lthviz.records import Run
 from lthviz.speed import machine
-from lthviz.ui import cache, compare_parts, curves, frame, masks, measure, pickers, studies, where
+from lthviz.ui import cache, compare_parts, curves, frame, measure, one_run, pickers, studies, where
 
 MOST = 8
 """So many stand side by side."""
@@ -27,7 +27,7 @@ def asked() -> list[str]:
     """The ids in the address; without any, the run of the last page, or the newest, with others on its network and data. Empty: no run."""
     if named := [x for x in where.text("of").split(",") if x]:
         return list(dict.fromkeys(named))
-    first, there = where.text("run") or masks.newest(), curves.by_study()
+    first, there = where.text("run") or one_run.newest(), curves.by_study()
     head = next((of[first] for of in there.values() if first in of), None)
     if head is None:
         return [first] if first else []

@@ -16,8 +16,9 @@ from lthviz.figures.measured import study
 from lthviz.figures.training import loss_curve, loss_curve_table
 from lthviz.records import Address, Curve, Layer, Run
 from lthviz.speed import machine
-from lthviz.ui import branch, cache, curves, figure, frame, masks, pickers, play, stages, transport, where
+from lthviz.ui import branch, cache, curves, figure, frame, pickers, play, stages, transport, where
 from lthviz.ui.command import ask_command, branch_command, run_command
+from lthviz.ui.masks_picture import picture
 from lthviz.ui.tune_asked import tune_link
 from lthviz.ui.where import Position
 
@@ -141,7 +142,7 @@ def _mask(place: Position, what: stages.Change, layer: Layer) -> None:
     title = f"{what.before_title} → {what.after_title}" if what.before is not None else what.after_title
     if frame.presenting():      # where the layer's name is not chosen from a list above
         title = f"{layer.short} · {title}"
-    masks.picture(what.ticket, what.before, layer, key="lab-mask", title=title, height=340)
+    picture(what.ticket, what.before, layer, key="lab-mask", title=title, height=340)
 
 
 def _dense(run: Run, place: Position) -> Curve | None:

@@ -8,39 +8,31 @@ import streamlit as st
 
 from lthviz.figures.masks import mask_table, mask_text
 from lthviz.records import Address, Layer, Masks, Round, Run, Ticket
-from lthviz.ui import cache, frame, masks_against, masks_files, masks_list, masks_strip, masks_words, pickers, stages, where
+from lthviz.ui import (
+    cache,
+    frame,
+    masks_against,
+    masks_files,
+    masks_list,
+    masks_strip,
+    masks_words,
+    one_run,
+    pickers,
+    stages,
+    untrained,
+    where,
+)
 from lthviz.ui.masks_picture import picture
 from lthviz.ui.tune_asked import tune_link
-
-__all__ = ["newest", "picture", "show"]
 
 
 def show(run: Run) -> None:
     """The whole page below the menu."""
-    _head(run)
+    one_run.head("Masks", run)
     there = where.positions(run.config, run.rounds, cache.done_in_last(run))
     if not there or not run.layers:
-        with st.container(border=True, key="nothing-yet"):
-            st.markdown("### :material/hourglass_empty: No mask yet")
-            st.markdown(f"This run is {cache.store().status(run.id).state} and no stage of it has ended. Its first masks come with the first pruning.")
-            st.page_link("pages/lab.py", label="Watch it in the Lab", icon=":material/science:", query_params={"run": run.id})
-        return
+        return untrained.show([run], "No mask yet", "The first masks come with the first pruning.")
     frame.fragment(_ticket)(run, there)
-
-
-def newest() -> str:
-    """The newest run that has masks, else the newest; '' without any."""
-    found = cache.briefs()[0]
-    return next((r.id for r in found if r.rounds), found[0].id if found else "")
-
-
-def _head(run: Run) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="masks-head"):
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            st.title("Masks", anchor=False, width="content")
-            frame.badge(cache.store().status(run.id), cache.store().is_example(run.id))
-        pickers.pick_run(run.id)
-    frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}")
 
 
 def _ticket(run: Run, there: Sequence[where.Position]) -> None:

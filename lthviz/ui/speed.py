@@ -14,25 +14,16 @@ from lthviz.figures.measured import Point, Setting, Study
 from lthviz.figures.speed import alternatives, alternatives_table, layer_times, layer_times_table
 from lthviz.records import Run, Timing
 from lthviz.speed import machine
-from lthviz.ui import cache, figure, frame, measure, pickers, stages, untrained, where
+from lthviz.ui import cache, figure, frame, measure, one_run, pickers, stages, untrained, where
 from lthviz.ui.command import bench_command
 
 
 def show(run: Run) -> None:
     """The whole page below the menu."""
-    _head(run)
+    one_run.head("Speed", run)
     if not any(r["round"] for r in run.rows):
         return untrained.show([run], "No ticket to measure yet", "A ticket can be measured as soon as it is trained, after the first pruning.")
     frame.fragment(_ticket)(run)
-
-
-def _head(run: Run) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="speed-head"):
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            st.title("Speed", anchor=False, width="content")
-            frame.badge(cache.store().status(run.id), cache.store().is_example(run.id))
-        pickers.pick_run(run.id)
-    frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}")
 
 
 def _ticket(run: Run) -> None:

@@ -75,7 +75,7 @@ def test_an_empty_store_says_so(nothing, page, words):
 
 def test_a_run_without_a_round_says_so(store, page, words, unfinished):
     said = words(page("masks", run=unfinished(store, "cancelled")))
-    assert "No mask yet" in said and "This run is cancelled and no stage of it has ended" in said
+    assert "No mask yet" in said and "is cancelled." in said and "The first masks come with the first pruning." in said
 
 
 def test_ticket_round_and_comparison_are_picked(store, run_id, page, words):
