@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from filelock import FileLock, Timeout
 
-from lthviz import branching, measuring
+from lthviz import branching, measuring, processes
 from lthviz.config import RunConfig
 from lthviz.driving import drive, follow, rank, world
 from lthviz.ending import Busy, Cancelled, reason
@@ -135,7 +135,7 @@ def wake(store: Store) -> None:
     if not (_queue(store) or store.to_measure()) or _taken(_worker_lock(store)):
         return
     with open(store.root / "worker.log", "ab") as out:
-        worker = measuring.spawn("work", "--runs", str(store.root), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        worker = processes.spawn("work", "--runs", str(store.root), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     threading.Thread(target=worker.wait, daemon=True).start()   # leaves no zombie behind
 
 

@@ -7,11 +7,7 @@ can be ended at any moment: what is measured is stored ticket by ticket, the res
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +17,7 @@ from typing import Any
 import numpy as np
 from filelock import Timeout
 
+from lthviz import processes
 from lthviz.errors import AddressError, LthvizError, did_you_mean, in_a_line
 from lthviz.records import BUSY_CORES, Address, Run, Ticket, Timing
 from lthviz.speed import machine
@@ -191,18 +188,6 @@ def _failed(folder: Path, item: Item, request: Request, why: str) -> bool:
     return False
 
 
-def end_with_parent(before: Callable[[], None] = lambda: None) -> None:
-    """Ends this process as soon as its standard input ends: whoever started it is gone, however that went. before: what is done then."""
-    def wait() -> None:
-        sys.stdin.buffer.read()
-        try:
-            before()
-        finally:
-            os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()
-
-
 # Having it done --------------------------------------------------------------------------------------------------------
 
 
@@ -226,7 +211,7 @@ def _have_measured(store: Store, run_id: str, stop: Callable[[], bool]) -> None:
     """One process that measures a run's requests, ended when they are cancelled or something else comes first."""
     folder = store.measure_folder(run_id)
     before = queue.progress(folder)
-    child = spawn("work", "--measure", run_id, "--runs", str(store.root), stdin=subprocess.PIPE)
+    child = processes.spawn("work", "--measure", run_id, "--runs", str(store.root), stdin=subprocess.PIPE)
     looked = asked = time.monotonic()
     try:
         while child.poll() is None:
@@ -242,7 +227,7 @@ def _have_measured(store: Store, run_id: str, stop: Callable[[], bool]) -> None:
                     break
         died = child.poll()
     finally:
-        _end(child)
+        processes.end(child)
     said = queue.progress(folder)
     if died:
         _tell_of_the_death(folder, before, died)
@@ -261,28 +246,3 @@ def _tell_of_the_death(folder: Path, before: queue.Progress, code: int) -> None:
         queue.drop(asked[0])
         said = queue.progress(folder)
         queue.say(folder, replace(said, finished=said.finished + len(asked[0].items)))
-
-
-def spawn(*words: str, module: str = "lthviz", **options: Any) -> subprocess.Popen:
-    """`python -m lthviz …` of this very package, in a session of its own. module: another one of it."""
-    package = str(Path(__file__).resolve().parent.parent)
-    path = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
-    env = {k: v for k, v in os.environ.items() if (k, v) != _SET_HERE}
-    return subprocess.Popen([sys.executable, "-m", module, *words], env={**env, "PYTHONPATH": path}, start_new_session=True,
-                            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0), **options)
-
-
-_SET_HERE = ("OMP_WAIT_POLICY", "PASSIVE")
-"""What a training sets for itself (launch.py); a measurement is made as a user's own program would run."""
-
-
-def _end(child: subprocess.Popen) -> None:
-    """Ends the process and whatever compilers it has started."""
-    if child.poll() is None:
-        if hasattr(os, "killpg"):
-            os.killpg(child.pid, signal.SIGKILL)
-        else:
-            child.kill()
-        child.wait()
-    if child.stdin:
-        child.stdin.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lthviz import launch, measuring
+from lthviz import launch, processes
 from lthviz.config import Refill
 from lthviz.errors import UsageError
 from lthviz.records import Stage
@@ -26,8 +26,8 @@ FEW = SMALL.replace(rounds=1, structures=(Refill(),))
 @pytest.fixture
 def store(tmp_path, monkeypatch):
     """No worker outlives its test: what a failed one leaves in the queue is not trained either."""
-    made, spawned, spawn = Store(tmp_path / "runs"), [], measuring.spawn
-    monkeypatch.setattr(measuring, "spawn", lambda *words, **options: spawned.append(spawn(*words, **options)) or spawned[-1])
+    made, spawned, spawn = Store(tmp_path / "runs"), [], processes.spawn
+    monkeypatch.setattr(processes, "spawn", lambda *words, **options: spawned.append(spawn(*words, **options)) or spawned[-1])
     yield made
     for run_id in made.runs():
         if made.status(run_id).state in ("queued", "running", "paused"):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from lthviz import launch, measuring
+from lthviz import launch, measuring, processes
 from lthviz.cli.output import new_table, show_result
 from lthviz.config import RunConfig, assignments, read_toml
 from lthviz.errors import LthvizError, UsageError
@@ -54,7 +54,7 @@ def together(args: argparse.Namespace, which: Callable[[Store], str]) -> int:
 
 
 def _train(store: Store, run_id: str, args: argparse.Namespace, world: World | None) -> int:
-    from lthviz.progress import Terminal
+    from lthviz.cli.progress import Terminal
 
     begun = time.monotonic()
     known = store.run(run_id)
@@ -76,7 +76,7 @@ def _train(store: Store, run_id: str, args: argparse.Namespace, world: World | N
 def _attach(store: Store, run_id: str) -> None:
     """Watch a run that another process trains until it ends."""
     print(f"run {run_id} is being trained by another process; watching it", file=sys.stderr)
-    from lthviz.progress import Watch
+    from lthviz.cli.progress import Watch
 
     with Watch(run_id) as watch:
         while (status := store.status(run_id)).alive:
@@ -173,7 +173,7 @@ def unpack(args: argparse.Namespace) -> int:
 
 def work(args: argparse.Namespace) -> int:
     if args.measure:   # what the worker starts to have a run's tickets measured; it ends with the worker
-        measuring.end_with_parent()
+        processes.end_with_parent()
         measuring.measure_queued(Store(args.runs), args.measure)
         return 0
     driven = launch.work(Store(args.runs))

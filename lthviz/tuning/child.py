@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lthviz import measuring
+from lthviz import processes
 from lthviz.config import UNSTRUCTURED
 from lthviz.errors import LthvizError, MaskError, in_a_line
 from lthviz.records import Masks
@@ -38,7 +38,7 @@ def main(root: Path) -> int:
     with contextlib.suppress(AttributeError, OSError):   # Windows has none
         os.nice(5)
     lock = desk.lock()
-    measuring.end_with_parent(lambda: _end(root, lock))
+    processes.end_with_parent(lambda: _end(root, lock))
     store, made = Store(root), 0
     if not _turn(root, lock):
         return 0

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock
 
-from lthviz import measuring
+from lthviz import processes
 from lthviz.errors import DamagedError
 from lthviz.speed import cache
 from lthviz.store import files
@@ -88,7 +88,7 @@ def wake(root: Path) -> None:
                 child.stdin.close()
             log = root / FOLDER / "log"
             with files.failing(log), open(log, "ab") as out:
-                _children[root] = measuring.spawn(str(root), module=MODULE, stdin=subprocess.PIPE, stdout=out, stderr=out)
+                _children[root] = processes.spawn(str(root), module=MODULE, stdin=subprocess.PIPE, stdout=out, stderr=out)
 
 
 def retry(root: Path, key: str) -> None:
