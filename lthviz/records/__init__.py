@@ -12,9 +12,10 @@ from lthviz.records.layer import Layer
 from lthviz.records.masks import Masks
 from lthviz.records.run import Address, Run, Status
 from lthviz.records.ticket import Curve, Round, Ticket
-from lthviz.records.timing import APART, BUSY_CORES, STEADY, LayerTiming, Timing
+from lthviz.records.timing import APART, BUSY_CORES, STEADY, LayerTiming, Timing, timing_key
 
 __all__ = [
     "APART", "BUSY_CORES", "STEADY", "Address", "Begin", "Blocks", "Checkpoint", "Curve", "Epoch", "Event", "Layer",
     "LayerTiming", "Masks", "Round", "Run", "Stage", "Status", "Step", "Structured", "Ticket", "Timing",
+    "timing_key",
 ]

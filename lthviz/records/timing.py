@@ -18,6 +18,11 @@ APART = 1.5
 seen, of single images."""
 
 
+def timing_key(round: int, structure: str, device: str, precision: str, threads: int, batch: int) -> str:
+    """What is measured, and under what, as text: `006-refill-cpu-float32-t2-b64`."""
+    return f"{round:03d}-{structure}-{device}-{precision}-t{threads}-b{batch}"
+
+
 @dataclass(frozen=True)
 class LayerTiming:
     """One convolution of a measured ticket, timed alone at the shapes it has in the network.
@@ -90,7 +95,7 @@ class Timing:
     @property
     def key(self) -> str:
         """What a newer measurement of the same thing replaces: ticket, device, precision, threads and batch."""
-        return f"{self.round:03d}-{self.structure}-{self.device}-{self.precision}-t{self.threads}-b{self.batch}"
+        return timing_key(self.round, self.structure, self.device, self.precision, self.threads, self.batch)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `Timing.of` reads it back."""

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock, Timeout
 
 from lthviz.errors import DamagedError, StoreError
-from lthviz.records import Timing
+from lthviz.records import Timing, timing_key
 from lthviz.store import files
 
 log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class Item(NamedTuple):
     @property
     def key(self) -> str:
         """That of the timing it becomes (`Timing.key`)."""
-        return f"{self.round:03d}-{self.structure}-{self.device}-{self.precision}-t{self.threads}-b{self.batch}"
+        return timing_key(self.round, self.structure, self.device, self.precision, self.threads, self.batch)
 
     def made(self, timings: Iterable[Timing], since: float, how: Mapping[str, Any]) -> bool:
         """Whether a timing of it was taken at `since` or later, as `how` asks (where the timing says how it was asked for)."""
