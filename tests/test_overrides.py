@@ -66,9 +66,9 @@ def test_what_a_structure_says_anyway_is_not_said_again():
     assert Regroup().label == "regroup" and Refill().to_dict() == {"kind": "refill"}
 
 
-def test_its_name_counts_the_layers():
-    assert Refill(rho=0.2, layers="a@b@rho=0.1").name == "Refill+ (ρ 0.2, 2 layers of their own)"
-    assert Regroup(groups=4, layers="a@groups=2").name == "Regroup (groups 4, 1 layer of its own)"
+def test_its_name_says_which_layer_or_how_many():
+    assert Refill(rho=0.2, layers="a@b@rho=0.1").name == "Refill+ (ρ 0.2, own settings for 2 layers)"
+    assert Regroup(groups=4, layers="a@groups=2").name == "Regroup (groups 4, own settings for a)"
 
 
 @pytest.mark.parametrize(("make", "words"), [
@@ -156,5 +156,5 @@ def test_layers_are_checked_once_a_structure_however_often_they_are_asked_for(mo
     for _ in range(3):
         assert [turned.of(name).t1 for name in names] == [99.0 if i == 3 else 2.0 + i for i in range(40)]
         turned.own["a3"]["t1"] = 5.0     # whoever asked has a dict of their own
-        assert turned.own["a3"] == {"t1": 99.0} and turned.name == "Regroup (40 layers of their own)"
+        assert turned.own["a3"] == {"t1": 99.0} and turned.name == "Regroup (own settings for 40 layers)"
     assert len(checked) <= 2 * len(names), "as it is typed, and in its one form"

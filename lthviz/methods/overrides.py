@@ -69,8 +69,8 @@ class PerLayer(Structure):
 
     def words(self) -> list[str]:
         """What its name for people says of this."""
-        n = len(_read(self.layers))
-        return [f"{n} layer{'s' * (n != 1)} of {'their' if n != 1 else 'its'} own"] if n else []
+        own = list(_read(self.layers))
+        return [f"own settings for {own[0] if len(own) == 1 else f'{len(own)} layers'}"] if own else []
 
 
 @lru_cache(maxsize=4096)

@@ -94,13 +94,13 @@ def detail(run: Run, position: Position, what: Change) -> str:
 
 def _trained(run: Run, position: Position, ticket: Ticket) -> str:
     epochs = len(ticket.curve.epoch) if ticket.curve is not None else 0
-    said = f"Trained {name(run.config, position.round, ticket.structure)} for {epochs} epoch{'s' * (epochs != 1)}"
+    said = f"Trained {name(run.config, position.round, ticket.structure) if position.round else 'the dense network'} for {epochs} epoch{'s' * (epochs != 1)}"
     if ticket.test_acc is None:
         return said + "."
     dense = next((r["dense_acc"] for r in run.rows if r.get("dense_acc") is not None), None)
     said += f": test accuracy {ticket.test_acc:.1f} %"
     if position.round and dense is not None:
-        said += f", dense {dense:.1f} %, with {_percent(ticket.masks.density())} of the weights"
+        said += f" with {_percent(ticket.masks.density())} of the weights; the dense network has {dense:.1f} %"
     return said + "."
 
 

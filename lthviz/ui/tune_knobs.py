@@ -20,7 +20,7 @@ MORE["paper"] = MORE["code"]
 """What a variant of Regroup, or Refill, turns: its thresholds in the row, the rest behind it."""
 DRAGGED = {"regroup": "t1", "refill": "rho"}
 """What the view itself turns."""
-WIDTH, WIDE = 150, 205
+WIDTH, WIDE = 140, 205
 
 
 def knobs(asked: Asked) -> None:
@@ -38,7 +38,7 @@ def knobs(asked: Asked) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tune-own"):
             others = sorted(set(asked.structure.own) - {asked.layer.short})
             mine = f"{asked.layer.short} ({words(asked.own)})" if asked.own else ""
-            frame.quiet(f"Settings of their own: {', '.join(filter(None, [mine, *others]))}.", width="content")
+            frame.quiet(f"Own settings: {', '.join(filter(None, [mine, *others]))}.", width="content")
             if asked.own:
                 st.button("Clear this layer's", key="tune-clear", icon=":material/layers_clear:", type="tertiary", help="Let it follow the settings of all layers",
                           on_click=lambda: tune_asked.go(asked.structure.set(asked.layer.name), scope=None))

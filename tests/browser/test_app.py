@@ -102,10 +102,10 @@ def test_keys_step_and_the_address_keeps_up(page, runs, url):
     press(page, "ArrowLeft", "Pruned 20")
     assert "stage=prune%3Aunstructured" in page.url
     press(page, "End", "Trained Random")
-    press(page, "Home", "Trained Dense")
+    press(page, "Home", "Trained the dense network")
     press(page, "j", r"^Mask of features\.6", where="canvas.marks", attribute="aria-label")
     page.reload()
-    expect(sentence(page)).to_contain_text("Trained Dense")
+    expect(sentence(page)).to_contain_text("Trained the dense network")
     expect(page.locator("canvas.marks")).to_have_attribute("aria-label", re.compile(r"^Mask of features\.6"))
 
 
@@ -161,22 +161,22 @@ def test_step_play_pause_cancel_and_resume(page, runs, url):
     store = Store(runs[0])
     expect(button(page, "Go on training")).to_be_visible()
     button(page, "Train one stage").click()
-    expect(sentence(page)).to_contain_text("Trained Dense")
+    expect(sentence(page)).to_contain_text("Trained the dense network")
     expect(button(page, "Go on training")).to_be_visible()
     assert [e["kind"] for e in store.events(run_id)[0] if e["event"] == "stage"] == ["train"]
     button(page, "Train one stage").click()
     expect(sentence(page)).to_contain_text("Pruned 20")
     expect(button(page, "Go on training")).to_be_visible()
-    press(page, "ArrowLeft", "Trained Dense")                                     # looking back lets go of the run
+    press(page, "ArrowLeft", "Trained the dense network")                                     # looking back lets go of the run
     follow = page.get_by_role("switch", name="Follow the run")
     expect(follow).to_have_count(1)
     expect(follow).not_to_be_checked()
     button(page, "Go on training").click()
     button(page, "Pause training").click()
     expect(page.get_by_text(re.compile("^Paused. Next: "))).to_be_visible()
-    expect(sentence(page)).to_contain_text("Trained Dense")
+    expect(sentence(page)).to_contain_text("Trained the dense network")
     page.get_by_text("Follow the run").click()
-    expect(sentence(page)).not_to_contain_text("Trained Dense")
+    expect(sentence(page)).not_to_contain_text("Trained the dense network")
     button(page, "Cancel the run").click()
     expect(page.get_by_text(re.compile("^Cancelled. What it had finished"))).to_be_visible()
     assert store.status(run_id).state == "cancelled" and 0 in store.run(run_id).rounds

@@ -119,7 +119,7 @@ def test_a_layer_of_its_own_by_clicks_and_a_cell_of_the_map(page, url):
     there(page, "layers=features.3")
     assert label(page) == f"{OWN}-layers=features.3@t1=3.0"
     expect(said(page)).to_contain_text(would_keep(label(page)))
-    expect(page.get_by_text("Settings of their own: features.3 (t1 3).")).to_be_visible()
+    expect(page.get_by_text("Own settings: features.3 (t1 3).")).to_be_visible()
     page.get_by_role("button", name=re.compile("Clear this layer's")).click()
     expect(said(page)).to_contain_text(would_keep(OWN))
     cell = page.locator(".st-key-sensitivity .scatterlayer .point").first

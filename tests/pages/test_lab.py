@@ -34,7 +34,7 @@ def test_the_newest_stage_is_shown_without_a_round(store, run_id, page, words):
     dense = store.round(run_id, 0).ticket("unstructured").test_acc
     said = words(at)
     assert f"Trained Random for {len(ticket.curve.epoch)} epoch" in said
-    assert f"test accuracy {ticket.test_acc:.1f} %, dense {dense:.1f} %" in said
+    assert f"test accuracy {ticket.test_acc:.1f} % with" in said and f"the dense network has {dense:.1f} %." in said
     assert "round" not in at.query_params
 
 

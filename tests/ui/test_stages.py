@@ -94,7 +94,7 @@ def test_training_is_told_with_epochs_accuracy_and_the_dense_network():
     what = stages.Change(ticket, None, "", "")
     said = stages.sentence(RUN, Position(1, StageId("train", "refill")), what, LAYERS[0])
     density = 100 * ticket.masks.nnz() / ticket.masks.size()
-    assert said == f"Trained Refill for 16 epochs: test accuracy 96.3 %, dense 97.0 %, with {density:.1f} % of the weights."
+    assert said == f"Trained Refill for 16 epochs: test accuracy 96.3 % with {density:.1f} % of the weights; the dense network has 97.0 %."
 
 
 def test_two_structures_of_a_kind_are_told_apart():
