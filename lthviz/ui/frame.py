@@ -7,6 +7,7 @@ import functools
 import html
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
@@ -26,83 +27,14 @@ STATES = {"queued": ("schedule", "gray"), "running": ("play_arrow", "primary"), 
 ICON = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="3" fill="#0072b2"/>
 <path fill="#fff" d="M3 3h4v4H3zM9 3h1.5v1.5H9zM3 9h1.5v1.5H3zM11.5 5.5H13V7h-1.5zM9 9h4v4H9zM5.5 11.5H7V13H5.5z"/></svg>"""
 """A drawing of our own: Streamlit fetches a Material symbol as page icon from another host."""
-STYLE = """<style>
-.stApp { font-variant-numeric: tabular-nums lining-nums; }
-.stAppHeader { background: transparent; }
-.stAppHeader, .stAppHeader * { pointer-events: none; }
-.stAppHeader button, .stAppHeader button * { pointer-events: auto; }
-.stAppHeader [data-testid="stStatusWidget"] { display: none; }
-.stMainBlockContainer { max-width: 1320px; padding: 1.1rem 2rem 4rem; }
-.st-key-menu { padding-right: 2.5rem; border-bottom: 1px solid color-mix(in srgb, currentColor 14%, transparent); padding-bottom: .35rem; margin-bottom: .6rem; }
-.st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .55rem; }
-.st-key-menu .wordmark { font-family: "Source Serif", Georgia, serif; font-weight: 600; font-size: 1.2rem; letter-spacing: .01em; }
-.lead { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.5; max-width: 46rem; margin: .35rem 0 .4rem; }
-.said { font-family: "Source Serif", Georgia, serif; font-size: 1.22rem; line-height: 1.45; max-width: 64rem; margin: .35rem 0 .6rem; }
-.st-key-said-row .said { min-height: 2.9em; }
-.said code { font-size: .82em; padding: .05em .3em; }
-.quiet { opacity: .66; font-size: .9rem; }
-.letter { display: inline-block; min-width: 1.3em; }
-.st-key-compare-items { gap: .1rem; }
-.stMainBlockContainer h1 { padding: .4rem 0 .1rem; letter-spacing: -.01em; }
-.stMainBlockContainer h2 { padding: 1.4rem 0 .2rem; }
-.stMainBlockContainer h3 { padding: .5rem 0 .3rem; }
-.st-key-live-curves { overflow: hidden; }
-.st-key-step-buttons button p { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
-.st-key-step-buttons { gap: .2rem; }
-.st-key-step-buttons button { padding: .15rem .3rem; min-height: 2rem; border: 1px solid color-mix(in srgb, currentColor 22%, transparent); border-radius: .4rem; }
-.st-key-masks-pick [data-testid="stButtonGroup"] button { min-height: 2.5rem; }
-.st-key-family button p { text-decoration: underline; text-underline-offset: .2em; }
-.command { background: color-mix(in srgb, currentColor 4%, transparent); padding: .8rem 1rem; border-radius: .3rem; white-space: pre-wrap;
-  overflow-wrap: anywhere; font-size: .85rem; margin: .3rem 0; user-select: all; }
-.command code { background: none; padding: 0; color: inherit; }
-.strip { display: flex; flex-wrap: wrap; gap: 1.1rem; margin: .3rem 0 .5rem; }
-.strip figure { margin: 0; flex: 1 1 150px; max-width: 236px; }
-.strip img { width: 100%; height: auto; image-rendering: pixelated; display: block; }
-.strip figcaption { font-size: .9rem; line-height: 1.35; margin-top: .35rem; }
-.notice { font-size: 1rem; line-height: 1.45; max-width: 40rem; margin: .1rem 0 .2rem; }
-.small-curve { width: 100%; max-width: 35rem; height: auto; display: block; margin: .2rem 0 .3rem; }
-@media (max-width: 1180px) { .st-key-menu .place { display: none; } }      /* the menu stays in one line */
-@media (max-width: 640px) {
-  .strip figure { flex: 0 1 calc(50% - .55rem); }
-  .st-key-masks-pick, .st-key-masks-other { gap: .6rem; }
-  .stMainBlockContainer { padding: .8rem 1rem 3rem; }
-  .stMainBlockContainer h1 { font-size: 1.6rem; }
-  .lead, .said { font-size: 1.08rem; }
-  .st-key-menu .place, .st-key-menu .st-key-present, .st-key-menu a > span:has([data-testid="stIconMaterial"]) { display: none; }
-  .st-key-menu { gap: 0; padding-right: 1.2rem; padding-top: .25rem; width: calc(100% - 1.9rem) !important; flex-wrap: wrap; }
-  .st-key-menu > * { flex: none; }
-  .st-key-steps { gap: .5rem; }
-  .st-key-menu .wordmark { font-size: 1rem; margin-right: .1rem; }
-  .st-key-menu a[data-testid="stPageLink-NavLink"] { padding: .15rem .26rem; gap: 0; }
-  .st-key-menu a[data-testid="stPageLink-NavLink"] p { font-size: .86rem; }
-}
-</style>"""
-
-
 LARGER = 1.5
 """How much larger figures are when a page is shown to others; the page's own letters too, but for 1.25 on a window under 1,200 pixels."""
-PRESENT_STYLE = """<style>
-:root { --lthviz-tools: none; }
-@media (min-width: 641px) { :root, html { font-size: 20px !important; } .stMainBlockContainer { max-width: none; } }
-@media (min-width: 1200px) { :root, html { font-size: 24px !important; } :root { --lthviz-tallest: max(12rem, calc(100vh - 20rem)); } }
-.stMainBlockContainer { padding-top: .6rem; }
-.stMainBlockContainer [data-testid="stVerticalBlock"] { gap: .45rem; }
-.stMainBlockContainer h1 { font-size: 1.6rem; padding: 0; }
-.said { max-width: none; font-size: 1.15rem; margin: .1rem 0; }
-.st-key-rail [data-testid="stButtonGroup"] button { padding: .1rem .5rem; }
-.st-key-rail [data-testid="stButtonGroup"] button span:has(> [data-testid="stIconMaterial"]) { display: none; }
-.stAppHeader, .modebar, [data-testid="stElementToolbar"] { display: none !important; }
-.stMainBlockContainer :is([data-testid="stButton"], [data-testid="stPageLink"], [data-testid="stSelectbox"], [data-testid="stTextInput"], [data-testid="stMultiSelect"],
-  [data-testid="stNumberInput"], [data-testid="stCheckbox"], [data-testid="stButtonGroup"], [data-testid="stDownloadButton"], [data-testid="stExpander"], .command),
-  .st-key-layer-strip, .st-key-layer-row, .st-key-terminal, .st-key-family, .st-key-lab-tools, .st-key-steps, .st-key-how-to-measure, .st-key-said-beside { display: none; }
-.stMainBlockContainer .st-key-rail [data-testid="stButtonGroup"], .stMainBlockContainer .st-key-present-out [data-testid="stButton"] { display: block; }
-.st-key-present-out { position: fixed; right: .6rem; top: .4rem; width: auto; z-index: 1000; padding: 0 .4rem; border-radius: .3rem; opacity: .6; backdrop-filter: blur(14px); }
-.st-key-present-out:is(:hover, :focus-within) { opacity: 1; }
-.st-key-present-out button, .st-key-present-out button * { font-size: .8rem !important; }
-.stMainBlockContainer .st-key-present-out .st-key-present-p { display: none; }
-</style>"""
-"""Presenter mode: larger, without menu and controls. They stay in the page, so that their keys still work. The components of our own take
-their letters from the page's, and hide what is for work at `--lthviz-tools`."""
+
+
+@functools.cache
+def _style(name: str) -> str:
+    """A stylesheet beside this file. As text: Streamlit reads a path anew at every rerun."""
+    return f"<style>\n{(Path(__file__).parent / name).read_text(encoding='utf-8')}</style>"
 
 
 def presenting() -> bool:
@@ -119,7 +51,7 @@ def _present(on: bool) -> None:
 
 def _way_out() -> None:
     """The visible way out of presenter mode; Esc and P lead there too."""
-    st.html(PRESENT_STYLE)
+    st.html(_style("present.css"))
     with st.container(key="present-out", horizontal=True):
         st.button("Leave presenter mode", key="present-esc", shortcut="escape", type="tertiary", icon=":material/close_fullscreen:", on_click=_present, args=(False,))
         st.button("Leave", key="present-p", shortcut="p", on_click=_present, args=(False,))
@@ -130,7 +62,7 @@ def frame(title: str) -> None:
     st.set_page_config(page_title=f"{title} · LTHviz" if title != "LTHviz" else title, page_icon=ICON,
                        layout="wide", initial_sidebar_state="collapsed",
                        menu_items={"About": "LTHviz: a laboratory for structurally sparse lottery tickets. Everything stays on this machine."})
-    st.html(STYLE)
+    st.html(_style("frame.css"))
     if presenting():
         _way_out()
         return
