@@ -11,12 +11,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lthviz.config import STRUCTURES
 from lthviz.core import study as studying
 from lthviz.core.comparable import caveats, unlike
 from lthviz.core.settings import side_by_side
 from lthviz.core.study import MeanTicket, Replicates
-from lthviz.figures import measured, replicated_words, theme, wording
+from lthviz.figures import measured, replicated_words, rows, theme, wording
 from lthviz.figures.measured import Setting
 from lthviz.figures.replicated import Studies, letter
 from lthviz.records import Run, Timing
@@ -45,9 +44,8 @@ def methods(of: Studies) -> list[tuple[str, dict[str, str]]]:
     several = {kind for study in of.of for kind in map(theme.kind, study.labels) if [*map(theme.kind, study.labels)].count(kind) > 1}
     for study in of.of:
         for label in study.labels:
-            kind = theme.kind(label)
-            bare = "Refill+" if kind == "refill+" else STRUCTURES[kind].title if kind in STRUCTURES else ""
-            name = replicated_words.title(study, label) if kind in several or not bare else bare
+            bare = rows.bare(label)
+            name = replicated_words.title(study, label) if theme.kind(label) in several or not bare else bare
             out.setdefault(name, {})[study.id] = label
     return list(out.items())
 

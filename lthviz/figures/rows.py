@@ -57,12 +57,16 @@ def title(run: Run, label: str) -> str:
     return run.config.title(label) if label in {UNSTRUCTURED, *(s.label for s in run.config.every_structure)} else label
 
 
+def bare(label: str) -> str:
+    """A method's name without its settings; '' of one that has none."""
+    kind = theme.kind(label)
+    return "Refill+" if kind == "refill+" else STRUCTURES[kind].title if kind in STRUCTURES else ""
+
+
 def short(run: Run, label: str, among: Sequence[str]) -> str:
     """The structure's bare name where no other curve shares it, its full name with all settings otherwise."""
-    kind = theme.kind(label)
-    bare = "Refill+" if kind == "refill+" else STRUCTURES[kind].title if kind in STRUCTURES else None
-    alone = sum(theme.kind(other) == kind for other in among) == 1
-    return bare if bare and alone else title(run, label)
+    alone = sum(theme.kind(other) == theme.kind(label) for other in among) == 1
+    return (bare(label) if alone else "") or title(run, label)
 
 
 def ticket(run: Run, row: Row) -> str:

@@ -4,7 +4,12 @@ import re
 import pytest
 
 from lthviz.config import Random, Refill, Regroup, RunConfig
-from lthviz.figures import accuracy_vs_density, accuracy_vs_density_alt, accuracy_vs_density_caption, accuracy_vs_density_table
+from lthviz.figures.accuracy import (
+    accuracy_vs_density,
+    accuracy_vs_density_alt,
+    accuracy_vs_density_caption,
+    accuracy_vs_density_table,
+)
 from lthviz.records import Address, Run
 
 CONFIG = RunConfig(structures=(Refill(), Refill(rho=0.2), Regroup(groups=4), Random()), rounds=3)

@@ -10,11 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from lthviz.figures import accuracy, curves, layer_rounds, layers, measured, replicate_curves, speed, theme, training
+from lthviz.figures import accuracy, curves, layer_rounds, measured, replicate_curves, speed, theme, training
 from lthviz.figures.layer_rounds import LayerRounds
 from lthviz.records import Epoch
 from lthviz.ui import figure
-from tests.figures import test_layers as of_layers
 from tests.figures import test_replicate_curves as of_seeds
 from tests.figures import test_speed as of_speed
 
@@ -27,7 +26,6 @@ DRAWN = {   # every function that returns a figure, called with something to sho
     curves.accuracy_curves: lambda dark: curves.accuracy_curves(TIMED, dark=dark),
     replicate_curves.replicate_curves: lambda dark: replicate_curves.replicate_curves(of_seeds.of(), dark=dark),
     layer_rounds.layer_rounds: lambda dark: layer_rounds.layer_rounds(ROUNDS, dark=dark),
-    layers.layer_density: lambda dark: layers.layer_density(of_layers.TICKETS, of_layers.LAYERS, dark=dark),
     speed.layer_times: lambda dark: speed.layer_times(of_speed.TIMING, title="Regroup", dark=dark),
     speed.alternatives: lambda dark: speed.alternatives(of_speed.TIMING, title="Regroup", dark=dark),
     training.loss_curve: lambda dark: training.loss_curve(EPOCHS, dark=dark),

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lthviz.figures import data_url, mask_block, mask_counts, mask_png, mask_table, mask_text, theme
-from lthviz.figures.masks import INK
+from lthviz.figures import theme
+from lthviz.figures.masks import INK, data_url, mask_block, mask_counts, mask_png, mask_table, mask_text
 from lthviz.records import Layer
 
 

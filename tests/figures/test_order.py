@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from lthviz.figures import grouped
-from lthviz.figures.order import MAX_BANDS, given
+from lthviz.figures.order import MAX_BANDS, given, grouped
 from lthviz.records import Blocks
 
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from lthviz.figures import loss_curve, loss_curve_alt, loss_curve_caption, loss_curve_table
+from lthviz.figures.training import loss_curve, loss_curve_alt, loss_curve_caption, loss_curve_table
 from lthviz.records import Curve, Epoch
 
 

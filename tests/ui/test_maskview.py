@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from lthviz.figures import grouped, mask_counts, mask_text, theme
-from lthviz.figures.masks import INK
+from lthviz.figures import theme
+from lthviz.figures.masks import INK, mask_counts, mask_text
+from lthviz.figures.order import grouped
 from lthviz.ui.maskview import Picked
 
 SHAPE, WIDE = (40, 10, 3, 3), (24, 512, 3, 3)

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from lthviz.figures import grouped, theme
+from lthviz.figures import theme
 from lthviz.figures.masks import INK
+from lthviz.figures.order import grouped
 from lthviz.ui.maskview_levels import levels_of
 from tests.ui.test_maskview import PLANT, SHAPE, codes, context, hover, middle, pixels, plant, rgb, states  # noqa: F401
 

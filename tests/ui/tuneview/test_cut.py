@@ -11,7 +11,7 @@ from lthviz.config import Refill, Regroup
 from lthviz.core.partition import Partition
 from lthviz.core.refill import magnitude_scores, refill
 from lthviz.core.regroup import cut, regroup
-from lthviz.figures import mask_text
+from lthviz.figures.masks import mask_text
 from lthviz.records import Layer, Masks
 from lthviz.ui import tuneview
 from tests.tuned import NAME, found, plant
