@@ -65,7 +65,7 @@ class Experiment:
         self.done = 0
         self.training: Training | None = None
         self.unfinished: tuple[State, State, list[EpochDone]] | None = None   # a training to go on with
-        self.branched: Mapping[str, Any] = {}  # of a branch: what it was given to begin with (branching.py)
+        self.branched: Mapping[str, Any] = {}  # of a branch: what it was given to begin with (branching/)
         if checkpoint is not None:
             self._restore(checkpoint)
 
