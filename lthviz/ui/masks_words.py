@@ -24,8 +24,15 @@ def totals(run: Run, ticket: Ticket, found: masks_against.Against) -> str:
     if found.masks is not None and found.address is not None:
         alike = likeness(found.masks, masks, list(found.masks))
         of = _other_name(run, ticket, found)
-        said += f" Against {of}, {alike.added:,} weights came back and {alike.removed:,} went."
+        said += f" Against {of}, {_moved(alike)}."
     return said
+
+
+def _moved(a: Likeness) -> str:
+    """What came back and what went; plain pruning takes away alone."""
+    if a.added:
+        return f"{a.added:,} weights came back and {f'{a.removed:,}' if a.removed else 'none'} went"
+    return f"{a.removed:,} weights went" if a.removed else "no weight changed"
 
 
 def _other_name(run: Run, ticket: Ticket, found: masks_against.Against) -> str:

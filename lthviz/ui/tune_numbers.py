@@ -27,6 +27,8 @@ def sentence(asked: Asked, found: Preview) -> str:
     if t.blocks:
         layers = round(t.coverage_layers * len(found.rows))
         said += f", {100 * t.coverage:.0f} % of them in {t.blocks} dense block{'s' * (t.blocks != 1)} in {layers} of {len(found.rows)} layers"
+    else:
+        said += ", none of them in a dense block"
     said += f", with {100 * t.flops:.1f} % of the dense network's multiply-adds"
     if t.time:
         said += f"; estimated, it runs in {t.time:.2f} of the dense time"

@@ -2,7 +2,8 @@
 // i columns, and the line i/t1; the block ends where they cross. Refill: channel scores, best first, and how many stay. The line and the
 // mark are a slider: dragged by pointer and finger, moved by arrow keys.
 const SVG = "http://www.w3.org/2000/svg";
-const EDGE = { left: 46, right: 14, top: 28, bottom: 40 };
+const EDGE = { left: 46, right: 14, top: 28, bottom: 40 };      // and all lengths below in pixels of letters of LETTER pixels: they grow with the page's
+const LETTER = 12;
 const number4 = new Intl.NumberFormat("en", { maximumSignificantDigits: 4 });
 
 function svg(parent, tag, attributes = {}, text = "") {
@@ -43,43 +44,45 @@ class Plot {
     this.grip = null;
     if (!width || !height || layer.parts?.length === 0) return;
     for (const layer of [this.still, this.moving]) put(layer, { viewBox: `0 0 ${width} ${height}` });
-    const w = width - EDGE.left - EDGE.right, h = height - EDGE.top - EDGE.bottom, regroup = layer.head.kind === "regroup";
+    const em = this.em = (parseFloat(getComputedStyle(this.svg).fontSize) || LETTER) / LETTER;
+    const edge = this.edge = Object.fromEntries(Object.entries(EDGE).map(([side, n]) => [side, n * em]));
+    const w = width - edge.left - edge.right, h = height - edge.top - edge.bottom, regroup = layer.head.kind === "regroup";
     const power = regroup ? 0.5 : 1;                        // a root scale on both axes: the line stays straight, small numbers get room
     this.most = regroup ? { x: layer.C, y: Math.max(1, ...layer.parts.map(p => p.left[0])) } : { x: layer.R, y: Math.max(...layer.scores, 0) || 1 };
     this.least = regroup ? 0 : Math.min(0, ...layer.scores);
     const span = this.most.y - this.least;
-    this.X = i => EDGE.left + w * (i / this.most.x) ** power;
-    this.Y = v => EDGE.top + h * (1 - ((v - this.least) / span) ** power);
-    this.atX = px => this.most.x * Math.max(0, Math.min(1, (px - EDGE.left) / w)) ** (1 / power);
-    this.atY = py => this.least + span * Math.max(0, Math.min(1, 1 - (py - EDGE.top) / h)) ** (1 / power);
+    this.X = i => edge.left + w * (i / this.most.x) ** power;
+    this.Y = v => edge.top + h * (1 - ((v - this.least) / span) ** power);
+    this.atX = px => this.most.x * Math.max(0, Math.min(1, (px - edge.left) / w)) ** (1 / power);
+    this.atY = py => this.least + span * Math.max(0, Math.min(1, 1 - (py - edge.top) / h)) ** (1 / power);
     this.base = this.Y(this.least);
     this.axes(regroup);
     if (regroup) this.curves(); else this.scores();
     this.hovered = svg(this.moving, "g", { class: "pointed", visibility: "hidden" });
-    svg(this.hovered, "line", { y1: EDGE.top, y2: this.base });
-    svg(this.hovered, "circle", { r: 3.5 });
+    svg(this.hovered, "line", { y1: edge.top, y2: this.base });
+    svg(this.hovered, "circle", { r: 3.5 * em });
     this.gripped();
     this.part = undefined;
     this.move();
   }
 
   axes(regroup) {
-    const g = svg(this.still, "g", { class: "axes" }), { X, Y, base, most } = this;
-    svg(g, "path", { d: `M${EDGE.left} ${EDGE.top}V${base}H${X(most.x)}` });
+    const g = svg(this.still, "g", { class: "axes" }), { X, Y, base, most, edge, em } = this;
+    svg(g, "path", { d: `M${edge.left} ${edge.top}V${base}H${X(most.x)}` });
     for (const v of ticks(most.x, regroup)) if (regroup || v) {
-      svg(g, "path", { d: `M${X(v)} ${base}v4` });
-      svg(g, "text", { x: X(v), y: base + 17, "text-anchor": "middle" }, number(v));
+      svg(g, "path", { d: `M${X(v)} ${base}v${4 * em}` });
+      svg(g, "text", { x: X(v), y: base + 17 * em, "text-anchor": "middle" }, number(v));
     }
     for (const v of ticks(most.y, regroup)) {
-      svg(g, "path", { d: `M${EDGE.left} ${Y(v)}h-4` });
-      svg(g, "text", { x: EDGE.left - 7, y: Y(v) + 4, "text-anchor": "end" }, v >= 10000 ? `${number4.format(v / 1000)}k` : number4.format(v));
+      svg(g, "path", { d: `M${edge.left} ${Y(v)}h${-4 * em}` });
+      svg(g, "text", { x: edge.left - 7 * em, y: Y(v) + 4 * em, "text-anchor": "end" }, v >= 10000 ? `${number4.format(v / 1000)}k` : number4.format(v));
     }
-    svg(g, "text", { x: X(most.x), y: base + 34, "text-anchor": "end", class: "says" }, regroup ? "columns of the block, i (root scale)" : "output channels, best first");
-    svg(g, "text", { x: 0, y: 12, class: "says" }, regroup ? "non-zeros of a row left outside, at most: L(i) (root scale)" : "channel score");
+    svg(g, "text", { x: X(most.x), y: base + 34 * em, "text-anchor": "end", class: "says" }, regroup ? "columns of the block, i (root scale)" : "output channels, best first");
+    svg(g, "text", { x: 0, y: 12 * em, class: "says" }, regroup ? "non-zeros of a row left outside, at most: L(i) (root scale)" : "channel score");
   }
 
   curves() {
-    const { X, Y, still, moving, view: { layer } } = this;
+    const { X, Y, still, moving, em, view: { layer } } = this;
     this.paths = layer.parts.map(({ left }) => {
       let d = `M${X(1).toFixed(1)} ${Y(left[0]).toFixed(1)}`, last = left[0], x = X(1), y = Y(last);
       for (let i = 1; i < left.length; i++) {
@@ -93,20 +96,20 @@ class Plot {
     });
     const g = svg(moving, "g", { class: "cut" });
     this.cut = { start: svg(g, "line", { class: "start" }), line: svg(g, "line", { class: "line" }), drop: svg(g, "line", { class: "drop" }),
-      dot: svg(g, "circle", { r: 5 }), name: svg(g, "text", { class: "count" }) };
+      dot: svg(g, "circle", { r: 5 * em }), name: svg(g, "text", { class: "count" }) };
   }
 
   scores() {
-    const { X, Y, still, moving, base, view: { layer } } = this;
-    let d = `M${EDGE.left} ${base}`;
+    const { X, Y, still, moving, base, edge, em, view: { layer } } = this;
+    let d = `M${edge.left} ${base}`;
     layer.scores.forEach((score, k) => { d += `V${Y(score).toFixed(1)}H${X(k + 1).toFixed(1)}`; });
     d += `V${base}Z`;
     const clip = svg(svg(moving, "defs"), "clipPath", { id: "whole" });
-    this.clip = svg(clip, "rect", { x: EDGE.left, y: 0, height: this.height });
+    this.clip = svg(clip, "rect", { x: edge.left, y: 0, height: this.height });
     svg(still, "path", { class: "gone", d });
     svg(moving, "path", { class: "stay", d, "clip-path": "url(#whole)" });
     const g = svg(moving, "g", { class: "cut" });
-    this.cut = { start: svg(g, "line", { class: "start" }), line: svg(g, "line", { class: "line" }), dot: svg(g, "circle", { r: 7 }), name: svg(g, "text", { class: "count" }) };
+    this.cut = { start: svg(g, "line", { class: "start" }), line: svg(g, "line", { class: "line" }), dot: svg(g, "circle", { r: 7 * em }), name: svg(g, "text", { class: "count" }) };
   }
 
   gripped() {
@@ -125,7 +128,7 @@ class Plot {
   }
 
   moveLine(t1, part) {
-    const { X, Y, most, cut, width } = this, ray = t1 => { const i = Math.min(most.x, t1 * most.y); return { x1: X(0), y1: Y(0), x2: X(i), y2: Y(Math.min(most.y, i / t1)) }; };
+    const { X, Y, most, cut, width, edge, em } = this, ray = t1 => { const i = Math.min(most.x, t1 * most.y); return { x1: X(0), y1: Y(0), x2: X(i), y2: Y(Math.min(most.y, i / t1)) }; };
     if (this.part !== part) {
       this.paths.forEach((path, p) => path.classList.toggle("chosen", this.view.layer.parts[p] === part));
       this.still.append(this.paths[part.number - 1]);
@@ -139,19 +142,19 @@ class Plot {
     put(cut.drop, { x1: x, x2: x, y1: y, y2: this.base });
     cut.name.textContent = part.block ? `${number(part.cut)} column${part.cut === 1 ? "" : "s"}` : "makes no block";
     cut.line.parentNode.classList.toggle("idle", !part.block);
-    put(cut.name, { x: x + (beyond ? -10 : 10), y: Math.max(EDGE.top + 14, Math.min(this.base - 10, y - 10)), "text-anchor": beyond ? "end" : "start" });
+    put(cut.name, { x: x + (beyond ? -10 : 10) * em, y: Math.max(edge.top + 14 * em, Math.min(this.base - 10 * em, y - 10 * em)), "text-anchor": beyond ? "end" : "start" });
   }
 
   moveMark(rho) {
-    const { X, cut, base, width, view: { layer } } = this, { full, rest } = layer, x = X(full + rest / layer.C), left = x > width * 0.55;
-    const upright = x => ({ x1: x, x2: x, y1: EDGE.top, y2: base }), start = layer.channels(this.view.kept.start);
-    put(this.clip, { width: Math.max(0, x - EDGE.left) });
+    const { X, cut, base, width, edge, em, view: { layer } } = this, { full, rest } = layer, x = X(full + rest / layer.C), left = x > width * 0.55;
+    const upright = x => ({ x1: x, x2: x, y1: edge.top, y2: base }), start = layer.channels(this.view.kept.start);
+    put(this.clip, { width: Math.max(0, x - edge.left) });
     put(cut.line, upright(x));
     put(cut.start, upright(X(start.full + start.rest / layer.C)));
     put(this.grip, upright(x));
-    put(cut.dot, { cx: x, cy: (EDGE.top + base) / 2 });
+    put(cut.dot, { cx: x, cy: (edge.top + base) / 2 });
     cut.name.textContent = `${number(full)} of ${number(layer.R)} channel${layer.R === 1 ? "" : "s"}${rest ? ` and ${number(rest)} weights` : ""}`;
-    put(cut.name, { x: x + (left ? -8 : 8), y: EDGE.top + 14, "text-anchor": left ? "end" : "start" });
+    put(cut.name, { x: x + (left ? -8 : 8) * em, y: edge.top + 14 * em, "text-anchor": left ? "end" : "start" });
   }
 
   // The value whose line goes, or whose mark stands, where the pointer is.

@@ -92,6 +92,12 @@ def test_ticket_round_and_comparison_are_picked(store, run_id, page, words):
     assert f"Against Random of round 1, {added:,} weights came back" in words(at)
 
 
+def test_plain_pruning_brings_nothing_back(store, run_id, page, words):
+    before, after = (store.round(run_id, k).ticket("unstructured").masks for k in (1, 2))
+    said = words(page("masks", run=run_id, round=2))
+    assert f"Against Unstructured of round 1, {before.nnz() - after.nnz():,} weights went." in said and "came back" not in said
+
+
 def test_the_dense_round_has_one_ticket(store, run_id, page, words):
     masks = store.round(run_id, 0).ticket("unstructured").masks
     assert f"Dense keeps {masks.size():,} of {masks.size():,} weights (100.0 %)." in words(page("masks", run=run_id, round=0))

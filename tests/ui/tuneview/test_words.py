@@ -67,3 +67,24 @@ def test_numbers_are_held_against_what_python_says_was_there(show):
     before, after = example(t1=1.5)
     follows(page, before, after)
     assert page.locator(".figures .was").all_inner_texts() == ["was 7", "was 50.0 %", "", "", ""]
+
+
+@pytest.mark.parametrize("kind", ["regroup", "refill"])
+def test_larger_letters_of_the_page_enlarge_the_curve_and_the_dials(show, kind):
+    """What presenter mode asks of a view: the root's font size. Lengths in the curve follow its letters, so that none lie on one another."""
+    page = show(f"kind={kind}", width=1440)
+    sizes = r"""plot => { const of = e => e.getBoundingClientRect(), says = [...plot.querySelectorAll(".axes text")], over = (p, q) =>
+          p.left < q.right && q.left < p.right && p.top + 2 < q.bottom && q.top + 2 < p.bottom;
+        return { letters: parseFloat(getComputedStyle(says[0]).fontSize), drop: says.at(-2).getAttribute("y") - plot.querySelector(".axes path").getAttribute("d").match(/V([\d.]+)/)[1],
+          exact: of(plot.getRootNode().querySelector(".exact")).width, lies: says.flatMap((a, i) => says.slice(i + 1).filter(b => over(of(a), of(b))).map(b => `${a.textContent} on ${b.textContent}`)),
+          within: says.every(t => of(t).bottom <= of(plot).bottom + 2 && of(t).left >= of(plot).left - 2) }; }"""
+    plot, name = page.locator(".plot"), page.locator(".axes .says").last
+    expect(name).to_have_attribute("y", "12")
+    small = plot.evaluate(sizes)
+    page.add_style_tag(content=":root, html { font-size: 24px !important; }")
+    expect(name).to_have_attribute("y", "18")
+    large = plot.evaluate(sizes)
+    assert small["letters"] == 12 and large["letters"] == 18
+    for length in ("drop", "exact"):
+        assert large[length] == pytest.approx(1.5 * small[length], rel=0.02), length
+    assert small["lies"] == large["lies"] == [] and small["within"] and large["within"]
