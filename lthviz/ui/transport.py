@@ -18,7 +18,7 @@ from lthviz.words import duration, rounds_done
 
 QUIET_S = 15.0
 LIVE_PX = 168
-"""Height of the live curves."""
+"""Height of the live curves, with their words."""
 
 
 def live(run: Run, there: Sequence[Position]) -> None:
@@ -74,11 +74,11 @@ def _live(run_id: str, state: str, count: int) -> None:
     example = store.is_example(run_id)
     waiting = "" if example else store.requested(run_id)
     if status.alive:
-        left, right = st.columns([5, 7], gap="large")
+        left, right = st.columns(2, gap="large")
         with left:
             _progress(run, status, coming, epochs)
             _buttons(run_id, status, waiting)
-        with right.container(height=LIVE_PX, border=False, key="live-curves"):    # a fixed height: what is below stays where it is
+        with right.container(height=round(LIVE_PX * _scale()), border=False, key="live-curves"):    # a fixed height: what is below stays where it is
             if epochs:
                 _curves(epochs)
             else:
@@ -178,6 +178,11 @@ def _ask(run_id: str, action: str) -> None:
         st.session_state["transport-said"] = str(e)
 
 
+def _scale() -> float:
+    """How much larger all that is in pixels is drawn: for the last row, in presenter mode."""
+    return frame.LARGER if frame.presenting() else 1.0
+
+
 def _curves(epochs: Sequence[Epoch]) -> None:
     """Loss and validation accuracy so far. Vega charts: new points are drawn into the picture that is there."""
     p = theme.palette(frame.dark())
@@ -186,14 +191,16 @@ def _curves(epochs: Sequence[Epoch]) -> None:
     rows = [{"epoch": e.epoch, "train_loss": e.train_loss, accuracy[0]: getattr(e, accuracy[0])} for e in epochs]
     top = 0.5 * math.ceil(2 * max(r["train_loss"] for r in rows) + 1e-9)
     floor = 10 * math.floor(min(r[accuracy[0]] for r in rows) / 10)
-    columns = st.columns(2, gap="medium", wrap=False)
+    columns, larger = st.columns(2, gap="medium", wrap=False), _scale()
+    letters = {"axis": {"labelFontSize": 11 * larger, "titleFontSize": 11 * larger, "tickSize": 4 * larger}} if larger != 1 else {}
     for column, (field, name), colour, domain in zip(columns, (("train_loss", "training loss"), accuracy), (p.text, p.accent),
                                                      ([0, top], [min(floor, 90), 100]), strict=True):
-        spec = {"height": 118, "mark": {"type": "line", "color": colour, "strokeWidth": 2, "point": {"color": colour, "size": 16}},
+        spec = {"height": 118 * larger, "config": letters,
+                "mark": {"type": "line", "color": colour, "strokeWidth": 2 * larger, "point": {"color": colour, "size": 16 * larger ** 2}},
                 "encoding": {"x": {"field": "epoch", "type": "quantitative", "title": None, "scale": {"domain": [0, epochs[-1].epochs]},
                                    "axis": {"grid": False, "tickMinStep": 1, "format": "d"}},
                              "y": {"field": field, "type": "quantitative", "title": None, "scale": {"domain": domain},
                                    "axis": {"grid": False, "tickCount": 4}}}}
         with column:
-            st.caption(f"{name[0].upper()}{name[1:]}: **{getattr(epochs[-1], field):.4g}**, epoch {epochs[-1].epoch} of {epochs[-1].epochs}")
+            st.caption(f"{name[0].upper()}{name[1:]}: **{getattr(epochs[-1], field):.4g}**")
             st.vega_lite_chart(rows, spec, key=f"live-{field}", alt=f"{name} after each epoch so far; now {getattr(epochs[-1], field):.4g}")
