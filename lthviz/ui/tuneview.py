@@ -10,6 +10,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,14 +31,14 @@ SIDE = """<div class="side" role="group" aria-label="Threshold">
 <div class="dial"><span class="what" aria-hidden="true"></span><input class="slide" type="range"><input class="exact" type="number" inputmode="decimal"></div>
 <div class="beneath"><label class="parts"><select class="choice" aria-label="Group whose curve is shown"></select></label><button class="back" type="button"></button></div>
 <div class="plot"><svg class="still" aria-hidden="true"></svg><svg class="moving"></svg></div><div class="why"></div><div class="told" aria-live="polite"></div></div>"""
-PARTS = ("tuneview_rules.js", "tuneview_live.js", "tuneview_plot.js", "tuneview_side.js", "tuneview.js")
+PARTS = tuple(Path(__file__).parent / f"tuneview{name}.js" for name in ("_rules", "_live", "_plot", "_side", ""))
 
 
 @cache
 def _component() -> Callable[..., Any]:
     html = f'<div class="mv tv">{maskview.BAR}<div class="main"><div>{maskview.STAGE}{maskview.FOOT}</div>{SIDE}</div><dl class="figures"></dl></div>'
     return st.components.v2.component("lthviz_tune_view", html=html, js=maskview.joined(*maskview.PARTS, *PARTS),
-                                      css=maskview.joined("maskview.css", "tuneview.css"))
+                                      css=maskview.joined(maskview.STYLE, Path(__file__).parent / "tuneview.css"))
 
 
 def tune_view(before: np.ndarray, structure: Refill | Regroup, *, key: str, layer: Layer, parts: Sequence[Part] | None = None,

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from benchmarks.made_run import write
 from lthviz.records import Layer
 from lthviz.store import Store
-from lthviz.ui.masks_strip import HEIGHT
+from lthviz.ui.masks.strip import HEIGHT
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]

@@ -234,7 +234,7 @@ def test_layers_of_one_channel_of_single_positions_and_with_nothing_kept(store, 
 
 def test_the_masks_can_be_taken_away(store, run_id):
     from lthviz.exchange import maskfile
-    from lthviz.ui.masks_files import npz
+    from lthviz.ui.masks.files import npz
 
     masks = store.round(run_id, 2).ticket("refill").masks
     found = np.load(io.BytesIO(npz(masks)))

@@ -17,8 +17,9 @@ from lthviz.figures.paying import finding
 from lthviz.figures.small_curve import small_curve
 from lthviz.records import Status
 from lthviz.store.brief import Brief
-from lthviz.ui import entries, runs_rows, several
+from lthviz.ui import entries, several
 from lthviz.ui.entries import Entry
+from lthviz.ui.runs import table
 from tests.core.test_study import run
 
 CONFIG = RunConfig(model="convnet", data="digits", structures=(Refill(), Regroup(groups=4), Refill(rho=0.2), Random()), rounds=3)
@@ -98,12 +99,12 @@ def test_of_an_examples_study_one_seed_stands_in_lists():
     assert [b.id for b in several.few(every)] == [own[0].id, own[1].id, ten[1].id, alone.id]
     assert several.few(every, {ten[0].id}) == [*own, ten[0], ten[1], alone]
     assert several.together(every) == {study_id(CONFIG): [ten[1], ten[2], ten[0]]} and several.seeds(ten) == "3 seeds"
-    rows = runs_rows.rows(every, [])
+    rows = table.rows(every, [])
     assert [len(r.seeds) for r in rows] == [0, 0, 3, 0] and rows[2].study == study_id(CONFIG)
-    cells = runs_rows.cells(rows[2])
-    assert cells["title"] == "3 seeds" and cells["seed"] is None and runs_rows.cells(rows[0])["seed"] == 0
-    assert "6 runs" in runs_rows.sentence(rows) and "2 more seeds" in runs_rows.sentence(rows)
-    assert runs_rows.narrowed(rows, {}, ten[0].id) == [rows[2]]
+    cells = table.cells(rows[2])
+    assert cells["title"] == "3 seeds" and cells["seed"] is None and table.cells(rows[0])["seed"] == 0
+    assert "6 runs" in table.sentence(rows) and "2 more seeds" in table.sentence(rows)
+    assert table.narrowed(rows, {}, ten[0].id) == [rows[2]]
 
 
 @pytest.mark.parametrize("dark", [False, True])

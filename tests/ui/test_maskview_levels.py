@@ -1,7 +1,6 @@
 """Levels of |w|, packed and unpacked by loops, and how large the message with them is."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from lthviz.records import Layer
 from lthviz.ui import maskview
 from lthviz.ui.maskview import payload
-from lthviz.ui.maskview_levels import LEVELS, ROOM, bytes_of, choose, digits, levels_of
+from lthviz.ui.maskview.levels import LEVELS, ROOM, bytes_of, choose, digits, levels_of
 
 
 def unpacked(words, levels, count):
@@ -60,7 +59,7 @@ def test_the_largest_layer_stays_under_a_megabyte_with_both_masks(density):
     rng, layer = np.random.default_rng(0), Layer("layer4.1.conv2.weight", (512, 512, 3, 3), (4, 4))
     after, before = rng.random((2, *layer.matrix)) < density
     data = payload(after, before, layer=layer, weights=rng.standard_normal(layer.matrix, np.float32), shade=True)
-    code = sum(len((Path(maskview.__file__).parent / name).read_bytes()) for name in (*maskview.PARTS, "maskview.css"))     # goes along
+    code = sum(len(file.read_bytes()) for file in (*maskview.PARTS, maskview.STYLE))     # goes along
     assert len(data) + code < 1_000_000
     assert json.loads(data[4:4 + int.from_bytes(data[:4], "little")])["shades"]["levels"] >= (4 if density <= 0.5 else 2)
 

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from lthviz.figures import theme
 from lthviz.figures.masks import INK
 from lthviz.figures.order import grouped
-from lthviz.ui.maskview_levels import levels_of
+from lthviz.ui.maskview.levels import levels_of
 from tests.ui.test_maskview import PLANT, SHAPE, codes, context, hover, middle, pixels, plant, rgb, states  # noqa: F401
 
 C, CIN, KH, KW = SHAPE

@@ -10,7 +10,8 @@ import streamlit as st
 from lthviz import launch
 from lthviz.store import disk
 from lthviz.store.trash import DAYS, Trashed
-from lthviz.ui import cache, frame, runs_said
+from lthviz.ui import cache, frame
+from lthviz.ui.runs import notices
 from lthviz.words import duration
 
 _UNDO, _ASKING = "trash-undo", "trash-asking"
@@ -21,7 +22,7 @@ SHOWN = 8
 def discard(ids: Sequence[str]) -> None:
     """Move these runs to the trash; what was moved can be taken back at once."""
     gone: list[Trashed] = []
-    runs_said.each(ids, lambda x: gone.append(cache.store().discard(x)))
+    notices.each(ids, lambda x: gone.append(cache.store().discard(x)))
     st.session_state[_UNDO] = [(t.key, t.id) for t in gone]
 
 
@@ -40,7 +41,7 @@ def undo() -> None:
 
 def restore(keys: Sequence[str]) -> None:
     back: list[str] = []
-    runs_said.each(keys, lambda key: back.append(cache.store().restore(key)))
+    notices.each(keys, lambda key: back.append(cache.store().restore(key)))
     if any(cache.store().status(run_id).state == "queued" for run_id in back):
         launch.wake(cache.store())
 
@@ -76,4 +77,4 @@ def _ask() -> None:
 def _empty(keys: list[str]) -> None:
     """What was shown, and nothing that was deleted meanwhile."""
     st.session_state.pop(_ASKING, None)
-    runs_said.guarded(lambda: cache.store().empty_trash(keys))
+    notices.guarded(lambda: cache.store().empty_trash(keys))

@@ -1,4 +1,4 @@
-// How near the layer is seen, and which part of it. (maskview_window.js reads and writes that part as text.)
+// How near the layer is seen, and which part of it. (window.js reads and writes that part as text.)
 function zoomBy(view, step, about) { zoomTo(view, view.kept.t + step, about); }
 
 // about: device pixels {x, y} inside a panel that stay over their weight; else the cursor comes to the middle, or the middle stays.

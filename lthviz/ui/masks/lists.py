@@ -8,8 +8,9 @@ from typing import Any
 import streamlit as st
 
 from lthviz.records import Blocks, Layer, Run, Ticket
-from lthviz.ui import frame, masks_magnitude, pickers, where
+from lthviz.ui import frame, pickers, where
 from lthviz.ui.linkedtable import Column, linked_table
+from lthviz.ui.masks import magnitudes
 
 
 def columns(compared: bool, magnitude: bool) -> list[Column]:
@@ -46,12 +47,12 @@ def layer_list(rows: Sequence[Mapping[str, Any]], layer: Layer, *, compared: boo
 
 def magnitude(run: Run, ticket: Ticket) -> dict[str, float | None] | None:
     """The share of |w| that each layer keeps, where it is stored, and where it is asked for; None else."""
-    if not masks_magnitude.stored(run, ticket.round):
+    if not magnitudes.stored(run, ticket.round):
         return None
-    large = sum(layer.size for layer in run.layers) > masks_magnitude.QUICK
+    large = sum(layer.size for layer in run.layers) > magnitudes.QUICK
     if large and not st.toggle("Kept |w|", key="magnitude", help="Reads the trained weights that this round was pruned by"):
         return None
-    return masks_magnitude.kept(run, ticket)
+    return magnitudes.kept(run, ticket)
 
 
 def spoken(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -12,7 +12,7 @@ function inks(colours) {
   return { paper, gap: rgb(colours.gap), ink: [[paper, kept, added, removed], [paper, kept, added, mix(removed, paper, 0.45)]] };
 }
 
-// Paints w × h pixels into `out` (Uint32Array, ABGR). order: line() and count() of maskview_cells.js; states[code]: what a code is
+// Paints w × h pixels into `out` (Uint32Array, ABGR). order: line() and count() of cells.js; states[code]: what a code is
 // drawn as here (0: paper). step: pixels of a hatch line. tint: opacity by mean level, where weights are shaded (order.weigh).
 // image: what `out` belongs to, where it still holds the last picture: pixels whose counts are the same are left alone.
 function paint(out, w, h, order, R, C, view, states, colours, step, tint = null, image = null) {

@@ -1,7 +1,7 @@
 """The mask of a layer as a live picture: zoom, pan, hover, before and after, difference and block order, all in the browser.
 
 Bits, orders and blocks go in once; whatever is turned afterwards is answered in JavaScript without the server, which only
-hears what was selected. The picture itself is drawn by maskview_paint.js, by the same rule as `figures.mask_png`.
+hears what was selected. The picture itself is drawn by paint.js, by the same rule as `figures.mask_png`.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from lthviz.figures import order as orders
 from lthviz.figures import theme
 from lthviz.figures.masks import mask_text
 from lthviz.records import Blocks, Layer
-from lthviz.ui.maskview_levels import levels_of
-
-__all__ = ["CELLS", "MODES", "ORDERS", "Picked", "mask_text", "mask_view"]
+from lthviz.ui.maskview.levels import levels_of
 
 MODES = {"before": "Before", "after": "After", "pair": "Both", "diff": "Difference"}
 LARGEST = 32_000_000
@@ -52,21 +50,21 @@ STAGE = """<div class="stage"><canvas class="cells" aria-hidden="true"></canvas>
 <span class="name" aria-hidden="true"></span><span class="name" aria-hidden="true"></span><div class="tip" aria-hidden="true" hidden></div><div class="hint" aria-hidden="true"></div></div>"""
 FOOT = """<div class="under"><div class="read" aria-live="polite"></div><label class="window">Window <input class="field" spellcheck="false" autocomplete="off"></label></div>
 <div class="legend" role="group" aria-label="Weights in each state"></div><div class="how" aria-hidden="true"></div><div class="ramp" aria-live="polite" hidden></div>"""
-PARTS = ("maskview_cells.js", "maskview_kernels.js", "maskview_weights.js", "maskview_shape.js", "maskview_window.js", "maskview_zoom.js",
-         "maskview_paint.js", "maskview_motion.js", "maskview_marks.js", "maskview_words.js", "maskview_views.js", "maskview_selection.js", "maskview_link.js",
-         "maskview_controls.js", "maskview_save.js", "maskview_hands.js", "maskview.js")
+PARTS = tuple(Path(__file__).parent / f"{name}.js" for name in (
+    "cells", "kernels", "weights", "shape", "window", "zoom", "paint", "motion", "marks", "words", "views", "selection", "link", "controls", "save", "hands", "view"))
 """What the mask view and the live view of Tune share; each adds its own default export."""
+STYLE = Path(__file__).parent / "view.css"
 
 
 @cache
 def _component() -> Callable[..., Any]:
-    return st.components.v2.component("lthviz_mask_view", html=f'<div class="mv">{BAR}{STAGE}{FOOT}</div>', js=joined(*PARTS, "maskview_mount.js"),
-                                      css=joined("maskview.css"))
+    return st.components.v2.component("lthviz_mask_view", html=f'<div class="mv">{BAR}{STAGE}{FOOT}</div>', css=joined(STYLE),
+                                      js=joined(*PARTS, Path(__file__).parent / "mount.js"))
 
 
-def joined(*names: str) -> str:
-    """The text of these files beside this one, as one module or style sheet."""
-    return "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in names)
+def joined(*files: Path) -> str:
+    """The text of these files as one module or style sheet."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in files)
 
 
 def mask_view(after: np.ndarray, before: np.ndarray | None = None, *, key: str, on_select_change: Callable[[], None] | None = None,

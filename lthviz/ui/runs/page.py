@@ -9,8 +9,9 @@ from typing import Any
 import streamlit as st
 
 from lthviz import launch
-from lthviz.ui import cache, frame, pickers, runs_about, runs_import, runs_rows, runs_said, runs_trash, several, sweeps
-from lthviz.ui.runs_rows import FILTERS, Row
+from lthviz.ui import cache, frame, pickers, several
+from lthviz.ui.runs import about, importing, notices, sweeps, table, trash
+from lthviz.ui.runs.table import FILTERS, Row
 
 _CHOSEN = "runs-chosen"
 
@@ -22,18 +23,18 @@ def show() -> None:
         st.title("Runs", anchor=False, width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             st.page_link("pages/lab.py", label="New run", icon=":material/add:", query_params={"new": "digits"})
-    sizes = runs_about.sizes(found)
+    sizes = about.sizes(found)
     if found:
-        frame.said(f"{runs_rows.sentence(found)} {runs_about.room(sizes)}")
+        frame.said(f"{table.sentence(found)} {about.room(sizes)}")
     elif not broken:
         frame.empty("No run is in this folder. Start one, or a whole sweep of them below; every run of this folder is then listed here, "
                     "whoever trains it.")
-    runs_said.show()
+    notices.show()
     sweeps.live(found)
     if found:
         _table(found, sizes)
-    runs_import.show()
-    runs_trash.show()
+    importing.show()
+    trash.show()
     for name, why in broken.items():
         frame.told("error", f"{name!r} cannot be read, and is left as it is: {why}", "broken_image")
     sweeps.new()
@@ -42,11 +43,11 @@ def show() -> None:
 def everything() -> tuple[list[Row], dict[str, str]]:
     """All runs as rows, and what cannot be read."""
     found, broken = cache.briefs()
-    return runs_rows.rows(found, cache.store().sweeps()), broken
+    return table.rows(found, cache.store().sweeps()), broken
 
 
 def _table(found: Sequence[Row], sizes: dict[str, int]) -> None:
-    runs_trash.undo()
+    trash.undo()
     shown = _narrow(found)
     actions = st.container(key="runs-actions")
     if not shown:
@@ -56,7 +57,7 @@ def _table(found: Sequence[Row], sizes: dict[str, int]) -> None:
     with actions:
         _act(chosen, len(shown), len(found))
         if len(chosen) == 1:
-            runs_about.show(chosen[0], sizes[chosen[0].brief.id], found)
+            about.show(chosen[0], sizes[chosen[0].brief.id], found)
 
 
 def _narrow(found: Sequence[Row]) -> list[Row]:
@@ -64,7 +65,7 @@ def _narrow(found: Sequence[Row]) -> list[Row]:
     wanted, names = {}, {s.name: s.shown for r in found for s in r.sweeps}
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="runs-filters"):
         for name, label in FILTERS.items():
-            options = runs_rows.choices(found, name)
+            options = table.choices(found, name)
             asked = st.query_params.get_all(name)
             wanted[name] = asked
             if len(options) > 1 or asked:
@@ -76,7 +77,7 @@ def _narrow(found: Sequence[Row]) -> list[Row]:
             key = pickers.showing("filter-find", st.query_params.get("find", ""))
             st.text_input("Find", key=key, placeholder="id, preset, structure, message", width=240, icon=":material/search:",
                           on_change=pickers.heard(key, lambda chosen: _filter("find", chosen)))
-    return runs_rows.narrowed(found, wanted, st.query_params.get("find", ""))
+    return table.narrowed(found, wanted, st.query_params.get("find", ""))
 
 
 def _filter(name: str, value: Any) -> None:
@@ -96,7 +97,7 @@ def _chosen(shown: Sequence[Row], sizes: dict[str, int]) -> list[Row]:
         st.session_state["runs-default"] = [i for i, x in enumerate(ids) if x in known]
     number = st.column_config.NumberColumn
     event = st.dataframe(
-        [runs_rows.cells(r, sizes.get(r.brief.id)) for r in shown], hide_index=True, key=key, on_select="rerun", selection_mode="multi-row", placeholder="–",
+        [table.cells(r, sizes.get(r.brief.id)) for r in shown], hide_index=True, key=key, on_select="rerun", selection_mode="multi-row", placeholder="–",
         selection_default={"selection": {"rows": st.session_state["runs-default"], "columns": [], "cells": []}},
         height="content" if len(shown) < 14 else 560, alt=f"Table of {len(shown)} runs",
         column_config={
@@ -129,17 +130,17 @@ def _act(chosen: Sequence[Row], shown: int, total: int) -> None:
             frame.quiet(f"{count}Choose rows at their left edge to open, compare, rename, resume, cancel or delete runs; click a column's head to sort.")
             return
         frame.quiet(f"{len(chosen)} chosen", width="content")
-        _button("Resume", runs_rows.resumable(chosen), "play_arrow", lambda ids: launch.resume_all(cache.store(), ids),
+        _button("Resume", table.resumable(chosen), "play_arrow", lambda ids: launch.resume_all(cache.store(), ids),
                 "Put back into the queue of the worker on this machine; each goes on from its last checkpoint")
-        _button("Cancel", runs_rows.cancellable(chosen), "stop", lambda ids: runs_said.each(ids, lambda x: launch.request(cache.store(), x, "cancel")),
+        _button("Cancel", table.cancellable(chosen), "stop", lambda ids: notices.each(ids, lambda x: launch.request(cache.store(), x, "cancel")),
                 "End them; their finished rounds are kept")
-        _button("Delete", runs_rows.deletable(chosen), "delete", runs_trash.discard, "Move them to the trash; it can be undone")
+        _button("Delete", table.deletable(chosen), "delete", trash.discard, "Move them to the trash; it can be undone")
         _open(chosen)
 
 
 def _button(label: str, ids: list[str], icon: str, act: Callable[[list[str]], None], help: str) -> None:
     st.button(f"{label} {len(ids)}" if len(ids) > 1 else label, key=f"runs-{label.lower()}", icon=f":material/{icon}:", help=help, disabled=not ids,
-              on_click=runs_said.guarded, args=(act, ids))
+              on_click=notices.guarded, args=(act, ids))
 
 
 def _open(chosen: Sequence[Row]) -> None:

@@ -1,5 +1,5 @@
 // The overlay of |w|: kept weights shaded by the size of the ticket's own trained weights. They come as levels of equally many weights
-// (`maskview_levels.py`), as digits to the base L, several to a 32-bit word; level 1 holds the smallest, 0 means no weight.
+// (`levels.py`), as digits to the base L, several to a 32-bit word; level 1 holds the smallest, 0 means no weight.
 const FAINT = 0.16;                        // opacity of the lowest level: a kept weight is never taken for a pruned one
 
 function readLevels(head, words, code) {

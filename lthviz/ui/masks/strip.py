@@ -21,7 +21,7 @@ WIDTH, HEIGHT = 104, 46
 def _component() -> Callable[..., Any]:
     here = Path(__file__).parent
     return st.components.v2.component("lthviz_mask_strip", html='<div class="strip" role="radiogroup"></div>',
-                                      js=(here / "maskstrip.js").read_text(encoding="utf-8"), css=(here / "maskstrip.css").read_text(encoding="utf-8"))
+                                      js=(here / "strip.js").read_text(encoding="utf-8"), css=(here / "strip.css").read_text(encoding="utf-8"))
 
 
 def strip(address: Address, layers: Sequence[Layer], rows: Sequence[Mapping[str, Any]], current: Layer, title: str) -> None:

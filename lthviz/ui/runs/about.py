@@ -10,8 +10,9 @@ from typing import Any
 import streamlit as st
 
 from lthviz.store import disk
-from lthviz.ui import cache, frame, pickers, runs_said
-from lthviz.ui.runs_rows import Row
+from lthviz.ui import cache, frame, pickers
+from lthviz.ui.runs import notices
+from lthviz.ui.runs.table import Row
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -57,7 +58,7 @@ def _field(widget: Any, label: str, name: str, run_id: str, said: str, fixed: bo
 
 
 def _keep(run_id: str, name: str, key: str) -> None:
-    runs_said.guarded(lambda: cache.store().set_about(run_id, **{name: st.session_state[key]}))
+    notices.guarded(lambda: cache.store().set_about(run_id, **{name: st.session_state[key]}))
 
 
 def _facts(row: Row, size: int, among: Sequence[Row]) -> str:

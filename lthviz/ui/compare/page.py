@@ -15,7 +15,8 @@ from lthviz.figures.replicated import Studies
 from lthviz.figures.replicated_words import seeds
 from lthviz.records import Run
 from lthviz.speed import machine
-from lthviz.ui import cache, compare_parts, curves, frame, measure, one_run, pickers, studies, where
+from lthviz.ui import cache, curves, frame, measure, one_run, pickers, studies, where
+from lthviz.ui.compare import parts
 
 MOST = 8
 """So many stand side by side."""
@@ -96,12 +97,12 @@ def _body(named: tuple[tuple[str, tuple[Run, ...]], ...]) -> None:
     _legend(of, baseline)
     for sentence in limits(of):
         frame.told("info", sentence, "balance")
-    compare_parts.picture(of, x, setting, together, points)
+    parts.picture(of, x, setting, together, points)
     measure.live(runs)
-    compare_parts.outcomes(of, density, baseline)
-    compare_parts.settings(of)
-    compare_parts.layers(of, baseline)
-    compare_parts.terminal(of, density, baseline, points, setting)
+    parts.outcomes(of, density, baseline)
+    parts.settings(of)
+    parts.layers(of, baseline)
+    parts.terminal(of, density, baseline, points, setting)
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)

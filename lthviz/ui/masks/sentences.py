@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from lthviz.core.likeness import Likeness, likeness
 from lthviz.core.stats import coverage, effective
 from lthviz.records import Layer, Run, Ticket
-from lthviz.ui import masks_against, stages
+from lthviz.ui import stages
+from lthviz.ui.masks import against
 
 
-def totals(run: Run, ticket: Ticket, found: masks_against.Against) -> str:
+def totals(run: Run, ticket: Ticket, found: against.Against) -> str:
     """The ticket in a few sentences, with the whole network's numbers."""
     masks, size = ticket.masks, ticket.masks.size()
     said = f"{stages.name(run.config, ticket.round, ticket.structure)} keeps {masks.nnz():,} of {size:,} weights ({100 * masks.density():.1f} %)"
@@ -35,21 +36,21 @@ def _moved(a: Likeness) -> str:
     return f"{a.removed:,} weights went" if a.removed else "no weight changed"
 
 
-def _other_name(run: Run, ticket: Ticket, found: masks_against.Against) -> str:
+def _other_name(run: Run, ticket: Ticket, found: against.Against) -> str:
     """As short as it is clear: this round's tickets by their name alone."""
     here = (found.address.run, found.address.round) == (run.id, ticket.round)
     if here:
-        return masks_against.name(found.address, run, round=False)
-    return masks_against.name(found.address, run).replace(", round ", " of round ", 1)
+        return against.name(found.address, run, round=False)
+    return against.name(found.address, run).replace(", round ", " of round ", 1)
 
 
-def alike_words(run: Run, ticket: Ticket, found: masks_against.Against, layer: Layer) -> str:
+def alike_words(run: Run, ticket: Ticket, found: against.Against, layer: Layer) -> str:
     """Both tickets by their full names, and how alike they are against what chance gives, in the network and in the layer."""
     if found.masks is None or found.address is None:
         return ""
     this = f"{stages.name(run.config, ticket.round, ticket.structure)}, round {ticket.round}" if ticket.round else "Dense"
     names = list(found.masks)
-    said = f"{this} and {masks_against.name(found.address, run)} share {_shared(likeness(found.masks, ticket.masks, names))}"
+    said = f"{this} and {against.name(found.address, run)} share {_shared(likeness(found.masks, ticket.masks, names))}"
     said += f" over {len(names)} layers" if found.other else ""
     if layer.name in found.masks:
         said += f"; in {layer.short} {_shared(likeness(found.masks, ticket.masks, [layer.name]))}"
@@ -61,11 +62,11 @@ def _shared(a: Likeness) -> str:
             f"densities: {a.chance_jaccard:.3f})")
 
 
-def not_comparable(run: Run, found: masks_against.Against) -> list[str]:
+def not_comparable(run: Run, found: against.Against) -> list[str]:
     """Layers without a counterpart, in one line."""
     if not found.other or found.address is None:
         return []
-    other = masks_against.name(found.address, run)
+    other = against.name(found.address, run)
     if found.masks is None:
         return [f"{other} has no layer of the same name and shape as this network's, so nothing can be compared."]
     return [f"{len(found.other)} of {len(run.layers)} layers have no counterpart of the same name and shape in {other} and are shown alone: {_listed(found.other)}."]

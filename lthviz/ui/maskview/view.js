@@ -1,5 +1,5 @@
-// The mask view: what it holds and how it is drawn. The files maskview_*.js hold cells, pixels, words, views, zoom, selection, controls and hands; all
-// are joined into one module (maskview.py), whose default export (maskview_mount.js) Streamlit calls anew on every change of data or theme.
+// The mask view: what it holds and how it is drawn. The files beside this one hold cells, pixels, words, views, zoom, selection, controls and hands; all
+// are joined into one module (view.py), whose default export (mount.js) Streamlit calls anew on every change of data or theme.
 const mounted = new WeakMap();
 
 function mount(View, { data, parentElement, setStateValue }) {

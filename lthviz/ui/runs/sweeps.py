@@ -14,9 +14,10 @@ from lthviz.sweep import grid as grids
 from lthviz.sweep import serial
 from lthviz.sweep.grid import Grid
 from lthviz.sweep.tally import AT_WORK, Tally, tally
-from lthviz.ui import cache, frame, runs_rows, runs_said, transport
+from lthviz.ui import cache, frame, transport
 from lthviz.ui.command import sweep_command
-from lthviz.ui.runs_rows import Row
+from lthviz.ui.runs import notices, table
+from lthviz.ui.runs.table import Row
 
 OLD = 2
 """So many finished sweeps stay in sight; the others are folded away."""
@@ -46,8 +47,8 @@ def live(found: Sequence[Row]) -> None:
 
 def _seen(found: Sequence[Brief]) -> int:
     """Changes when the rest of the page has to be drawn anew: a row of the table, but for what only moves; its filters; a word to say."""
-    asked = tuple(tuple(st.query_params.get_all(name)) for name in (*runs_rows.FILTERS, "find"))
-    return hash((tuple((b.id, b.status.state, b.rounds, b.last_acc, b.title, b.note) for b in found), asked, runs_said.waiting()))
+    asked = tuple(tuple(st.query_params.get_all(name)) for name in (*table.FILTERS, "find"))
+    return hash((tuple((b.id, b.status.state, b.rounds, b.last_acc, b.title, b.note) for b in found), asked, notices.waiting()))
 
 
 def _live(seen: int) -> None:
@@ -107,19 +108,19 @@ def _buttons(sweep: Sweep, now: Tally, busy: bool) -> None:
     st.button("Its runs", key=f"sweep-show-{sweep.name}", icon=":material/filter_alt:", type="tertiary", help="Show them alone in the table below", on_click=_show, args=(sweep.name,))
     if busy:
         st.button("Stop", key=f"sweep-stop-{sweep.name}", icon=":material/stop:", help="Begin no more runs of it and end those at work; what is finished is kept",
-                  on_click=runs_said.guarded, args=(stop, sweep))
+                  on_click=notices.guarded, args=(stop, sweep))
     elif now.done < now.total:
         st.button("Go on", key=f"sweep-on-{sweep.name}", icon=":material/play_arrow:", type="primary",
-                  help="Put what is missing into the queue of the worker on this machine", on_click=runs_said.guarded, args=(go_on, sweep))
+                  help="Put what is missing into the queue of the worker on this machine", on_click=notices.guarded, args=(go_on, sweep))
     st.download_button("File", sweep.text, file_name=f"{sweep.name}.toml", mime="application/toml", key=f"sweep-file-{sweep.name}", icon=":material/download:",
                        type="tertiary", on_click="ignore", help=f"To go on from a terminal: {sweep_command(sweep.name)}")
     if not busy:
         st.button("Forget", key=f"sweep-forget-{sweep.name}", icon=":material/close:", type="tertiary", help="Take it off this page; its runs stay",
-                  on_click=runs_said.guarded, args=(cache.store().forget_sweep, sweep.name))
+                  on_click=notices.guarded, args=(cache.store().forget_sweep, sweep.name))
 
 
 def _show(name: str) -> None:
-    for field in (*runs_rows.FILTERS, "find"):
+    for field in (*table.FILTERS, "find"):
         st.query_params.pop(field, None)
     st.query_params["sweep"] = name
 
@@ -128,7 +129,7 @@ def stop(sweep: Sweep) -> None:
     """Whoever works on it begins no more runs; those at work or in the queue are cancelled."""
     store = cache.store()
     store.stop_sweep(sweep.name)
-    runs_said.each(_tally(sweep).having((*AT_WORK, "queued")), lambda x: launch.request(store, x, "cancel"))
+    notices.each(_tally(sweep).having((*AT_WORK, "queued")), lambda x: launch.request(store, x, "cancel"))
 
 
 def go_on(sweep: Sweep) -> None:
@@ -177,7 +178,7 @@ def _taken() -> None:
     try:
         st.session_state["sweep-text"] = file.getvalue().decode("utf-8")
     except UnicodeDecodeError:
-        runs_said.say(f"{file.name} is not UTF-8 text, so it is no sweep's file")
+        notices.say(f"{file.name} is not UTF-8 text, so it is no sweep's file")
 
 
 def _start(grid: Grid) -> None:
