@@ -6,7 +6,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 TOGETHER = ("tests/sweep/",)
 """Folders whose session-wide fixtures are made in one process only."""
-FIRST = ("tests/browser/", "tests/sweep/", "tests/test_branch", "tests/test_launch", "tests/speed/", "tests/pages/", "tests/test_")
+FIRST = ("tests/browser/", "tests/sweep/", "tests/branching/", "tests/test_launch", "tests/speed/", "tests/pages/", "tests/cli/", "tests/methods/", "tests/test_")
 """What takes longest begins first, so that no process ends long after the others."""
 
 

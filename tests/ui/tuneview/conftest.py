@@ -60,22 +60,6 @@ def context(browser):
 
 
 @pytest.fixture
-def show(context, url):
-    """`show("kind=refill", width=1280, dark=False)`: a page with the view drawn; an error in its console fails the test."""
-    pages, errors = [], []
-
-    def start(query="", *, width=1280, dark=False):
-        page = context.new_page()
-        page.set_viewport_size({"width": width, "height": 1300 if width < 500 else 900})
-        page.emulate_media(color_scheme="dark" if dark else "light")
-        page.on("pageerror", lambda e: errors.append(str(e)))
-        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        page.goto(f"{url}/?{query}")
-        page.locator(".tv[data-draws]").wait_for()
-        pages.append(page)
-        return page
-
-    yield start
-    for page in pages:
-        page.close()
-    assert not errors
+def show(show):
+    """As for every view, with motion; on a phone all of it is seen at once."""
+    return lambda query="", *, width=1280, dark=False: show(query, width=width, height=1300 if width < 500 else 900, dark=dark, still=False)

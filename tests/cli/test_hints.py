@@ -10,7 +10,7 @@ import pytest
 from lthviz.cli import _parser
 from lthviz.ui.frame import PAGES
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = next(a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction)).choices
 OPTIONS = {o for p in COMMANDS.values() for a in p._actions for o in a.option_strings}
 OTHERS = {"--force-reinstall", "--index-url", "--head", "--nproc-per-node", "--no-cache-dir", "--gpu"}

@@ -13,7 +13,7 @@ from lthviz.figures import theme
 from lthviz.figures.masks import INK
 from lthviz.figures.order import grouped
 from lthviz.ui.maskview.levels import levels_of
-from tests.ui.test_maskview import PLANT, SHAPE, codes, context, hover, middle, pixels, plant, rgb, states  # noqa: F401
+from tests.ui.maskview.planted import PLANT, SHAPE, codes, hover, middle, pixels, plant, rgb, states
 
 C, CIN, KH, KW = SHAPE
 UNIT = KH * KW
@@ -51,28 +51,6 @@ WEIGHTS = np.random.default_rng(5).standard_normal((C, CIN * UNIT)).astype(np.fl
 @pytest.fixture(scope="module")
 def url(serve):
     return serve(SCRIPT)
-
-
-@pytest.fixture
-def show(context, url):  # noqa: F811
-    """`show("mode=diff")`: a page with the view drawn; an error in its console fails the test."""
-    pages, errors = [], []
-
-    def start(query="", *, width=1280, still=True, dark=False):
-        page = context.new_page()
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme="dark" if dark else "light", reduced_motion="reduce" if still else "no-preference")
-        page.on("pageerror", lambda e: errors.append(str(e)))
-        page.on("console", lambda m: errors.append(m.text) if m.type == "error" else None)
-        page.goto(f"{url}/?{query}")
-        page.locator(".mv[data-draws]").wait_for()
-        pages.append(page)
-        return page
-
-    yield start
-    for page in pages:
-        page.close()
-    assert not errors
 
 
 def by_kernel(mask):

@@ -23,7 +23,7 @@ from lthviz.records import Masks
 from lthviz.seeds import derive
 from lthviz.store.timings import file_name
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(3)
 SHAPES = {"conv1.weight": (32, 4, 3, 3), "layer1.0.conv1.weight": (48, 32, 1, 1), "layer1.0.conv2.weight": (1, 9), "fc.weight": (10, 48)}
 MASKS = Masks.of({name: RNG.random(shape) < 0.3 for name, shape in SHAPES.items()})

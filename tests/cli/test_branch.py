@@ -13,7 +13,7 @@ from lthviz.config import Refill
 from lthviz.store import Store
 from tests.small import SMALL
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from lthviz.config import Regroup, RunConfig
 from lthviz.presets import PRESETS
 from lthviz.store import Store
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FAST = ["--set", "rounds=1", "--set", "epochs=1", "--set", "train_images=60", "--set", "batch_size=20"]
 
 

@@ -19,7 +19,7 @@ def example(shape):
 
 
 def read(data):
-    """Head and sections, as readLayer in maskview_cells.js takes them apart."""
+    """Head and sections, as readLayer in maskview/cells.js takes them apart."""
     size = int.from_bytes(data[:4], "little")
     head, body = json.loads(data[4:4 + size]), data[4 + size:]
     assert (size + 4) % 4 == 0

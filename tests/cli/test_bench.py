@@ -15,7 +15,7 @@ from lthviz.speed import machine, network
 from lthviz.store import Store
 from tests import shipped
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 QUICK = ["--batch", "2", "--threads", "1", "--baselines", "torch", "--seconds", "0.01", "--pairs", "1"]
 CONTRACT = {"dense_ms", "ticket_ms", "time_ratio", "flops_ratio", "max_abs_err", "baseline", "device", "threads", "batch", "n", "layers",
             "spread", "executor", "others", "conditions"}
