@@ -4,7 +4,7 @@ python benchmarks/app.py [--runs DIR] [--run ID] [--repeats 7]
 
 Starts the real server anew for each cold start and drives it in headless Chromium with an empty cache. A wait ends when the
 picture asked for is drawn: the canvas has painted the mask of the stage that the sentence above it tells. Without --runs it
-looks at the example runs in data/examples. --only layers: the layer change alone, as on a made-up run of ResNet-18's size
+looks at the example runs in data/examples. --only open: each page opened by its address, warm; --only layers: the layer change alone, as on a made-up run of ResNet-18's size
 (`python benchmarks/made_run.py DIR`, then --runs DIR --run ID).
 """
 
@@ -116,6 +116,38 @@ def warm(browser: Browser, runs: Path | None, run: str, repeats: int) -> dict[st
     return out
 
 
+MASK = f"() => {{ {FIND} return +(find(document)?.dataset.draws ?? 0) > 0; }}"
+FIGURE = "() => !!document.querySelector('.js-plotly-plot .main-svg')"
+PICTURE = "() => [...document.querySelectorAll('.strip img')].some(i => i.complete && i.naturalWidth)"
+TABLE = "() => !!document.querySelector('[data-testid=stDataFrame] canvas')"
+PAGES = {"Home": ("/", PICTURE), "Lab": ("/lab?run={run}&round=1&stage=refill:refill", MASK), "Masks": ("/masks?run={run}&round=1&ticket=refill", MASK),
+         "Tune": ("/tune?run={run}&round=1", MASK), "Speed": ("/speed?run={run}", FIGURE), "Curves": ("/curves?run={run}", FIGURE),
+         "Compare": ("/compare?runs={run}", FIGURE), "Runs": ("/runs", TABLE)}
+"""By page, its address and when its main picture (of Runs, its table) is painted."""
+
+
+def opened(browser: Browser, runs: Path | None, run: str, repeats: int) -> dict[str, tuple[list[float], list[float]]]:
+    """Seconds from opening a page by its address to its first letters and to its picture; server and browser have had it before."""
+    out: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in PAGES}
+    with server(runs) as url:
+        context = browser.new_context(viewport={"width": 1440, "height": 900})
+        for turn in range(repeats + 1):
+            for name, (path, ready) in PAGES.items():
+                page = context.new_page()
+                page.wait_for_timeout(300)
+                began = time.perf_counter()
+                page.goto(url + path.format(run=run), wait_until="commit")
+                page.wait_for_selector("[data-testid=stMarkdownContainer], [data-testid=stPageLink], [data-testid=stHeading]", timeout=60_000)
+                letters = time.perf_counter() - began
+                page.wait_for_function(ready, polling="raf", timeout=60_000)
+                if turn:                                                        # the first turn is warm-up
+                    out[name][0].append(letters)
+                    out[name][1].append(time.perf_counter() - began)
+                page.close()
+        context.close()
+    return out
+
+
 def layers(browser: Browser, runs: Path | None, run: str, repeats: int) -> list[float]:
     """Seconds from a key to the next layer's painted mask on Masks, with the comparison that has the largest messages."""
     store, out = Store(runs), []
@@ -145,15 +177,21 @@ def line(name: str, seconds: list[float], target: float) -> str:
     return f"{name:52s} {statistics.median(seconds):6.2f} s   ({spread}, n = {len(seconds)}; target {target:g} s)"
 
 
+def opening(browser: Browser, runs: Path | None, run: str, repeats: int) -> None:
+    for name, (letters, picture) in opened(browser, runs, run, repeats).items():
+        print(line(f"{name} opened, warm: first letters", letters, 1.5))
+        print(line(f"{name} opened, warm: its picture", picture, 1.5))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=Path)
     parser.add_argument("--run", default="")
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--only", choices=["layers"])
+    parser.add_argument("--only", choices=["layers", "open"])
     args = parser.parse_args()
     store = Store(args.runs)
-    run = args.run or next((r for r in store.runs() if store.is_example(r)), "")
+    run = args.run or next((r for r in store.runs() if store.is_example(r) and store.timings(r)), "")
     if not run:
         raise SystemExit("no example run; give --runs DIR and --run ID")
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -161,6 +199,9 @@ def main() -> None:
           f"Streamlit {version('streamlit')}, Plotly {version('plotly')}; run {run}")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        if args.only == "open":
+            opening(browser, args.runs, run, args.repeats)
+            return
         if args.only:
             print(line("layer change on Masks", layers(browser, args.runs, run, max(2 * args.repeats, 20)), 0.4))
             return
@@ -170,6 +211,7 @@ def main() -> None:
         print(line("Home: page opened on a fresh server → first picture", [x for _, x in home], 3))
         print(line("Lab: server started → first mask", [x for x, _ in lab], 3))
         print(line("Lab: page opened on a fresh server → first mask", [x for _, x in lab], 3))
+        opening(browser, args.runs, run, args.repeats)
         for name, seconds in warm(browser, args.runs, run, args.repeats).items():
             print(line(name, seconds, 0.5 if name.startswith("step") else 1))
         print(line("layer change on Masks", layers(browser, args.runs, run, max(2 * args.repeats, 20)), 0.4))
