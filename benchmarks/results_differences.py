@@ -22,7 +22,6 @@ from benchmarks.results_words import (
     table,
 )
 from lthviz.config import UNSTRUCTURED
-from lthviz.core.intervals import interval
 from lthviz.core.study import Replicates, Summary, summary
 from lthviz.core.versus import Versus
 
@@ -153,7 +152,3 @@ def equal_density(study: Study) -> list[tuple[str, str, Versus]]:
     """Regroup less Refill at equal density, every round of Regroup within Refill's curve."""
     refill = plain_refill(study.main)
     return [(label, refill, v) for label in regroups(study.main) for v in by_round(study.main, label, refill)] if refill else []
-
-
-def interval_of(v: Versus) -> str:
-    return ci(interval(v.paired))

@@ -15,6 +15,11 @@ def duration(seconds: float) -> str:
     return f"{s // 3600} h {s % 3600 // 60:02d} min" if s < 48 * 3600 else f"{round(s / 86400):,} days"
 
 
+def capital(text: str) -> str:
+    """The text with a capital first letter, the others as they are (`str.capitalize` lowers them)."""
+    return text[:1].upper() + text[1:]
+
+
 def rounds_done(done: int, of: int) -> str:
     """How far a run has come: `the dense network and 2 of 5 pruning rounds`. done: its rounds, round 0 of the dense network among them;
     of: the pruning rounds that it is to have."""

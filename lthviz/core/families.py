@@ -49,15 +49,6 @@ def families(runs: Iterable[Run], times: Mapping[Key, float] | None = None) -> l
     return studies(joined, found)
 
 
-def holders(runs: Iterable[Run]) -> dict[tuple[str, int, int, str], str]:
-    """Which run holds a ticket, by family, seed, round and label: the one whose numbers `families` takes."""
-    found: dict[tuple[str, int, int, str], str] = {}
-    for run in sorted(runs, key=_rank):
-        for row in run.rows:
-            found.setdefault((family_id(run.config), run.config.seed, row["round"], row["structure"]), run.id)
-    return found
-
-
 def _rank(run: Run) -> tuple[bool, int, str]:
     return bool(run.config.parent), -len(run.rows), run.id
 

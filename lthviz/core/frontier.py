@@ -6,7 +6,7 @@ is no place on the frontier. Studies can stand on one frontier where comparable.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from lthviz.core.study import MeanTicket, Replicates
@@ -46,9 +46,3 @@ def frontier(of: Iterable[Spot]) -> list[Spot]:
 def fastest(of: Iterable[Spot]) -> Spot | None:
     """The fastest that wins, the more accurate of equally fast ones; None: none wins."""
     return max((s for s in of if s.wins), key=lambda s: (s.speedup, s.accuracy), default=None)
-
-
-def fastest_by_method(of: Sequence[Spot]) -> dict[str, Spot | None]:
-    """By structure label, in the order in which they come: the fastest ticket that wins, None where none does."""
-    labels = dict.fromkeys(s.ticket.structure for s in of)
-    return {label: fastest(s for s in of if s.ticket.structure == label) for label in labels}

@@ -19,6 +19,7 @@ from lthviz.figures import measured, replicated_words, rows, theme, wording
 from lthviz.figures.measured import Setting
 from lthviz.figures.replicated import Studies, letter
 from lthviz.records import Run, Timing
+from lthviz.words import capital
 
 NEAR = 1.25
 """Densities within this ratio are near: what a round that prunes a fifth changes."""
@@ -222,7 +223,7 @@ def limits(of: Studies) -> list[str]:
                     + (f" ({many} weights that can be pruned)" if many else "") + ". Speedups are each over its own dense network; layers cannot be compared one by one.")
     if len(data) == len(models) == 1:
         why = [unlike([of.of[0].runs[0]], s.runs[0]) for s in of.of[1:]]
-        said += [f"{words[:1].upper()}{words[1:]}." for words in dict.fromkeys([*filter(None, why), *caveats([s.runs[0] for s in of.of])])]
+        said += [f"{capital(words)}." for words in dict.fromkeys([*filter(None, why), *caveats([s.runs[0] for s in of.of])])]
     return said
 
 

@@ -10,6 +10,7 @@ from lthviz.core.study import Replicates
 from lthviz.core.winning import Level, level_of
 from lthviz.figures.wording import times
 from lthviz.methods.controls import Reinit
+from lthviz.words import capital
 
 KINDS = {"dense blocks": Regroup, "whole channels": Refill, "scattered weights": None}
 """What a ticket keeps, by its method; None: the unstructured ticket."""
@@ -56,4 +57,4 @@ def _kinds(of: Sequence[Spot]) -> str:
             best = fastest(mine)
             parts.append(f"{name} win at up to {times(best.speedup)}" if best else f"no ticket of {name} wins")
     said = "; ".join(parts)
-    return f"{said[:1].upper()}{said[1:]}."
+    return capital(said) + "."

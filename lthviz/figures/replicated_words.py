@@ -12,6 +12,7 @@ from lthviz.figures import rows, wording
 from lthviz.figures.measured import AXES
 from lthviz.figures.replicated import Studies, known
 from lthviz.records import Run
+from lthviz.words import capital
 
 
 def mean_sd(s: Summary, form: str = ".1f", scale: float = 1.0, unit: str = "") -> str:
@@ -238,7 +239,7 @@ def _capital(of: Studies, study: Replicates) -> str:
 
 
 def _first_up(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]
+    return capital(sentence)
 
 
 def _range(values: Sequence[int]) -> str:

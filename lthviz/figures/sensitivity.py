@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from lthviz.figures import theme
 from lthviz.tuning.sensitivity import Cell
+from lthviz.words import capital
 
 ROW_PX = 31
 
@@ -86,7 +87,7 @@ def sensitivity_caption(cells: Sequence[Cell], value: str, where: str = "") -> s
     of = f" {where}" if where else ""
     what, bare = VALUES[value].said, sum(c.bare for c in cells)
     none = f" Grey: no block forms, so it is the unstructured ticket ({bare} of them)." if bare else ""
-    return (f"{what[:1].upper()}{what[1:]}, in percent, for the whole network{of} (n = {len(cells)} settings).{none} The outlined cell is the current one; "
+    return (f"{capital(what)}, in percent, for the whole network{of} (n = {len(cells)} settings).{none} The outlined cell is the current one; "
             "a click takes a cell's settings, and the four buttons step from cell to cell.")
 
 

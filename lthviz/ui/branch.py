@@ -12,6 +12,7 @@ from lthviz.errors import ConfigError, LthvizError
 from lthviz.records import Run
 from lthviz.ui import cache, forms, frame, pickers, where
 from lthviz.ui.command import apply, branch_command, differences
+from lthviz.words import capital
 
 MOST = 6
 """So many relatives of a run are named, and drawn beside it."""
@@ -118,7 +119,7 @@ def _start(run: Run, round: int, config: RunConfig | None, base: RunConfig) -> N
         frame.refused(refused)
         return
     said = branching.words(plan)
-    st.caption(frame.plain(f"{said[:1].upper()}{said[1:]}.") + f" Run `{plan.config.run_id}`.")
+    st.caption(frame.plain(f"{capital(said)}.") + f" Run `{plan.config.run_id}`.")
     if cache.store().exists(plan.config.run_id):
         st.caption(f"This very branch is here already ({cache.store().status(plan.config.run_id).state}); starting it opens it, or resumes it where it stopped.")
     frame.command(branch_command(run.id, round, config, base, title))

@@ -16,6 +16,7 @@ from lthviz.config import DERIVED, STRUCTURES, RunConfig, Structure, limits, par
 from lthviz.errors import ConfigError
 from lthviz.knobs import checked
 from lthviz.ui import frame
+from lthviz.words import capital
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Network and data": ("model", "form", "data", "data_dir", "train_images", "validation", "augment", "seed"),
@@ -41,7 +42,7 @@ def title(name: str) -> str:
 def tooltip(field: dataclasses.Field, flag: bool = True) -> str:
     """Help, range and source of a field, and what it is called on the command line."""
     meta = field.metadata
-    words = [meta["help"][:1].upper() + meta["help"][1:] + (f", in {meta['unit']}" if meta["unit"] else "") + "."]
+    words = [capital(meta["help"]) + (f", in {meta['unit']}" if meta["unit"] else "") + "."]
     if meta["choices"]:
         words += [f"\n\n{key}: {what}" for key, what in meta["choices"].items()]
     elif meta["low"] is not None or meta["high"] is not None:

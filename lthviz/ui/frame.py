@@ -15,6 +15,7 @@ import streamlit as st
 from lthviz.errors import AddressError, LthvizError
 from lthviz.records import Status
 from lthviz.ui.cache import store
+from lthviz.words import capital
 
 PAGES = (("app.py", "Home", ":material/home:"), ("pages/lab.py", "Lab", ":material/science:"),
          ("pages/masks.py", "Masks", ":material/grid_on:"), ("pages/tune.py", "Tune", ":material/tune:"),
@@ -173,7 +174,7 @@ def fragment(part: Callable[..., None], *, run_every: float | None = None) -> Ca
 def _sorry(line: str, icon: str, title: str) -> None:
     with st.container(border=True):
         st.markdown(f"### :material/{icon}: {title}")
-        st.text(line[:1].upper() + line[1:])
+        st.text(capital(line))
         with st.container(horizontal=True):
             st.page_link("app.py", label="All runs", icon=":material/home:")
             st.page_link("pages/lab.py", label="Start a new run", icon=":material/add:", query_params={"new": "digits"})

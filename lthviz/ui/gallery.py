@@ -7,7 +7,7 @@ import streamlit as st
 from lthviz.presets import preset
 from lthviz.records import Run, Status
 from lthviz.ui import cache, examples_shown, frame, pickers, transport, where
-from lthviz.words import rounds_done
+from lthviz.words import capital, rounds_done
 
 MOST = 12
 """So many of the reader's own runs are shown, the newest; the Runs page has all."""
@@ -54,4 +54,4 @@ def _state(run: Run, status: Status) -> None:
     elif status.state == "finished":
         st.text(examples_shown.findings(run))
     else:
-        st.text(f"{status.message[:1].upper()}{status.message[1:]}" if status.message else f"Cancelled; finished: {rounds_done(len(run.finished), run.config.rounds)}.")
+        st.text(capital(status.message) if status.message else f"Cancelled; finished: {rounds_done(len(run.finished), run.config.rounds)}.")

@@ -16,6 +16,7 @@ from lthviz.records import Run, Timing
 from lthviz.speed import machine
 from lthviz.ui import cache, figure, frame, measure, one_run, pickers, stages, untrained, where
 from lthviz.ui.command import bench_command
+from lthviz.words import capital
 
 
 def show(run: Run) -> None:
@@ -110,7 +111,7 @@ def _measured(run: Run, q: Point, name: str, study: Study) -> None:
     with left if len(t.layers) < 8 else right:      # where there is room
         _estimated(run, q, study)
     for remark in wording.remarks(t):
-        frame.quiet(f"{remark[:1].upper()}{remark[1:]}.")
+        frame.quiet(capital(remark) + ".")
     when = f" {datetime.datetime.fromtimestamp(t.time):%Y-%m-%d %H:%M}." if t.time else ""
     st.caption(frame.plain(wording.provenance([t]) + when))
 

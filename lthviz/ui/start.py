@@ -11,6 +11,7 @@ from lthviz.presets import PRESETS, Preset
 from lthviz.store import presets
 from lthviz.ui import cache, forms, frame, pickers, where
 from lthviz.ui.command import apply, differences, run_command
+from lthviz.words import capital
 
 
 def new_run(begin: str) -> None:
@@ -31,7 +32,7 @@ def new_run(begin: str) -> None:
     frame.notes(said)
     if preset:
         known = _known()[preset]
-        frame.quiet(f"{known.note[:1].upper()}{known.note[1:]}{'. ' * bool(known.note)}Source: {known.source}.")
+        frame.quiet(f"{capital(known.note)}{'. ' * bool(known.note)}Source: {known.source}.")
     top = st.container(key="start-bar")
     st.subheader("Settings", anchor=False)
     config = forms.config_form()

@@ -20,6 +20,7 @@ from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
 from lthviz.ui import beside, cache, curves, figure, frame, layerwise, measure, pickers, untrained, where
+from lthviz.words import capital
 
 MOST = 100.0
 """Points that a tolerance may have: all."""
@@ -50,7 +51,7 @@ def show(first: str) -> None:
         return untrained.show(runs, "No ticket is trained yet", "The dense networks' points come first, then those of every round as they are trained.")
     missing = left_out(runs)
     for sentence in missing[:SAID]:
-        frame.quiet(f"{sentence[:1].upper()}{sentence[1:]}.")
+        frame.quiet(capital(sentence) + ".")
     if len(missing) > SAID:
         frame.quiet(f"So are parts of {len(missing) - SAID} more runs.")
     frame.fragment(_figure)(runs)

@@ -14,7 +14,7 @@ from lthviz.records import Epoch, Run, Status
 from lthviz.ui import cache, frame, stages, where
 from lthviz.ui.command import ask_command
 from lthviz.ui.where import Position
-from lthviz.words import duration, rounds_done
+from lthviz.words import capital, duration, rounds_done
 
 QUIET_S = 15.0
 LIVE_PX = 168
@@ -96,7 +96,7 @@ def _progress(run: Run, status: Status, coming: Position | None, epochs: Sequenc
     st.progress(share, text=progress_sentence(run, status, coming, epochs))
     if status.beat_s is not None and status.state == "running":
         if status.beat_s > QUIET_S:
-            frame.told("warning", f"{status.message[:1].upper()}{status.message[1:]}. It may be busy with a long stage, or gone.", "warning")
+            frame.told("warning", f"{capital(status.message)}. It may be busy with a long stage, or gone.", "warning")
         else:
             frame.quiet(f"{status.done:,} of {status.total:,} batches · last heard of {status.beat_s:.0f} s ago" if status.total else
                         f"last heard of {status.beat_s:.0f} s ago")

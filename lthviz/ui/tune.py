@@ -27,6 +27,7 @@ from lthviz.ui import (
 )
 from lthviz.ui.tune_asked import Asked
 from lthviz.ui.tuneview import tune_view
+from lthviz.words import capital
 
 VIEW = "tune-view"
 POLL_S = 0.5
@@ -68,7 +69,7 @@ def _tune(run: Run) -> None:
     if why := tune_data.why_not(of, asked.structure):
         tune_knobs.knobs(asked)
         _layer_row(asked)      # the way back stays, by hand and by key
-        frame.told("warning", f"{why[:1].upper()}{why[1:]}.", "block")
+        frame.told("warning", capital(why) + ".", "block")
         tune_train.actions(asked, of, why)
         return
     tune_data.ask(of, asked.structure)

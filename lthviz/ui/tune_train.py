@@ -17,6 +17,7 @@ from lthviz.ui import cache, frame, pickers
 from lthviz.ui.command import branch_command
 from lthviz.ui.tune_asked import Asked
 from lthviz.ui.tune_branches import branches
+from lthviz.words import capital
 
 SAID, SAVED = "tune-train-said", "tune-preset-said"
 
@@ -79,7 +80,7 @@ def _train(asked: Asked, config: RunConfig, refused: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="tune-train-row"):
         st.button("Train this ticket", key="tune-train", type="primary", icon=":material/model_training:", disabled=there,
                   help="A branch of this run, trained by the worker in a process of its own", on_click=_start, args=(asked, config))
-        state = f"It is there as {plan.config.run_id}, below." if there else f"{said[:1].upper()}{said[1:]}."
+        state = f"It is there as {plan.config.run_id}, below." if there else f"{capital(said)}."
         frame.quiet(state, width="content")
     if line := st.session_state.pop(SAID, ""):
         frame.refused(line)

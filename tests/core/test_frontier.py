@@ -8,7 +8,7 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lthviz.core.frontier import Spot, fastest, fastest_by_method, frontier, spots
+from lthviz.core.frontier import Spot, fastest, frontier, spots
 from lthviz.core.intervals import interval, over_rounds
 from lthviz.core.study import MeanTicket, Summary, studies, summary
 from lthviz.core.versus import Versus
@@ -32,10 +32,6 @@ def test_the_frontier_is_what_no_other_beats(drawn):
     best = fastest(of)
     winning = [(s.speedup, s.accuracy) for s in of if s.wins]
     assert (best is None) == (not winning) and (best is None or (best.speedup, best.accuracy) == max(winning))
-    by = fastest_by_method(of)
-    assert list(by) == list(dict.fromkeys(label for label, *_ in drawn))
-    for label, spot in by.items():
-        assert spot == fastest([s for s in of if s.ticket.structure == label])
 
 
 def test_only_what_is_measured_has_a_place():
