@@ -14,6 +14,7 @@ from lthviz.tuning import Preview, Source
 from lthviz.ui import (
     cache,
     frame,
+    one_run,
     pickers,
     tune_asked,
     tune_data,
@@ -23,6 +24,7 @@ from lthviz.ui import (
     tune_numbers,
     tune_paper,
     tune_train,
+    untrained,
     where,
 )
 from lthviz.ui.tune_asked import Asked
@@ -39,23 +41,10 @@ pales, as Streamlit has it after half a second: a click that starts a training t
 def show(run: Run) -> None:
     """The whole page below the menu."""
     st.html(STEADY)
-    _head(run)
+    one_run.head("Tune", run)
     if not tune_asked.pruned(run):
-        with st.container(border=True, key="nothing-yet"):
-            st.markdown("### :material/hourglass_empty: Nothing to tune yet")
-            st.markdown(f"This run is {cache.store().status(run.id).state} and has pruned nothing. Thresholds can be turned as soon as its first round is pruned.")
-            st.page_link("pages/lab.py", label="Watch it in the Lab", icon=":material/science:", query_params={"run": run.id})
-        return
+        return untrained.show([run], "Nothing to tune yet", "Thresholds can be turned as soon as its first round is pruned.")
     frame.fragment(_tune)(run)
-
-
-def _head(run: Run) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="tune-head"):
-        with st.container(horizontal=True, vertical_alignment="center", width="content"):
-            st.title("Tune", anchor=False, width="content")
-            frame.badge(cache.store().status(run.id), cache.store().is_example(run.id))
-        pickers.pick_run(run.id)
-    frame.quiet(f"{pickers.run_title(run)} · {pickers.summary(run.config)} · {run.id}")
 
 
 def _tune(run: Run) -> None:

@@ -247,7 +247,7 @@ def test_a_folder_without_runs_says_so(nothing, page, words):
 
 def test_a_run_that_has_not_pruned_says_so(store, page, words, unfinished):
     said = words(page("tune", run=unfinished(store, "cancelled")))
-    assert "Nothing to tune yet" in said and "This run is cancelled and has pruned nothing." in said
+    assert "Nothing to tune yet" in said and "is cancelled" in said and "as soon as its first round is pruned" in said
     assert "Nothing is at this address" in words(page("tune", run="convnet-digits-00000000"))
 
 
