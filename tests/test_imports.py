@@ -18,7 +18,8 @@ FORBIDDEN = {  # packages a part never imports, at module level or inside a func
     "core": {"torch", "torchvision", "streamlit", "h5py", "plotly"}, "figures": {"torch", "torchvision", "streamlit", "h5py"},
     "nn": {"streamlit", "h5py", "plotly"}, "engine": {"streamlit", "h5py", "plotly"}, "speed": {"streamlit", "h5py", "plotly"}, "config": {"torch", "streamlit", "h5py"}, "knobs": {"numpy", "torch"}, "methods": {"numpy", "torch"},
     "records": {"torch", "streamlit", "h5py"}, "launch": {"streamlit", "h5py", "torch"}, "driving": {"streamlit", "h5py", "torch"}, "branching": {"streamlit", "h5py", "torch"}, "ending": {"streamlit", "h5py", "torch"}, "measuring": {"streamlit", "h5py", "torch"}, "sweep": {"streamlit", "h5py", "torch", "plotly"}, "ui": {"torch", "torchvision", "h5py", "ray"},
-    "tuning": {"torch", "torchvision", "streamlit", "h5py", "plotly"}, "store": {"torch", "streamlit", "plotly"}, "cli": {"streamlit", "torch", "ray"},
+    "tuning": {"torch", "torchvision", "streamlit", "h5py", "plotly"}, "store": {"torch", "streamlit", "plotly"}, "exchange": {"torchvision", "streamlit", "plotly"}, "expected": {"torchvision", "streamlit", "h5py", "plotly"},
+    "processes": {"numpy", "torch", "streamlit", "h5py", "plotly"}, "choices": {"numpy", "torch", "streamlit", "h5py", "plotly"}, "cli": {"streamlit", "torch", "ray"},
 }
 
 
