@@ -53,11 +53,12 @@ WATCH = """() => {
   const host = document.querySelector("[data-testid=stBidiComponentIsolated]").shadowRoot, root = host.querySelector(".mv"), plot = host.querySelector(".plot");
   const slide = host.querySelector(".slide"), seen = window.seen = [];
   let last = root.dataset.turned, pressed = 0, drawn;
-  for (const type of ["pointermove", "keydown", "input"]) host.addEventListener(type, () => { drawn = root.dataset.draws; }, true);       // before the view hears of it
+  const moved = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove";
+  for (const type of [moved, "keydown", "input"]) host.addEventListener(type, () => { drawn = root.dataset.draws; }, true);       // before the view hears of it
   const turned = stamp => {
     if (root.dataset.turned === last) return;
     last = root.dataset.turned;
-    const before = drawn;                                    // a key is drawn at once
+    const before = drawn;                                    // it is drawn at once
     const look = tries => requestAnimationFrame(() => {
       const channel = new MessageChannel();
       channel.port1.onmessage = () => {
@@ -69,7 +70,7 @@ WATCH = """() => {
     });
     look(10);
   };
-  plot.addEventListener("pointermove", e => turned(e.timeStamp));
+  plot.addEventListener(moved, e => turned(e.timeStamp));
   slide.addEventListener("keydown", e => { pressed = e.timeStamp; turned(pressed); });
   slide.addEventListener("input", () => turned(pressed));
 }"""

@@ -90,12 +90,17 @@ class TuneView extends MaskView {
     else this.ask();
   }
 
-  // A key comes at any time, a pointer's move just before a frame. What a key changes is drawn at once, once a frame, and is there with the
-  // next one instead of begun with it.
+  // What a hand changes is drawn at once and is there with the next frame instead of begun with it; what comes before that frame is
+  // drawn with it, so that there is one drawing a frame.
   hurry() {
-    if (this.hurried) return this.ask();
+    if (this.hurried) { this.again = true; return this.ask(); }
     this.hurried = true;
-    requestAnimationFrame(() => { this.hurried = false; });
+    const rest = () => {
+      if (!this.again) { this.hurried = false; return; }
+      this.again = false;
+      requestAnimationFrame(rest);
+    };
+    requestAnimationFrame(rest);
     cancelAnimationFrame(this.frame);
     this.draw();
   }

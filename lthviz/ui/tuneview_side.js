@@ -31,14 +31,14 @@ function dials(view) {
     view.plotted.grip.focus({ preventScroll: true });
     e.preventDefault();                                     // no text is selected
   });
-  on(plot, "pointermove", e => {
-    if (drag?.id === e.pointerId) {
-      drag.moved ||= Math.hypot(e.clientX - drag.x, e.clientY - drag.y) > 2;
-      if (drag.moved && !view.dragging) { view.dragging = true; plot.classList.add("held"); view.told(view.plotted.point(null)); }
-      if (drag.moved) view.turnTo(view.plotted.valueAt(e));
-    }
-    else if (e.pointerType !== "touch") view.told(view.plotted.point(e));
+  const moved = "onpointerrawupdate" in window ? "pointerrawupdate" : "pointermove";      // as it happens, on secure pages; else with the next frame
+  on(plot, moved, e => {
+    if (drag?.id !== e.pointerId) return;
+    drag.moved ||= Math.hypot(e.clientX - drag.x, e.clientY - drag.y) > 2;
+    if (drag.moved && !view.dragging) { view.dragging = true; plot.classList.add("held"); view.told(view.plotted.point(null)); }
+    if (drag.moved) view.turnTo(view.plotted.valueAt(e), true);
   });
+  on(plot, "pointermove", e => { if (!drag && e.pointerType !== "touch") view.told(view.plotted.point(e)); });
   const lift = e => {
     if (drag?.id !== e.pointerId) return;
     const gone = e.type === "pointercancel";
