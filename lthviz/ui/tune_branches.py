@@ -25,18 +25,29 @@ _DRAWN = "tune-branches-drawn"
 
 
 def branches(asked: Asked) -> None:
-    """Nothing where there are none. While one is at work this part redraws by itself, once a second, and never the page around it: a run of
-    the whole page makes all of it wait, which a reader sees."""
+    """Nothing where there are none. While one is at work this part redraws by itself, once a second, and not the page around it: a run of
+    the whole page makes all of it wait, which a reader sees. One such run ends the asking, after the last has come to its end."""
     ids = _ids(asked.run.id, asked.round)
     if not ids:
         return
     alive = any(cache.store().status(i).alive for i in ids)
     with st.container(key="tune-branches"):
-        (frame.fragment(_branches, run_every=POLL_S) if alive else _branches)(asked.run.id, asked.round, asked.structure)
+        if alive:
+            frame.fragment(_polled, run_every=POLL_S)(asked.run.id, asked.round, asked.structure)
+        else:
+            _branches(asked.run.id, asked.round, asked.structure)
 
 
 def _ids(run_id: str, round: int) -> list[str]:
     return [b.id for b in cache.briefs()[0] if b.parent == run_id and b.config.from_round == round][:MOST]
+
+
+def _polled(run_id: str, round: int, structure: Refill | Regroup) -> None:
+    """While one is at work. Only a run of the page takes the browser's timer away."""
+    alive = any(cache.store().status(i).alive for i in _ids(run_id, round))
+    _branches(run_id, round, structure)
+    if not alive:
+        st.rerun()
 
 
 def _branches(run_id: str, round: int, structure: Refill | Regroup) -> None:
