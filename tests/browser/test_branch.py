@@ -45,6 +45,17 @@ def test_presenter_mode_by_keys(page, runs, url):
     expect(sentence(page)).to_contain_text("Regroup ")
 
 
+def test_presenter_mode_leaves_no_control_of_tune_nor_its_room(page, runs, url):
+    page.goto(f"{url}/tune?run={runs[1]}&round=1&structure=regroup-groups=2-min_rows=4&present=1")
+    view = page.locator(".st-key-tune-view")
+    expect(view.locator("canvas.cells")).to_be_visible()
+    at_rest(page)
+    for part in ("tune-pick", "tune-knobs", "tune-layer"):
+        expect(page.locator(f".st-key-{part}")).to_be_hidden()
+    gap = view.bounding_box()["y"] - sum(sentence(page).bounding_box()[x] for x in ("y", "height"))
+    assert 0 <= gap < 48, "the picture follows the sentence"
+
+
 def test_space_plays_the_stages_and_stops(page, runs, url):
     page.goto(f"{url}/lab?run={runs[1]}&round=1&stage=prune:unstructured")
     expect(sentence(page)).to_contain_text("Pruned 20")
