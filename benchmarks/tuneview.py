@@ -30,7 +30,7 @@ from lthviz.config import Refill, Regroup
 from lthviz.core.partition import Partition
 from lthviz.core.regroup import parts
 from lthviz.records import Layer
-from lthviz.ui.tuneview import payload, tune_view
+from lthviz.ui.tune.view import payload, tune_view
 
 st.set_page_config(layout="wide")
 rng = np.random.default_rng(0)

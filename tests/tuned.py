@@ -36,7 +36,7 @@ import streamlit as st
 from lthviz.config import Refill, Regroup
 from lthviz.core.partition import Partition
 from lthviz.core.regroup import parts
-from lthviz.ui.tuneview import tune_view
+from lthviz.ui.tune.view import tune_view
 
 st.set_page_config(layout="wide")
 ask, state = st.query_params, st.session_state

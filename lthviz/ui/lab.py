@@ -19,7 +19,7 @@ from lthviz.speed import machine
 from lthviz.ui import branch, cache, curves, figure, frame, pickers, play, stages, transport, where
 from lthviz.ui.command import ask_command, branch_command, run_command
 from lthviz.ui.masks.picture import picture
-from lthviz.ui.tune_asked import tune_link
+from lthviz.ui.tune import tune_link
 from lthviz.ui.where import Position
 
 AGAINST = ("speed", "kept")

@@ -144,7 +144,7 @@ def test_a_layer_gets_settings_of_its_own_and_loses_them(tune, store, run_id, wo
 
 def test_what_a_drag_settles_on_is_taken(tune, store, run_id, words):
     """The component itself is driven in a browser (tests/browser/test_tune.py)."""
-    from lthviz.ui.tune_asked import Asked
+    from lthviz.ui.tune.address import Asked
 
     run = store.run(run_id)
     asked = Asked(run, 2, Regroup(groups=4, layers="features.3@t1=3"), run.by_name["features.3.weight"], "all", OWN)

@@ -11,7 +11,7 @@ from lthviz.records import Address, Layer, Masks, Round, Run, Ticket
 from lthviz.ui import cache, frame, one_run, pickers, stages, untrained, where
 from lthviz.ui.masks import against, files, lists, sentences, strip
 from lthviz.ui.masks.picture import picture
-from lthviz.ui.tune_asked import tune_link
+from lthviz.ui.tune import tune_link
 
 
 def show(run: Run) -> None:

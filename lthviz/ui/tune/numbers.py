@@ -11,8 +11,9 @@ import streamlit as st
 from lthviz import methods
 from lthviz.tuning import Preview, Source
 from lthviz.tuning.previewing import Row, Totals
-from lthviz.ui import frame, pickers, tune_asked, where
-from lthviz.ui.tune_asked import Asked
+from lthviz.ui import frame, pickers, where
+from lthviz.ui.tune import address
+from lthviz.ui.tune.address import Asked
 
 STYLE = """<style>dl.tune-cards { padding: 0 !important; display: grid; grid-template-columns: repeat(auto-fit, minmax(132px, 1fr)); gap: .6rem; margin: .1rem 0 .2rem !important; }
 .tune-cards div { border: 1px solid color-mix(in srgb, currentColor 14%, transparent); border-radius: .3rem; padding: .5rem .75rem .55rem; }
@@ -38,7 +39,7 @@ def sentence(asked: Asked, found: Preview) -> str:
 def base_name(asked: Asked, label: str) -> str:
     """What is compared with, in words."""
     structure = methods.structure(label)
-    return f"{structure.name}, {'the run’s' if label in tune_asked.stored(asked.run, asked.round, structure.kind) else 'as it is by default'}"
+    return f"{structure.name}, {'the run’s' if label in address.stored(asked.run, asked.round, structure.kind) else 'as it is by default'}"
 
 
 def cards(found: Preview, base: Preview | None, of: Source) -> None:
@@ -75,7 +76,7 @@ def layer_list(asked: Asked, found: Preview, base: Preview | None) -> None:
     names = [r.name for r in found.rows]
     at = names.index(asked.layer.name)
     key = pickers.showing("tune-layers", {"selection": {"rows": [at], "columns": [], "cells": []}})
-    own = tune_asked.names(asked.run.layers, asked.structure)
+    own = address.names(asked.run.layers, asked.structure)
     was = {r.name: r for r in base.rows} if base is not None else {}
     percent = st.column_config.NumberColumn
     st.dataframe([_cells(r, own, was.get(r.name)) for r in found.rows], key=key, on_select=_chosen(key, names), selection_mode="single-row-required",

@@ -31,14 +31,14 @@ SIDE = """<div class="side" role="group" aria-label="Threshold">
 <div class="dial"><span class="what" aria-hidden="true"></span><input class="slide" type="range"><input class="exact" type="number" inputmode="decimal"></div>
 <div class="beneath"><label class="parts"><select class="choice" aria-label="Group whose curve is shown"></select></label><button class="back" type="button"></button></div>
 <div class="plot"><svg class="still" aria-hidden="true"></svg><svg class="moving"></svg></div><div class="why"></div><div class="told" aria-live="polite"></div></div>"""
-PARTS = tuple(Path(__file__).parent / f"tuneview{name}.js" for name in ("_rules", "_live", "_plot", "_side", ""))
+PARTS = tuple(Path(__file__).parent / f"view{name}.js" for name in ("_rules", "_live", "_plot", "_side", ""))
 
 
 @cache
 def _component() -> Callable[..., Any]:
     html = f'<div class="mv tv">{maskview.BAR}<div class="main"><div>{maskview.STAGE}{maskview.FOOT}</div>{SIDE}</div><dl class="figures"></dl></div>'
     return st.components.v2.component("lthviz_tune_view", html=html, js=maskview.joined(*maskview.PARTS, *PARTS),
-                                      css=maskview.joined(maskview.STYLE, Path(__file__).parent / "tuneview.css"))
+                                      css=maskview.joined(maskview.STYLE, Path(__file__).parent / "view.css"))
 
 
 def tune_view(before: np.ndarray, structure: Refill | Regroup, *, key: str, layer: Layer, parts: Sequence[Part] | None = None,

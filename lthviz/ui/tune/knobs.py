@@ -9,8 +9,9 @@ import streamlit as st
 
 from lthviz.errors import ConfigError
 from lthviz.knobs import plain
-from lthviz.ui import cache, forms, frame, pickers, tune_asked, where
-from lthviz.ui.tune_asked import SCOPES, Asked
+from lthviz.ui import cache, forms, frame, pickers, where
+from lthviz.ui.tune import address
+from lthviz.ui.tune.address import SCOPES, Asked
 
 REFUSED = "tune-refused"
 FIRST = {"code": ("groups", "min_rows", "tile_rows", "leftovers"), "paper": ("groups", "min_nnz", "min_rows", "min_cols", "leftovers"),
@@ -41,10 +42,10 @@ def knobs(asked: Asked) -> None:
             frame.quiet(f"Own settings: {', '.join(filter(None, [mine, *others]))}.", width="content")
             if asked.own:
                 st.button("Clear this layer's", key="tune-clear", icon=":material/layers_clear:", type="tertiary", help="Let it follow the settings of all layers",
-                          on_click=lambda: tune_asked.go(asked.structure.set(asked.layer.name), scope=None))
+                          on_click=lambda: address.go(asked.structure.set(asked.layer.name), scope=None))
             if others:
                 st.button("Clear all", key="tune-clear-all", icon=":material/clear_all:", type="tertiary", help="Let every layer follow the settings of all",
-                          on_click=lambda: tune_asked.go(dataclasses.replace(asked.structure, layers=""), scope=None))
+                          on_click=lambda: address.go(dataclasses.replace(asked.structure, layers=""), scope=None))
     if said := st.session_state.pop(REFUSED, ""):
         frame.refused(said)
 
@@ -83,11 +84,11 @@ def _widget(asked: Asked, name: str, value: Any) -> None:
 
 def _change(run_id: str, name: str, key: str) -> None:
     """By the address as it is now: what was drawn last may be older."""
-    asked, _ = tune_asked.asked(cache.run(run_id))
+    asked, _ = address.asked(cache.run(run_id))
     value = st.session_state[key]
     try:
         if value is None:
             raise ConfigError(f"{name} is empty; it stays {getattr(asked.shown, name)}")
-        tune_asked.go(asked.changed(**{name: value}), scope=asked.scope)
+        address.go(asked.changed(**{name: value}), scope=asked.scope)
     except ConfigError as e:
         st.session_state[REFUSED] = str(e)

@@ -13,7 +13,7 @@ from lthviz.core.refill import magnitude_scores, refill
 from lthviz.core.regroup import cut, regroup
 from lthviz.figures.masks import mask_text
 from lthviz.records import Layer, Masks
-from lthviz.ui import tuneview
+from lthviz.ui.tune import view
 from tests.tuned import NAME, found, plant
 
 pytestmark = pytest.mark.browser
@@ -42,7 +42,7 @@ def bits(text, shape, dtype=np.uint8):
 
 
 def put(lab, before, structure, layer, **more):
-    lab.evaluate("data => open_layer(data)", base64.b64encode(tuneview.payload(before, structure, layer=layer, **more)).decode())
+    lab.evaluate("data => open_layer(data)", base64.b64encode(view.payload(before, structure, layer=layer, **more)).decode())
 
 
 def summed(codes, rows, cols):

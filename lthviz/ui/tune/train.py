@@ -15,8 +15,8 @@ from lthviz.store import presets
 from lthviz.tuning import Source
 from lthviz.ui import cache, frame, pickers
 from lthviz.ui.command import branch_command
-from lthviz.ui.tune_asked import Asked
-from lthviz.ui.tune_branches import branches
+from lthviz.ui.tune.address import Asked
+from lthviz.ui.tune.branches import branches
 from lthviz.words import capital
 
 SAID, SAVED = "tune-train-said", "tune-preset-said"

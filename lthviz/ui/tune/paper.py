@@ -5,9 +5,10 @@ from __future__ import annotations
 from lthviz.core.regroup import regroup
 from lthviz.records import Masks
 from lthviz.tuning import Source
-from lthviz.ui import frame, tune_data
+from lthviz.ui import frame
 from lthviz.ui.maskview import mask_view
-from lthviz.ui.tune_asked import Asked
+from lthviz.ui.tune import data
+from lthviz.ui.tune.address import Asked
 
 ON_RELEASE = ("This variant has no threshold to drag; it answers once a setting is entered. Every pass divides anew what the blocks before it left, so that "
               "another threshold makes other groups. What was worked out once is there at once.")
@@ -15,7 +16,7 @@ ON_RELEASE = ("This variant has no threshold to drag; it answers once a setting 
 
 def view(of: Source, asked: Asked) -> None:
     """The layer's mask against the unstructured one, as soon as its blocks are known."""
-    name, divided = asked.layer.name, tune_data.divided(of, asked.structure)
+    name, divided = asked.layer.name, data.divided(of, asked.structure)
     frame.quiet(ON_RELEASE)
     if name not in divided.found:
         return

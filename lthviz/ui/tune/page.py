@@ -11,24 +11,10 @@ from lthviz.config import Regroup
 from lthviz.errors import ConfigError
 from lthviz.records import Run
 from lthviz.tuning import Preview, Source
-from lthviz.ui import (
-    cache,
-    frame,
-    one_run,
-    pickers,
-    tune_asked,
-    tune_data,
-    tune_history,
-    tune_knobs,
-    tune_map,
-    tune_numbers,
-    tune_paper,
-    tune_train,
-    untrained,
-    where,
-)
-from lthviz.ui.tune_asked import Asked
-from lthviz.ui.tuneview import tune_view
+from lthviz.ui import cache, frame, one_run, pickers, untrained, where
+from lthviz.ui.tune import address, data, history, knobs, map, numbers, paper, train
+from lthviz.ui.tune.address import Asked
+from lthviz.ui.tune.view import tune_view
 from lthviz.words import capital
 
 VIEW = "tune-view"
@@ -42,7 +28,7 @@ def show(run: Run) -> None:
     """The whole page below the menu."""
     st.html(STEADY)
     one_run.head("Tune", run)
-    if not tune_asked.pruned(run):
+    if not address.pruned(run):
         return untrained.show([run], "Nothing to tune yet", "Thresholds can be turned as soon as its first round is pruned.")
     frame.fragment(_tune)(run)
 
@@ -50,22 +36,22 @@ def show(run: Run) -> None:
 def _tune(run: Run) -> None:
     """The part that every change redraws."""
     where.follow()
-    asked, said = tune_asked.asked(run)
-    tune_history.note(run.id)
+    asked, said = address.asked(run)
+    history.note(run.id)
     frame.notes(said)
-    of = tune_data.source(run.id, asked.round)
+    of = data.source(run.id, asked.round)
     _pick(asked)
-    if why := tune_data.why_not(of, asked.structure):
-        tune_knobs.knobs(asked)
+    if why := data.why_not(of, asked.structure):
+        knobs.knobs(asked)
         _layer_row(asked)      # the way back stays, by hand and by key
         frame.told("warning", capital(why) + ".", "block")
-        tune_train.actions(asked, of, why)
+        train.actions(asked, of, why)
         return
-    tune_data.ask(of, asked.structure)
-    found, base = tune_data.preview(of, asked.structure.label), _base(of, asked)
-    said = tune_numbers.sentence(asked, found) if found else f"{asked.structure.name} of round {asked.round}: {_waiting_words(asked)}."
+    data.ask(of, asked.structure)
+    found, base = data.preview(of, asked.structure.label), _base(of, asked)
+    said = numbers.sentence(asked, found) if found else f"{asked.structure.name} of round {asked.round}: {_waiting_words(asked)}."
     frame.said(said)
-    tune_knobs.knobs(asked)
+    knobs.knobs(asked)
     _layer_row(asked)
     if found is None:
         _waiting(of, asked)
@@ -74,11 +60,11 @@ def _tune(run: Run) -> None:
         st.subheader("The whole network", anchor=False)
         for line in found.warnings:
             frame.told("warning", line, "warning")
-        tune_numbers.cards(found, base, of)
-        tune_numbers.layer_list(asked, found, base)
+        numbers.cards(found, base, of)
+        numbers.layer_list(asked, found, base)
     if isinstance(asked.structure, Regroup) and asked.structure.variant == "code":
-        tune_map.section(of, asked)
-    tune_train.actions(asked, of)
+        map.section(of, asked)
+    train.actions(asked, of)
 
 
 def _layer_row(asked: Asked) -> None:
@@ -87,38 +73,38 @@ def _layer_row(asked: Asked) -> None:
         with st.container(width="content"):
             pickers.pick_layer(asked.run.layers, asked.layer)
         with st.container(horizontal=True, gap="xsmall", width="content", key="tune-undo-row"):
-            tune_history.buttons()
+            history.buttons()
 
 
 def _base(of: Source, asked: Asked) -> Preview | None:
     """What the numbers are held against, as soon as it is known."""
     base = methods.structure(asked.base)
-    if tune_data.why_not(of, base):
+    if data.why_not(of, base):
         return None
-    if not tune_data.progress(of, base).ready:
-        tune_data.ask(of, base, urgent=False)
-    return tune_data.preview(of, asked.base)
+    if not data.progress(of, base).ready:
+        data.ask(of, base, urgent=False)
+    return data.preview(of, asked.base)
 
 
 def _pick(asked: Asked) -> None:
     """Round, kind, and what to compare with."""
-    rounds = tune_asked.pruned(asked.run)
+    rounds = address.pruned(asked.run)
     kind, base = pickers.showing("tune-kind", asked.structure.kind), pickers.showing("tune-base", asked.base)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="tune-pick"):
         pickers.pick_round(rounds, asked.round)
-        st.segmented_control("Structure", list(tune_asked.KINDS), key=kind, required=True, format_func=lambda k: tune_asked.KINDS[k].title,
+        st.segmented_control("Structure", list(address.KINDS), key=kind, required=True, format_func=lambda k: address.KINDS[k].title,
                              on_change=pickers.heard(kind, lambda chosen: _kind(asked, chosen)))
-        options = tune_asked.bases(asked.run, asked.round, asked.structure.kind)
+        options = address.bases(asked.run, asked.round, asked.structure.kind)
         if len(options) > 1:
             st.selectbox("Compared with", options, key=base, width=330, on_change=pickers.heard(base, lambda chosen: where.go(base=chosen)),
-                         format_func=lambda x: tune_numbers.base_name(asked, x))
+                         format_func=lambda x: numbers.base_name(asked, x))
 
 
 def _kind(asked: Asked, kind: str) -> None:
     """The other structure, as it was left, else as the run has it."""
     left = st.session_state.setdefault("tune-left", {})
     left[asked.structure.kind] = asked.structure.label
-    labels = tune_asked.bases(asked.run, asked.round, kind)
+    labels = address.bases(asked.run, asked.round, kind)
     where.go(structure=left.get(kind, labels[0]), base=None, scope=None)
 
 
@@ -126,11 +112,11 @@ def _view(of: Source, asked: Asked, base: Preview | None) -> None:
     """The layer's mask with the threshold to drag, as soon as this layer can be drawn."""
     structure, name = asked.structure, asked.layer.name
     if structure.kind == Regroup.kind and structure.variant == "paper":
-        tune_paper.view(of, asked)
+        paper.view(of, asked)
         return
     given: dict = {}
     if isinstance(structure, Regroup):
-        parts = tune_data.divided(of, structure).parts
+        parts = data.divided(of, structure).parts
         if name not in parts:
             return
         given["parts"], start = parts[name], "t1"
@@ -138,7 +124,7 @@ def _view(of: Source, asked: Asked, base: Preview | None) -> None:
         if asked.layer.classifier:
             frame.told("info", f"The rows of {asked.layer.short} are the classes: Refill leaves its mask as it is. Choose another layer.", "info")
             return
-        found = tune_data.channel_scores(of, structure)
+        found = data.channel_scores(of, structure)
         if found is None:
             return
         given["scores"], start = found[name], "rho"
@@ -164,14 +150,14 @@ def _was(asked: Asked, base: Preview | None, dragged: str) -> dict[str, float | 
 
 def _settled(run_id: str, name: str) -> None:
     """By the address as it is now: what was drawn last may be older."""
-    asked, _ = tune_asked.asked(cache.run(run_id))
+    asked, _ = address.asked(cache.run(run_id))
     settle = (st.session_state.get(VIEW) or {}).get("settle") or {}
     if settle.get("layer") != asked.layer.name or name not in settle:
         return
     try:
-        tune_asked.go(asked.settled(name, settle[name]))
+        address.go(asked.settled(name, settle[name]))
     except ConfigError as e:
-        st.session_state[tune_knobs.REFUSED] = str(e)
+        st.session_state[knobs.REFUSED] = str(e)
 
 
 # While something is worked out -----------------------------------------------------------------------------------------
@@ -187,26 +173,26 @@ def _waiting(of: Source, asked: Asked) -> None:
     if not _here(of, asked):     # the view's room, so that nothing moves when it comes
         st.html("<style>.st-key-tune-waiting { min-height: 560px; }</style>")
     with st.container(key="tune-waiting"):
-        far = tune_data.progress(of, asked.structure)
+        far = data.progress(of, asked.structure)
         frame.fragment(_progress, run_every=None if far.error else POLL_S)(of, asked, _here(of, asked))
 
 
 def _here(of: Source, asked: Asked) -> bool:
     """Whether the shown layer can be drawn already."""
-    return isinstance(asked.structure, Regroup) and asked.layer.name in tune_data.divided(of, asked.structure).partitions
+    return isinstance(asked.structure, Regroup) and asked.layer.name in data.divided(of, asked.structure).partitions
 
 
 def _progress(of: Source, asked: Asked, drawn: bool) -> None:
-    far = tune_data.progress(of, asked.structure)
+    far = data.progress(of, asked.structure)
     if far.ready or _here(of, asked) != drawn:
         st.rerun()
     if far.error:
         frame.told("error", far.error, "error")
         if st.button("Try again", key="tune-retry", icon=":material/refresh:"):
-            tune_data.retry(of, asked.structure)
+            data.retry(of, asked.structure)
             st.rerun()
         return
-    tune_data.ask(of, asked.structure)       # whatever became of the process that should do it
+    data.ask(of, asked.structure)       # whatever became of the process that should do it
     if isinstance(asked.structure, Regroup):
         doing = f", {far.doing.removesuffix('.weight')} under way" if far.doing else ""
         words = f"{far.done} of {far.total} layers divided{doing}"

@@ -14,7 +14,7 @@ from lthviz.figures.measured import study
 from lthviz.records import Address, Run
 from lthviz.speed import machine
 from lthviz.ui import cache, curves, figure, frame, where
-from lthviz.ui.tune_asked import Asked
+from lthviz.ui.tune.address import Asked
 from lthviz.words import duration
 
 MOST = 6

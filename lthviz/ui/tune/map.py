@@ -10,8 +10,9 @@ import streamlit as st
 from lthviz.config import Regroup
 from lthviz.figures.sensitivity import VALUES, sensitivity, sensitivity_table
 from lthviz.tuning import Cell, Source
-from lthviz.ui import figure, frame, pickers, tune_asked, tune_data, where
-from lthviz.ui.tune_asked import Asked
+from lthviz.ui import figure, frame, pickers, where
+from lthviz.ui.tune import address, data
+from lthviz.ui.tune.address import Asked
 
 POLL_S = 1.0
 
@@ -33,7 +34,7 @@ def section(of: Source, asked: Asked) -> None:
         st.segmented_control("Coloured by", list(VALUES), key=key, required=True, format_func=lambda v: VALUES[v].name, wrap=True,
                              on_change=pickers.heard(key, lambda chosen: where.go(map=chosen)))
         st.button("Close", key="tune-map-close", icon=":material/close:", type="tertiary", on_click=lambda: where.go(map=None))
-    cells, waiting = tune_data.columns(of, asked.structure)
+    cells, waiting = data.columns(of, asked.structure)
     more = any(w.endswith("divided") for w in waiting.values() if not w.startswith("could"))
     _steps(asked, cells)
     _figure(of, asked, word, cells, waiting)
@@ -65,12 +66,12 @@ def _figure(of: Source, asked: Asked, value: str, cells: Sequence, waiting: dict
 def _take(asked: Asked, at: Sequence) -> None:
     """A cell was chosen: its settings, for all layers."""
     if isinstance(asked.structure, Regroup):
-        tune_asked.go(dataclasses.replace(asked.structure, groups=int(at[0]), t1=float(at[1])))
+        address.go(dataclasses.replace(asked.structure, groups=int(at[0]), t1=float(at[1])))
 
 
 def _filling(of: Source, asked: Asked, seen: int) -> None:
     """Asks again until another column is there."""
-    cells, waiting = tune_data.columns(of, asked.structure)
+    cells, waiting = data.columns(of, asked.structure)
     if len(cells) != seen:
         st.rerun()
     frame.quiet("; ".join(f"{groups} groups: {said}" for groups, said in waiting.items()) + ".")

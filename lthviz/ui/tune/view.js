@@ -1,4 +1,4 @@
-// The live view of Tune: a mask view (maskview.js) whose mask after follows a threshold, with the controls and the curve of that threshold.
+// The live view of Tune: a mask view (maskview/view.js) whose mask after follows a threshold, with the controls and the curve of that threshold.
 class TuneView extends MaskView {
   constructor(parent, kept) {
     super(parent, kept);
