@@ -21,7 +21,7 @@ PICTURES = {   # name: address, what is there when it is whole
     "lab": (f"lab?run={RUN}&round=4&stage=regroup:{REGROUP}", ".js-plotly-plot .main-svg"),
     "tune": (f"tune?run={RUN}&round=4&structure={REGROUP}", ".tv canvas, .mv canvas"),
     "masks": (f"masks?run={RUN}&round=4&ticket={REGROUP}&layer=features.3.weight", ".mv canvas"),
-    "curves": (f"curves?run={RUN}", ".js-plotly-plot .main-svg"),
+    "curves": (f"curves?run={RUN}&x=speed", ".js-plotly-plot .main-svg"),
 }
 
 
