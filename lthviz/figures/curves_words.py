@@ -57,7 +57,8 @@ def accuracy_curves_caption(study: Study, x: str = "speed", *, brief: bool = Fal
     if brief:
         at = f"; {', '.join(wording.machines(study.timings).values())}, {wording.setting(study.setting)}" if x == "speed" and study.timings else ""
         return f"Test accuracy against {AXES[x].said} (n = {n} tickets{at})." + (
-            f" Shaded: as accurate as the dense network, less {study.level.tolerance:.2g} points." if study.level else "") + _doubtful(study, x)
+            f" Shaded: as accurate as the dense network, less {study.level.tolerance:.2g} points." if study.level else "") + (
+            " Ticks: what the multiply-adds alone would allow." if x == "speed" and study.timings and not study.several else "") + _doubtful(study, x)
     runs = study.runs
     which = f"run {runs[0].id}" if len(runs) == 1 else f"{len(runs)} runs, a thin line each" if runs else "no run"
     said = f"Test accuracy of each ticket against {AXES[x].said}, one training a point (n = {n}; {which})."

@@ -58,10 +58,10 @@ def pick_layer(layers: Sequence[Layer], current: Layer) -> None:
 
 
 def layer_keys(names: Sequence[str], at: int) -> None:
-    """Buttons for the next layer (J) and the one before it (K)."""
+    """Buttons for the next layer (J) and the previous one (K)."""
     st.button("Next layer", icon=":material/keyboard_arrow_down:", shortcut="j", key="layer-next", type="tertiary",
               disabled=at + 1 >= len(names), on_click=lambda: where.go(layer=names[at + 1], window=None, select=None))
-    st.button("Layer before", icon=":material/keyboard_arrow_up:", shortcut="k", key="layer-back", type="tertiary", disabled=at == 0,
+    st.button("Previous layer", icon=":material/keyboard_arrow_up:", shortcut="k", key="layer-back", type="tertiary", disabled=at == 0,
               on_click=lambda: where.go(layer=names[at - 1], window=None, select=None))
 
 

@@ -108,7 +108,7 @@ def test_keys_move_the_layer_and_the_list_follows(store, run_id, page):
     control(at, "button", "Next layer").click().run()
     assert at.query_params["layer"] == "features.3.weight"
     assert listed(at)["chosen"] == component(at, "mask_strip")["current"] == view(at)["layer"] == "features.3.weight"
-    control(at, "button", "Layer before").click().run()
+    control(at, "button", "Previous layer").click().run()
     assert at.query_params["layer"] == "features.0.weight"
 
 
