@@ -149,7 +149,7 @@ def test_a_whole_run_by_clicks_reloaded_in_the_middle(page, runs, url):
     assert store.status(run_id).state == "finished"
     assert (store.run(run_id).config.rounds, store.run(run_id).config.epochs) == (2, 60)
     page.get_by_role("link", name="Masks").click()
-    expect(sentence(page)).to_contain_text("weights came back")
+    expect(sentence(page)).to_contain_text("weights went")
 
 
 def test_step_play_pause_cancel_and_resume(page, runs, url):
