@@ -135,7 +135,7 @@ def test_a_layer_gets_settings_of_its_own_and_loses_them(tune, store, run_id, wo
     assert at.query_params["structure"] == f"{OWN}-layers=features.3@groups=2"
     assert list(at.dataframe[0].value["own settings"]) == ["", "groups 2", ""]
     _, ticket = made(store, run_id, 2, structure(at.query_params["structure"]))
-    assert f"would keep {ticket.masks.nnz():,} of" in words(at) and "Settings of their own: features.3 (groups 2)." in words(at)
+    assert f"would keep {ticket.masks.nnz():,} of" in words(at) and "Own settings: features.3 (groups 2)." in words(at)
     control(at, "button", "Next layer").click().run()
     assert control(at, "number_input", "Groups").value == 4, "the next layer has the settings of all"
     control(at, "button", "Clear all").click().run()
