@@ -38,7 +38,7 @@ CATEGORIES = {speed.alternatives: {"yaxis"}, speed.layer_times: {"yaxis"}, layer
 
 def test_no_figure_function_is_missing_here():
     folder = Path(inspect.getfile(theme)).parent
-    found = {name for file in folder.glob("*.py") if file.stem not in ("theme", "scales", "sensitivity")
+    found = {name for file in folder.glob("*.py") if file.stem not in ("theme", "scales", "sensitivity", "larger")   # larger enlarges those of others
              for name in re.findall(r"^def ([a-z]\w*)\((?:[^)]|\n)*?\) -> go\.Figure:", file.read_text(), re.M)}
     assert found == {f.__name__ for f in DRAWN}
 
