@@ -97,6 +97,7 @@ def known(root: Path, source: Source, settings: Regroup) -> Divided:
             else:
                 cut[name] = _parts(k, name, _Kept(source.masks, first))
             made[name] = first
+    made, cut, blocks = ({name: of[name] for name in source.masks if name in of} for of in (made, cut, blocks))   # in the order of the network
     return Divided(made, cut, blocks)
 
 

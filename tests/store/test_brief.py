@@ -1,8 +1,6 @@
 """Briefs against the whole run: the same numbers, without opening a round, and always of now."""
 
 import json
-import shutil
-from pathlib import Path
 
 import pytest
 import store_writer as writer
@@ -11,9 +9,9 @@ from lthviz.cli import main
 from lthviz.store import Store, reading
 from lthviz.store.brief import Briefs
 from lthviz.store.folders import Folders
+from tests import shipped
 
 RUN = writer.CONFIG.run_id
-EXAMPLES = Path(__file__).resolve().parents[2] / "data" / "examples"
 
 
 @pytest.fixture
@@ -67,7 +65,7 @@ def test_it_says_what_the_whole_run_says(store, stages, request):
 
 @pytest.mark.parametrize("dropped", [("val_acc",), ("test_acc", "val_acc")])
 def test_an_older_log_without_accuracies_is_helped_by_the_rounds(tmp_path, dropped):
-    shutil.copytree(EXAMPLES, tmp_path / "examples")
+    shipped.copy(tmp_path / "examples")
     store = Store(tmp_path / "runs")
     (example,), _ = Briefs(store).all()
     assert example.example and told(example) == numbers(store, example.id) and example.rounds == 13
@@ -158,7 +156,8 @@ def test_the_list_in_a_terminal_opens_no_round_and_says_what_the_runs_say(store,
     for run in (RUN, half):
         status, head = store.status(run), store.head(store.path(run))
         published = len(list((store.path(run) / "rounds").glob("*.h5")))
-        assert said[run] == {"run_id": run, "state": status.state, "message": status.message, "preset": head.preset, "rounds": published, "example": False}
+        assert said[run] == {"run_id": run, "state": status.state, "message": status.message, "preset": head.preset, "rounds": published - 1, "planned": head.config.rounds,
+                             "example": False}
     assert "resume continues from round" in said[half]["message"]
 
 

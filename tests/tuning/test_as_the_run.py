@@ -57,6 +57,6 @@ def test_what_is_known_is_not_asked_again(trained, until):
     partitions.ask(trained.root, of, structure)
     partitions.ask(trained.root, of, Regroup(groups=3, t1=0.2, min_rows=3, tile_rows=2, leftovers="keep"))
     assert not any((trained.root / ".tuning" / "wanted").glob("*.json")), "thresholds share a partition"
-    passes = [partitions.divisions(of, Regroup(groups=3, variant="paper", **more)) for more in ({}, {"t1": 0.2}, {"min_nnz": 3}, {"min_cols": 9})]
-    assert set(passes[0]) == set(passes[1]) and len({*passes[0], *passes[2], *passes[3], *partitions.divisions(of, Regroup(groups=3))}) == 4, "later passes divide what the thresholds left"
+    passes = [partitions.divisions(of, Regroup(groups=3, variant="paper", **more)) for more in ({}, {"min_nnz": 3}, {"min_cols": 9})]
+    assert len({*passes[0], *passes[1], *passes[2], *partitions.divisions(of, Regroup(groups=3))}) == 4, "later passes divide what the thresholds left"
     assert set(partitions.divisions(of, Regroup(groups=3))) != set(partitions.divisions(source(trained, of.run.id, 2), Regroup(groups=3)))
