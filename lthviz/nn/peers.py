@@ -99,10 +99,14 @@ class Peers:
             time.sleep(0.05)
 
     def stopped(self) -> BaseException | None:
-        """Why this process was told to stop (SIGTERM): another one has ended. None: it was by hand, as far as can be seen here."""
+        """Why this process was told to stop (SIGTERM): another one has ended. None: it was by hand, as far as can be seen here.
+
+        Who says "stopped" found everybody there: it was told so before us, by whoever tells us now.
+        """
         if gone := self.missing():
             word = self.word()
-            return _of_word(word) if word is not None and word["kind"] == "failed" else self.lost(gone, 0.0)
+            kind = word["kind"] if word is not None else "lost"
+            return None if kind == "stopped" else _of_word(word) if kind == "failed" else self.lost(gone, 0.0)
         return None
 
     def lost(self, gone: list[int], timeout_s: float) -> TrainingError:

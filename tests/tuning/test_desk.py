@@ -1,6 +1,7 @@
 """Asking, answering, dying and failing, between processes."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,9 +93,11 @@ def test_damaged_answers_are_made_again(trained, of, until):
 
 
 def test_the_child_ends_with_whoever_started_it(trained, of, tmp_path, until):
+    """In a store of its own: the child of another test would take up what this one leaves behind."""
+    root = shutil.copytree(trained.root, tmp_path / "runs", ignore=shutil.ignore_patterns(desk.FOLDER))
     asks = ("import sys; from pathlib import Path; from lthviz.store import Store; from lthviz.tuning import desk, partitions, source; from lthviz.config import Regroup\n"
             "s = Store(sys.argv[1], examples=Path('nowhere')); partitions.ask(s.root, source(s, sys.argv[2], 1), Regroup(groups=14)); print(desk._children[s.root].pid)")
-    done = subprocess.run([sys.executable, "-c", asks, str(trained.root), of.run.id], cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", asks, str(root), of.run.id], cwd=ROOT, check=True, capture_output=True, text=True, timeout=60)
     child_pid = int(done.stdout)
 
     def gone() -> bool:
@@ -105,7 +108,7 @@ def test_the_child_ends_with_whoever_started_it(trained, of, tmp_path, until):
         return Path(f"/proc/{child_pid}/stat").exists() and Path(f"/proc/{child_pid}/stat").read_text().split()[2] == "Z"
 
     until(gone)
-    assert child_pid != os.getpid() and not (trained.root / ".tuning" / "doing.json").exists()
+    assert child_pid != os.getpid() and (root / ".tuning" / "wanted").is_dir() and not (root / ".tuning" / "doing.json").exists()
 
 
 def test_one_child_at_a_time_and_the_other_waits_or_goes(trained, of):
