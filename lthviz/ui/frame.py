@@ -17,7 +17,7 @@ from lthviz.records import Status
 from lthviz.ui.cache import store
 from lthviz.words import capital
 
-PAGES = (("app.py", "Home", ":material/home:"), ("pages/lab.py", "Lab", ":material/science:"),
+PAGES = (("app.py", "Home", ":material/home:"), ("pages/learn.py", "Learn", ":material/school:"), ("pages/lab.py", "Lab", ":material/science:"),
          ("pages/masks.py", "Masks", ":material/grid_on:"), ("pages/tune.py", "Tune", ":material/tune:"),
          ("pages/speed.py", "Speed", ":material/speed:"),
          ("pages/curves.py", "Curves", ":material/show_chart:"), ("pages/compare.py", "Compare", ":material/compare_arrows:"),
