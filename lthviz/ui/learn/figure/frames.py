@@ -13,7 +13,8 @@ NEVER, KEPT, ADDED, REMOVED = range(4)
 
 @dataclass(frozen=True, eq=False)
 class Matrix:
-    """A small matrix that the figure shows in every frame. values: (C, n) float, its weights; None: cells without numbers.
+    """A small matrix that the figure shows in every frame. values: (C, n) float, its weights, nan where a cell shows none; None: no cell
+    shows one.
 
     name: above it. rows, columns: what each is called when it is pointed at and spoken ("output channel 3"); letters short enough to
     stand beside a row, "" for none. unit: what a row and a column stand for, in its corner ("channels × weights").
