@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 
 import streamlit as st
 
 from lthviz.errors import LthvizError, did_you_mean
-from lthviz.ui import cache, frame, where
+from lthviz.ui import frame, where
+from lthviz.ui.cache import store
 from lthviz.ui.learn import course
 from lthviz.ui.learn.chapter import Chapter
 from lthviz.ui.learn.course import CHAPTERS, Course
@@ -16,6 +19,15 @@ from lthviz.words import capital
 
 _LAST = "learn-chapter"
 """Where the reader was, for when the page is opened from the menu again."""
+
+
+@cache
+def _css(name: str) -> str:
+    return f"<style>\n{(Path(__file__).parent / name).read_text(encoding='utf-8')}</style>"
+
+
+def _style(name: str) -> None:
+    st.html(_css(name))
 
 
 def show() -> None:
@@ -35,21 +47,31 @@ def show() -> None:
 
 def _course() -> tuple[Course, list[str]]:
     try:
-        return course.read(cache.store().root), []
+        return course.read(store().root), []
     except LthvizError as e:
         return course.WHOLE, [capital(str(e)) + "."]
 
 
 def _chapter(of: Course, name: str) -> None:
     at, chapter = of.chapters.index(name), course.chapter(name)
+    _style("page.css")
     _head(of, at)
+    if frame.presenting():       # the lecturer says the rest
+        _style("present.css")
+        with st.container(key="learn-words"):
+            _part(lambda: _words(chapter, 1))
+        with st.container(key="learn-figure"):
+            _part(chapter.figure)
+        _part(lambda: _question(chapter, name))
+        return
     left, right = st.columns([5, 7], gap="large")
     with left, st.container(key="learn-words"):
         _part(lambda: _words(chapter))
-    with right, st.container(key="learn-figure"):
-        _part(chapter.figure)
-    with st.container(key="learn-after"):
-        _part(lambda: _after(chapter, name))
+        _part(lambda: _question(chapter, name))
+    with right:
+        with st.container(key="learn-figure"):
+            _part(chapter.figure)
+        _part(lambda: _links(chapter))
     _foot(of, at)
 
 
@@ -60,7 +82,7 @@ def _part(draw: Callable[[], None]) -> None:
 
 
 def _head(of: Course, at: int) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="learn-head"):
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", key="learn-head"):
         with st.container(width="content", gap=None):
             frame.quiet(f"{of.title or 'Learn'} · chapter {at + 1} of {len(of.chapters)}")
             st.title(CHAPTERS[of.chapters[at]], anchor=False)
@@ -68,6 +90,7 @@ def _head(of: Course, at: int) -> None:
             _step("Back", "left", of, at - 1, "arrow_back")
             _contents(of, at)
             _step("Next", "right", of, at + 1, "arrow_forward")
+    st.html("<div class='learn-way' aria-hidden='true'>" + "".join(f"<i class='{'here' if i == at else 'seen' if i < at else ''}'></i>" for i in range(len(of.chapters))) + "</div>")
 
 
 def _step(word: str, key: str, of: Course, to: int, icon: str) -> None:
@@ -88,17 +111,19 @@ def _contents(of: Course, at: int) -> None:
             st.button(f"{i + 1}. {CHAPTERS[name]}", key=f"learn-to-{name}", type="tertiary", disabled=i == at, on_click=_go, args=(name,))
 
 
-def _words(chapter: Chapter) -> None:
-    for paragraph in chapter.words():
+def _words(chapter: Chapter, most: int | None = None) -> None:
+    for paragraph in chapter.words()[:most]:
         st.markdown(paragraph)
 
 
-def _after(chapter: Chapter, name: str) -> None:
+def _question(chapter: Chapter, name: str) -> None:
     if question := chapter.question():
         ask(question, name)
+
+
+def _links(chapter: Chapter) -> None:
     if links := chapter.links():
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key="learn-links"):
-            st.html("<span class='quiet'>The same on a real layer:</span>", width="content")
             for link in links:
                 st.page_link(link.page, label=link.label, icon=link.icon, query_params=dict(link.query))
 
