@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,16 @@ class Piece(NamedTuple):
     cols: np.ndarray
     weights: np.ndarray
     mask: np.ndarray
+
+    def part(self, rows: np.ndarray, cols: np.ndarray) -> Piece:
+        """Some of its rows and columns, by their places in it."""
+        at = np.ix_(rows, cols)
+        return self._replace(rows=self.rows[rows], cols=self.cols[cols], weights=self.weights[at], mask=self.mask[at])
+
+    def places(self) -> tuple[str, ...]:
+        """What each of its columns is: the weight of which input channel, at which place of its kernel, both from 0."""
+        _, _, high, wide = self.layer.shape
+        return tuple(f"input channel {c // (high * wide)}, kernel row {c // wide % high}, column {c % wide}" for c in self.cols.tolist())
 
 
 def run() -> Run:
@@ -50,3 +61,37 @@ def piece(found: Run, round: int, layer: str, rows: np.ndarray, cols: np.ndarray
     matrix = np.asarray(ticket.weights[of.name], np.float64).reshape(of.matrix)
     at = np.ix_(rows, cols)
     return Piece(found, round, of, np.asarray(rows), np.asarray(cols), matrix[at], ticket.masks.matrix(of.name)[at])
+
+
+def third(found: Run) -> int:
+    """The first round that keeps at most a third of the weights, else the last: sparse enough to be rearranged, and much is still there."""
+    return next((k for k in found.finished if cache.round(found.id, k).ticket(UNSTRUCTURED).masks.density() <= 1 / 3), found.finished[-1])
+
+
+def label(found: Run, round: int, kind: str) -> str:
+    """Label of the round's first ticket of that kind of structure (`refill`), '' where it has none."""
+    return next((s.label for s in found.config.at(round).structures if s.kind == kind), "")
+
+
+def middle(found: Run) -> Layer:
+    """The middle one of the convolutions that are large enough to show a piece of."""
+    large = [x for x in found.layers if x.convolution and x.groups == 1 and x.matrix[0] >= 12 and x.matrix[1] >= 15]
+    if not large:
+        raise AddressError(f"run {found.id} has no convolution of 12 channels; start the digits study on Home, and the course shows it")
+    return large[(len(large) - 1) // 2]
+
+
+@lru_cache(maxsize=16)
+def pruned(found: Run, round: int, layer: str) -> Piece:
+    """A whole layer as the structures of a round find it: what the round's pruning left, and every weight as it was when it was last
+    trained. The weights that are left were trained in the round before: structures score them by these. round: from 1."""
+    of = next(x for x in found.layers if layer in (x.name, x.short))
+    before = [cache.round(found.id, k).ticket(UNSTRUCTURED) for k in range(round)]
+    weights = np.array(before[0].weights[of.name], np.float64).reshape(of.matrix)
+    for ticket in before[1:]:
+        there = ticket.masks.matrix(of.name)
+        weights[there] = np.asarray(ticket.weights[of.name]).reshape(of.matrix)[there]
+    weights.flags.writeable = False
+    mask = cache.round(found.id, round).ticket(UNSTRUCTURED).masks.matrix(of.name)
+    mask.flags.writeable = False
+    return Piece(found, round, of, np.arange(of.matrix[0]), np.arange(of.matrix[1]), weights, mask)
