@@ -1,7 +1,7 @@
 """One convolution alone under several masks of its weights, timed in turn with its dense form: `python -m lthviz.speed.layer FILE`.
 
 What a pattern of zeros saves, without a network around it. Every mask is run in each form that our kernel has for it, and the fastest
-counts; the dense layer runs on the same kernel, so that the only difference is the pattern. Needs no torch.
+counts; the dense layer runs on the same kernel, so that the only difference is the pattern.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,8 @@ CLOSE = 1e-4
 @dataclass(frozen=True)
 class Pattern:
     """A mask's time. ms: median of a pass over the batch. ratio: median over the turns of its time over the dense layer's; low, high: its
-    quartiles; n: turns. kept: share of the weights, and so of the multiply-adds. form: of our kernel, that was fastest."""
+    quartiles; n: turns. kept: share of the weights, and so of the multiply-adds. form: of our kernel, that was fastest; forms: time over the
+    dense layer's in each form that was tried (`blocks` runs scattered rows one at a time, `quads` four at a time)."""
 
     name: str
     kept: float
@@ -39,6 +41,7 @@ class Pattern:
     high: float
     n: int
     form: str
+    forms: dict[str, float]
 
 
 def measure(masks: Mapping[str, np.ndarray], shape: tuple[int, int, int, int], side: int, *, batch: int = 64, threads: int = 1,
@@ -58,32 +61,46 @@ def measure(masks: Mapping[str, np.ndarray], shape: tuple[int, int, int, int], s
     found = []
     for name, mask in masks.items():
         runs = _runs(mask.reshape(shape), weights, image, threads)
-        form = next(iter(timing.medians(runs, seconds=0.3 * seconds)))
+        tried = timing.medians(runs, seconds=0.3 * seconds)
+        form = next(iter(tried))
         pair = timing.pairs(dense, runs[form], seconds=0.7 * seconds)
-        found.append(Pattern(name, float(mask.mean()), pair.b_ms, pair.ratio, *pair.spread, pair.n, form))
+        found.append(Pattern(name, float(mask.mean()), pair.b_ms, pair.ratio, *pair.spread, pair.n, form, {x: ms / pair.a_ms for x, ms in tried.items()}))
         told(found[-1])
     return found
 
 
-def _runs(mask: np.ndarray, weights: np.ndarray, image: np.ndarray, threads: int) -> dict[str, Callable[[], np.ndarray]]:
-    """A pass under a mask in each form that is worth a try, all of which give the same output."""
+def outputs(mask: np.ndarray, weights: np.ndarray, image: np.ndarray, threads: int) -> dict[str, np.ndarray]:
+    """What the convolution of images (N, C_in, side, side) with the masked weights gives, (N, C_out, side, side), in each form that is worth a try."""
+    return {form: output for form, (_, output) in _forms(mask, weights, image, threads).items()}
+
+
+def _runs(mask: np.ndarray, weights: np.ndarray, image: np.ndarray, threads: int) -> dict[str, Callable[[], object]]:
+    """The convolution under a mask in each form, all of which give the same output; taking the images in and handing the result out are
+    not part of it."""
+    made = _forms(mask, weights, image, threads)
+    reference = next(iter(made.values()))[1]
+    for form, (_, output) in made.items():
+        if (far := float(np.abs(output - reference).max() / max(1e-9, np.abs(reference).max()))) > CLOSE:
+            raise SpeedError(f"form {form!r} of the kernel computes something else here: {far:.1e} of the output's scale apart")
+    runs = {}
+    for form, (one, output) in made.items():
+        at = next(i for i, step in enumerate(one.steps) if step.layer)
+        runs[form] = partial(one.stretch, at, at + 1, image, output)
+    return runs
+
+
+def _forms(mask: np.ndarray, weights: np.ndarray, image: np.ndarray, threads: int) -> dict[str, tuple[Pass, np.ndarray]]:
+    """The pass in each form, and its output."""
     (c_out, c_in, k, _), (batch, _, side, _) = weights.shape, image.shape
     read, made = Value((c_in, side, side)), Value((c_out, side, side))
     conv = Conv("layer", [read], made, NAME, np.where(mask, weights, 0).astype(np.float32), np.zeros(c_out, np.float32), padding=(k // 2, k // 2))
     plan = Plan(Graph([conv], read, made), {NAME: mask.reshape(c_out, -1)})
-    runs, reference = {}, None
+    found = {}
     for form in auto.candidates(plan, conv, batch):
-        one, result = Pass(plan, batch, threads, {NAME: form}), np.empty((batch, c_out, side, side), np.float32)
-
-        def run(one: Pass = one, result: np.ndarray = result) -> np.ndarray:
-            one.run(image, result)
-            return result
-        output = run().copy()
-        reference = output if reference is None else reference
-        if (far := float(np.abs(output - reference).max() / max(1e-9, np.abs(reference).max()))) > CLOSE:
-            raise SpeedError(f"form {form!r} of the kernel computes something else here: {far:.1e} of the output's scale apart")
-        runs[form] = run
-    return runs
+        one, output = Pass(plan, batch, threads, {NAME: form}), np.empty((batch, c_out, side, side), np.float32)
+        one.run(image, output)
+        found[form] = one, output
+    return found
 
 
 def main(file: Path) -> int:

@@ -52,11 +52,11 @@ def read(folder: Path) -> Course:
     except FileNotFoundError:
         return WHOLE
     except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(f"{file} cannot be read ({getattr(e, 'strerror', None) or 'it is not UTF-8 text'}); showing the whole course") from None
+        raise ConfigError(f"{file} cannot be read ({getattr(e, 'strerror', None) or 'it is not UTF-8 text'})") from None
     try:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as e:
-        raise ConfigError(f"{file} is no TOML: {e}; showing the whole course") from None
+        raise ConfigError(f"{file} is no TOML: {e}") from None
     if unknown := [name for name in given if name not in _FIELDS]:
         raise ConfigError(f"{file} has {unknown[0]!r}; {did_you_mean(unknown[0], _FIELDS)}")
     title, names = given.get("title", ""), given.get("chapters", list(CHAPTERS))

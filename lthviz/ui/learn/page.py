@@ -49,7 +49,8 @@ def _course() -> tuple[Course, list[str]]:
     try:
         return course.read(store().root), []
     except LthvizError as e:
-        return course.WHOLE, [capital(str(e)) + "."]
+        line = capital(str(e))
+        return course.WHOLE, [f"{line}{'' if line.endswith('?') else '.'} The whole course is shown."]
 
 
 def _chapter(of: Course, name: str) -> None:

@@ -1,0 +1,191 @@
+"""Why scattered zeros save no time: one real layer under three patterns of zeros, timed on this machine."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import streamlit as st
+
+from lthviz.config import UNSTRUCTURED
+from lthviz.figures import measured
+from lthviz.records import Layer, Run
+from lthviz.ui import cache, examples_shown, frame, stages, where
+from lthviz.ui.learn import material, timed
+from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
+from lthviz.ui.learn.figure import Control, Frame, lesson_figure
+
+LEFT = (0.5, 0.25, 0.12)
+"""Shares of the weights of which the nearest rounds are shown."""
+
+
+class Bar(NamedTuple):
+    """A mask's share of the dense layer: of its weights, of its time with the quartiles of n turns, and how it was run."""
+
+    title: str
+    label: str
+    kept: float
+    time: float
+    low: float
+    high: float
+    n: int
+    alone: float | None = None
+    """Time of scattered weights run one row at a time, where another form was faster."""
+
+
+class Shown(NamedTuple):
+    """What the chapter is about: a layer of a run in a few of its rounds, and the tickets in them."""
+
+    run: Run
+    layer: Layer
+    rounds: tuple[int, ...]
+    labels: tuple[str, ...]
+
+
+def shown() -> Shown:
+    """The middle layer of the course's run, at the rounds nearest to LEFT."""
+    run = material.run()
+    layer = where.find_layer(run.layers, "")[0]
+    kept = {r["round"]: r["density"] for r in run.rows if r["structure"] == UNSTRUCTURED and r["round"]}
+    rounds = tuple(dict.fromkeys(min(kept, key=lambda k: abs(kept[k] - share)) for share in LEFT))
+    labels = (UNSTRUCTURED, *(s.label for s in run.config.structures if s.kind in ("refill", "regroup")))
+    return Shown(run, layer, rounds, labels)
+
+
+def asked(of: Shown) -> timed.Asked:
+    """The masks of that layer, to be timed."""
+    tickets = {(k, x): cache.round(of.run.id, k).ticket(x) for k in of.rounds for x in of.labels}
+    return timed.Asked({f"{k} {x}": t.masks.matrix(of.layer.name) for (k, x), t in tickets.items()}, of.layer.shape, of.layer.out_hw[0])
+
+
+def here(of: Shown, found: Mapping[str, Mapping[str, Any]]) -> dict[int, list[Bar]]:
+    """What this machine has timed, by round."""
+    out: dict[int, list[Bar]] = {}
+    for k in of.rounds:
+        for x in of.labels:
+            if one := found.get(f"{k} {x}"):
+                alone = one["forms"].get("blocks") if x == UNSTRUCTURED and one["form"] != "blocks" else None
+                out.setdefault(k, []).append(Bar(stages.short(of.run.config, x), x, one["kept"], one["ratio"], one["low"], one["high"], one["n"], alone))
+    return out
+
+
+def stored(of: Shown) -> dict[int, list[Bar]]:
+    """What came with the run: the same layer inside its network, on the machine that measured it."""
+    timings = cache.timings(of.run.id)
+    at = measured.at(timings, measured.usual(timings)) if timings else {}
+    out: dict[int, list[Bar]] = {}
+    for k in of.rounds:
+        for x in of.labels:
+            line = next((line for line in at[k, x].layers if line.name == of.layer.name), None) if (k, x) in at else None
+            if line is not None and line.dense_ms:
+                ratio = line.ticket_ms / line.dense_ms
+                out.setdefault(k, []).append(Bar(stages.short(of.run.config, x), x, line.flops_ratio, ratio, ratio, ratio, 1))
+    return out
+
+
+def words() -> Sequence[str]:
+    of = shown()
+    rows, columns = of.layer.matrix
+    return [
+        f"A convolution multiplies its {rows} × {columns} matrix by the activations. A zero weight needs no multiplication, so with half of the weights gone half of the time should be gone too.",
+        "It is not. A processor multiplies a whole vector at a time and is fast as long as what it needs lies together: one load of an activation serves many rows. Where zeros are "
+        "scattered, every row wants other activations, each load serves one row or a few, and the loading takes the time that the multiplications save.",
+        "Put the same number of weights into whole channels or dense blocks and every load serves a whole block again. That is the reason for everything that follows: "
+        "the structure matters as much as the number.",
+        "Here one real layer runs under three patterns of zeros, on this machine, beside itself without zeros. All run on one kernel, so the pattern is the only difference.",
+    ]
+
+
+def figure() -> None:
+    of = shown()
+    if strip := examples_shown.mask_strip(of.run, of.rounds[0], of.labels[1:], few=True):
+        st.html(strip)
+    frame.fragment(_live, run_every=0.5 if timed.progress(cache.store().root, asked(of)).running else None)(of)
+
+
+def _live(of: Shown) -> None:
+    root, masks = cache.store().root, asked(of)
+    now = timed.progress(root, masks)
+    done = len(now.found) == len(masks.masks)
+    if done and now.running:       # its last line is there, and it is about to end
+        now = now._replace(running=False)
+    if now.running != st.session_state.get("learn-timing", False):
+        st.session_state["learn-timing"] = now.running
+        st.rerun()
+    own, other = here(of, now.found), stored(of)
+    frames = [drawn(of, k, own.get(k) or other.get(k, []), bool(own.get(k))) for k in of.rounds]
+    texts = tuple(f"{100 * density(of, k):.0f} %" for k in of.rounds)
+    lesson_figure(frames, [Control("Weights left", texts, "choice")] if len(texts) > 1 else [], key="learn-time")
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+        pressed = st.button("Time it again" if now.found else "Time it on this machine", key="learn-time-it", icon=":material/timer:", disabled=now.running, type="secondary" if done else "primary")
+        if now.running:
+            frame.quiet(f"{len(now.found)} of {len(masks.masks)} masks timed; each takes its turn with the dense layer.", width="content")
+        elif done:
+            frame.quiet(f"{of.layer.short} of {of.run.id} alone, timed here with {timed.BATCH} images on one thread; whiskers: the middle half of the turns.", width="content")
+        elif other:
+            frame.quiet(f"Until it is timed here: {of.layer.short} inside its network, as measured when run {of.run.id} was made.", width="content")
+    if now.error and not now.running:
+        frame.told("error", f"Timing ended early: {now.error}", "error")
+    if pressed:
+        timed.start(root, masks)
+        st.session_state["learn-timing"] = True
+        st.rerun()
+
+
+def density(of: Shown, k: int) -> float:
+    """Share of the layer's weights that the trunk keeps in a round."""
+    return cache.round(of.run.id, k).ticket(UNSTRUCTURED).masks.density(of.layer.name)
+
+
+def drawn(of: Shown, k: int, bars: Sequence[Bar], own: bool) -> Frame:
+    """The bars of a round: of each pattern the multiply-adds that are left, thin, and the time that is left."""
+    if not bars:
+        return Frame(f"Round {k}: nothing has timed this layer yet. Press the button below.", drawing="<svg viewBox='0 0 560 20'></svg>", alt="Nothing is timed yet")
+    left, wide, step = 132, 330, 66
+    most = max(1.0, *(b.high for b in bars), *(b.alone or 0 for b in bars))
+    def x(share: float) -> float:
+        return left + wide * share / most
+
+    parts = [f"<line x1='{x(1):.1f}' x2='{x(1):.1f}' y1='6' y2='{step * len(bars) + 4}' stroke='var(--muted)' stroke-dasharray='3 3'/>",
+             f"<text x='{x(1):.1f}' y='{step * len(bars) + 20}' text-anchor='middle' font-size='12' fill='var(--muted)'>dense layer</text>"]
+    for i, b in enumerate(bars):
+        y = 10 + step * i
+        parts += [f"<text x='{left - 10}' y='{y + 27}' text-anchor='end' font-size='14' fill='currentColor'>{html.escape(b.title)}</text>",
+                  f"<rect x='{left}' y='{y}' width='{x(b.kept) - left:.1f}' height='9' rx='1' fill='none' stroke='var(--muted)'/>",
+                  f"<text x='{x(b.kept) + 6:.1f}' y='{y + 9}' font-size='11' fill='var(--muted)'>{100 * b.kept:.0f} % of the multiply-adds</text>",
+                  f"<rect x='{left}' y='{y + 15}' width='{x(b.time) - left:.1f}' height='22' rx='1' fill='{'var(--removed)' if b.label == UNSTRUCTURED else 'var(--added)'}'/>",
+                  f"<text x='{x(b.high) + 8:.1f}' y='{y + 31}' font-size='14' font-weight='600' fill='currentColor'>{100 * b.time:.0f} % of the time</text>"]
+        if b.high > b.low:
+            parts.append(f"<path d='M{x(b.low):.1f} {y + 26}H{x(b.high):.1f}M{x(b.low):.1f} {y + 21}v10M{x(b.high):.1f} {y + 21}v10' stroke='currentColor' fill='none'/>")
+        if b.alone:
+            parts.append(f"<path d='M{x(b.alone):.1f} {y + 40}v8M{left} {y + 44}H{x(b.alone):.1f}' stroke='var(--muted)' fill='none'/><text x='{left + 4}' y='{y + 56}' font-size='11' fill='var(--muted)'>one row at a time: {100 * b.alone:.0f} %</text>")
+    said = f"Round {k}: " + "; ".join(f"{b.title} {'at ' if not i else ''}{100 * b.kept:.0f} % of the multiply-adds takes {100 * b.time:.0f} % of the dense layer's time" for i, b in enumerate(bars)) + "."
+    where_ = f"timed here, {bars[0].n} turns or more each" if own else "as stored with the run"
+    svg = f"<svg viewBox='0 0 600 {step * len(bars) + 26}' font-family='inherit'>{''.join(parts)}</svg>"
+    return Frame(f"{said} ({where_[0].upper()}{where_[1:]}.)", drawing=svg, alt=said)
+
+
+def question() -> Question | None:
+    of = shown()
+    bars = stored(of).get(of.rounds[0])
+    return asks(of, bars[0], bars[1:]) if bars and bars[0].label == UNSTRUCTURED else None
+
+
+def asks(of: Shown, scattered: Bar, others: Sequence[Bar]) -> Question:
+    """How much of the layer's time goes with the scattered weights of the first round shown."""
+    gone, saved = 1 - scattered.kept, 1 - scattered.time
+    answers = {"About as much: half of it": abs(saved - gone) <= 0.15, "Much less": saved < gone - 0.15, "More, since the processor can skip": saved > gone + 0.15}
+    best = min(others, key=lambda b: b.time) if others else None
+    why = f"With {100 * gone:.0f} % of the multiply-adds of {of.layer.short} gone, {100 * saved:.0f} % of its time goes" + (f"; {best.title} saves {100 * (1 - best.time):.0f} %." if best else ".")
+    why += f" Measured with run {of.run.id}, with a kernel that runs four scattered rows at a time; general sparse libraries save less."
+    return Question(f"{100 * gone:.0f} % of a layer's weights are zero, at scattered places. How much of its time is saved?", tuple(Option(text, right, why) for text, right in answers.items()))
+
+
+def links() -> Sequence[Link]:
+    of = shown()
+    return [Link("The speed of every layer", "pages/speed.py", {"run": of.run.id, "round": str(of.rounds[0]), "ticket": of.labels[-1]}, ":material/speed:"),
+            Link("These masks", "pages/masks.py", {"run": of.run.id, "round": str(of.rounds[0]), "ticket": of.labels[-1], "layer": of.layer.name}, ":material/grid_on:")]
+
+
+CHAPTER = Chapter(words, figure, question, links)
