@@ -9,6 +9,8 @@ import numpy as np
 
 NEVER, KEPT, ADDED, REMOVED = range(4)
 """What became of a weight, as in the mask view: there in neither mask, in both, only now, only before."""
+STATES = ("not there", "kept", "added", "removed")
+"""What the four are called, unless a matrix has its own words."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -16,8 +18,10 @@ class Matrix:
     """A small matrix that the figure shows in every frame. values: (C, n) float, its weights, nan where a cell shows none; None: no cell
     shows one.
 
-    name: above it. rows, columns: what each is called when it is pointed at and spoken ("output channel 3"); letters short enough to
-    stand beside a row, "" for none. unit: what a row and a column stand for, in its corner ("channels × weights").
+    name: above it; unit: after the name, what a row and a column stand for ("channels × weights"). rows, columns: what each is called
+    when it is pointed at and spoken ("output channel 3"). letters: what stands beside each row, heads: above each column (both by
+    original number, short; heads only where the columns of all rows are in one order), () for none. states: what NEVER…REMOVED are called
+    here. largest: the |w| that is shaded darkest; None: the matrix's own largest. Two matrices with one `largest` can be compared.
     """
 
     values: np.ndarray | None
@@ -26,6 +30,11 @@ class Matrix:
     rows: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     editable: bool = False
+    unit: str = ""
+    letters: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    states: tuple[str, str, str, str] = STATES
+    largest: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +47,7 @@ class Band:
     name: str = ""
     block: int = 0
     hue: int = -1
-    """Which of the group colours its name and outline have; -1: none."""
+    """Which of the eight group colours its name and outline have, counted round; -1: none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +70,8 @@ class Picture:
 @dataclass(frozen=True, eq=False)
 class Frame:
     """One state of the figure. pictures: of the figure's matrices, in their order. drawing: an SVG (`<svg viewBox=…>`, no script, no
-    address, colours by `currentColor` or CSS variables --added, --removed, --kept, --muted, --rule, --accent) under or instead of them.
+    address, colours by `currentColor` or CSS variables --added, --removed, --kept, --muted, --rule, --paper, --accent, --hue-0…--hue-7)
+    under or instead of them; text without a font-size is as large as the figure's small letters, however wide the drawing is shown.
     said: one or two sentences that say what is seen, with its numbers; read aloud when the frame changes. alt: of the drawing."""
 
     said: str
