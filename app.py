@@ -14,6 +14,7 @@ with st.container(horizontal=True, vertical_alignment="center", gap="medium", ke
     if st.button("Start the digits study", type="primary", icon=":material/play_arrow:", key="start-digits",
                  help="Trains and prunes a small network on handwritten digits, here, now"):
         start.begin(preset("digits").config, "digits")
+    st.page_link("pages/learn.py", label="Take the course", icon=":material/school:")
     st.page_link("pages/lab.py", label="Set up another study", icon=":material/tune:", query_params={"new": "digits"})
 with frame.answering():
     gallery.show()

@@ -41,8 +41,12 @@ def finding(study: Replicates, named: str) -> tuple[str, ...]:
 def _best(study: Replicates, best: Spot, level: Level, head: str) -> str:
     t = best.ticket
     return (f"{head} the fastest ticket that still wins is {_named(t.structure)} in round {t.round}: {times(best.speedup)} the speed of the dense network, "
-            f"{t.accuracy.mean:.1f} % test accuracy where that has {level.accuracy:.1f} % (n = {t.accuracy.n}; timed on {t.time_ratio.n}), with "
-            f"{100 * t.density.mean:.0f} % of the weights.")
+            f"{t.accuracy.mean:.1f} % test accuracy where that has {level.accuracy:.1f} %, with {100 * t.density.mean:.0f} % of the weights "
+            f"(accuracy: {_of(t.accuracy.n)}; speed: measured on {'one of them' if t.time_ratio.n == 1 < t.accuracy.n else _of(t.time_ratio.n)}).")
+
+
+def _of(n: int) -> str:
+    return f"mean of {n} seeds" if n > 1 else "one training"
 
 
 def _named(label: str) -> str:

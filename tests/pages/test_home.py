@@ -79,7 +79,7 @@ def test_the_shipped_examples_are_shown_entry_by_entry_and_each_link_opens(nothi
     dense = {r.config.seed: r.rows[0]["test_acc"] for r in digits}
     assert f"the dense one has {dense[0]:.1f} %." in said
     if any(store.timings(r.id) for r in digits) and seeds > 1:
-        assert f"where that has {statistics.fmean(dense.values()):.1f} % (n = {seeds}; timed on" in said and "Which weights pay" in heads
+        assert f"where that has {statistics.fmean(dense.values()):.1f} %, with" in said and f"(accuracy: mean of {seeds} seeds; speed: measured on" in said and "Which weights pay" in heads
     links = {(p.proto.page.rsplit("/", 1)[-1], p.proto.query_string) for p in at.get("page_link") if "run=" in p.proto.query_string}
     assert {name for name, _ in links} >= {"lab", "masks", "curves"}
     for name, query in links:
