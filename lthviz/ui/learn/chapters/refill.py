@@ -16,7 +16,7 @@ from lthviz.ui import cache, frame
 from lthviz.ui.learn import material
 from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.ui.learn.chapters import editing, real
-from lthviz.ui.learn.chapters.refill_frames import CONTROLS, Decision, decide, frames, matrix, named, share
+from lthviz.ui.learn.chapters.refill_frames import CONTROLS, Decision, decide, frames, matrix, named, percent, share
 from lthviz.ui.learn.figure import Cell, lesson_figure
 from lthviz.ui.learn.material import Piece
 
@@ -58,7 +58,7 @@ def _whole_layer(piece: Piece) -> str:
     if label not in now.tickets:
         return ""
     before, after = (now.ticket(x).masks.density(piece.layer.name) for x in (UNSTRUCTURED, label))
-    return f", in the whole layer from {before:.2%} to {after:.2%}".replace("%", " %")
+    return f", in the whole layer from {percent(before, 2)} to {percent(after, 2)}"
 
 
 def _scores_differ(piece: Piece) -> str:

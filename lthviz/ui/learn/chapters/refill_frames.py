@@ -63,8 +63,13 @@ def codes(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.where(before, np.where(after, KEPT, REMOVED), np.where(after, ADDED, NEVER)).astype(np.uint8)
 
 
+def percent(value: float, digits: int = 0) -> str:
+    """A share of 1 in percent, its unit on the same line."""
+    return f"{100 * value:.{digits}f}\u00a0%"
+
+
 def share(part: int, of: int) -> str:
-    return f"{part / of:.1%}".replace("%", " %")
+    return percent(part / of, 1)
 
 
 def named(channels: Sequence[int], rows: Sequence[int]) -> str:
