@@ -116,7 +116,8 @@ class Grid {
         const row = this.rows[r];
         put(row.element, 0, y);
         y += high;
-        row.element.setAttribute("aria-rowindex", ++line);
+        line++;
+        if (row.line !== line) row.element.setAttribute("aria-rowindex", row.line = line);
         name(row.element, chosen.has(r) ? "row chosen" : "row");
         if (row.letter) called(row.letter, `${m.rows[r] || m.letters[r] || `row ${r}`}${chosen.has(r) ? ", chosen" : ""}`);
         write(row.note, notes?.[r] ?? "");
@@ -128,8 +129,7 @@ class Grid {
           const i = r * C + c, cell = row.cells[c], code = codes[i];
           put(cell, left + x * pitch, 0);
           cell.line = line - 1;
-          cell.x = x;
-          cell.setAttribute("aria-colindex", x + 1);
+          if (cell.x !== x) cell.setAttribute("aria-colindex", (cell.x = x) + 1);
           name(cell, `cell s${code}${pale?.[i] === "1" ? " pale" : ""}${strong?.[i] === "1" ? " strong" : ""}${m.editable ? " editable" : ""}`);
           called(cell, [`${m.rows[r] || `row ${r}`}, ${m.columns[c] || `column ${c}`}`, [m.numbers?.[i], m.states[code], label].filter(Boolean).join(", ")].join(": "));
         });
