@@ -132,6 +132,11 @@ def name(label: str) -> str:
     return "unstructured" if label == UNSTRUCTURED else rows.bare(label) or label
 
 
+def control_name(label: str) -> str:
+    """What a control is, in a sentence."""
+    return "the same mask over fresh random weights" if isinstance(structure(label), Reinit) else "a random mask of the same shape and density"
+
+
 def percent(share: float, digits: int = 1) -> str:
     """`26.2 %`, on one line."""
     return f"{100 * share:.{digits}f}\u00a0%"

@@ -81,17 +81,16 @@ def magnitudes(of: Evidence, round: Callable[[str, int], Round]) -> dict[tuple[i
         before, tickets = round(run.id, k - 1).ticket(UNSTRUCTURED), round(run.id, k).tickets
         if not before.weights or UNSTRUCTURED not in tickets:
             continue
-        weights = {x.name: np.abs(before.weights[x.name], dtype=np.float64) for x in run.layers}
+        sizes = {x.name: np.abs(before.weights[x.name]).ravel() for x in run.layers}
         base = tickets[UNSTRUCTURED].masks
-        whole = _held(weights, base, base)
-        for label in methods(of):
-            if label in tickets and whole:
-                found[k, label] = _held(weights, base, tickets[label].masks) / whole
+        whole = _held(sizes, base, base)
+        found |= {(k, x): _held(sizes, base, tickets[x].masks) / whole for x in methods(of) if x in tickets and whole}
     return found
 
 
-def _held(weights: Mapping[str, np.ndarray], a: Masks, b: Masks) -> float:
-    return sum(float(np.sum(w, where=a[name] & b[name])) for name, w in weights.items())
+def _held(sizes: Mapping[str, np.ndarray], a: Masks, b: Masks) -> float:
+    """Σ|w| of the weights that are in both masks."""
+    return sum(float(np.dot(w, np.unpackbits(a.packed(name) & b.packed(name), count=w.size).astype(np.float32))) for name, w in sizes.items())
 
 
 def values(of: Evidence, k: int, held: Mapping[tuple[int, str], float]) -> dict[str, Values]:

@@ -11,7 +11,7 @@ from lthviz.words import capital
 
 MEASURES = {"density": ("Kept weights", "of the prunable ones"), "coverage": ("Structured coverage", "of the kept weights"), "magnitude": ("Kept magnitude", "of the unstructured mask's Σ|w|"),
             "flops": ("Multiply-adds left", "of the dense network's"), "time": ("Measured time", "of the dense network's"), "accuracy": ("Test accuracy", "of the test images")}
-LEFT, RIGHT, ROW, HEAD = 96.0, WIDTH - 66.0, 16.0, 22.0
+LEFT, RIGHT, ROW, HEAD = 96.0, WIDTH - 84.0, 16.0, 22.0
 
 
 class Values(NamedTuple):
