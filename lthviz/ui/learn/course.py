@@ -13,7 +13,7 @@ from lthviz.ui.learn.chapter import Chapter
 CHAPTERS = {
     "mask": "What a mask is",
     "magnitude": "Pruning by magnitude",
-    "time": "Why scattered zeros save no time",
+    "time": "Why scattered zeros save little time",
     "ticket": "Rewinding, and the ticket",
     "refill": "Refill: whole channels",
     "neighbours": "What a removed channel does to its neighbours",

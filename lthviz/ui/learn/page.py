@@ -56,6 +56,8 @@ def _course() -> tuple[Course, list[str]]:
 def _chapter(of: Course, name: str) -> None:
     at, chapter = of.chapters.index(name), course.chapter(name)
     _style("page.css")
+    if frame.dark():
+        st.html("<style>:root { --learn-accent: #74b9e6; }</style>")
     _head(of, at)
     if frame.presenting():       # the lecturer says the rest
         _style("present.css")

@@ -79,7 +79,7 @@ def _live(run_id: str, state: str) -> None:
         st.html(f"<p class='doing'>{WHY.get(kind, 'The run is beginning.').format(rate=f'{100 * run.config.rate:g} %') if status.state == 'running' else 'It waits.'}</p>")
     else:
         _over(run, status)
-    st.html(_line(run.config, {(p.round, p.stage.structure) for p in there if p.stage.kind == "train"}, (coming.round, coming.stage.structure) if epochs and coming else None))
+    st.html(line(run.config, {(p.round, p.stage.structure) for p in there if p.stage.kind == "train"}, (coming.round, coming.stage.structure) if epochs and coming else None))
     if picture := _curve(run):
         st.html(picture)
         frame.quiet(f"Test accuracy against kept weights, one training a point; dotted: the dense network. Run {run.id}.")
@@ -104,7 +104,7 @@ def _begin(label: str) -> None:
         st.rerun()
 
 
-def _line(config: RunConfig, done: set[tuple[int, str]], now: tuple[int, str] | None = None) -> str:
+def line(config: RunConfig, done: set[tuple[int, str]], now: tuple[int, str] | None = None) -> str:
     """The rounds to come as an SVG: how many weights each leaves, and under it a mark for each of its trainings, filled once it is done."""
     labels = config.tickets(1)
     wide, tall, step = 40 * (config.rounds + 1), 96, 12
@@ -130,9 +130,9 @@ def _line(config: RunConfig, done: set[tuple[int, str]], now: tuple[int, str] | 
 def _plan() -> None:
     """What will happen, before anything does."""
     config = preset(PRESET).config
-    line = " → ".join(stages.label(config, 1, s) for s in config.stages(1))
-    st.html(_line(config, set()))
-    frame.quiet(f"The dense network, then {config.rounds} rounds of {line}: {1 + config.rounds * len(config.tickets(1))} trainings of up to {config.epochs} epochs on "
+    stages_of = " → ".join(stages.label(config, 1, s) for s in config.stages(1))
+    st.html(line(config, set()))
+    frame.quiet(f"The dense network, then {config.rounds} rounds of {stages_of}: {1 + config.rounds * len(config.tickets(1))} trainings of up to {config.epochs} epochs on "
                 f"{config.train_images} images of handwritten digits, with {config.threads} thread{'s' * (config.threads != 1)}.")
 
 
@@ -140,8 +140,8 @@ def _over(run: Run, status: Status) -> None:
     if status.state != "finished":
         frame.told("warning", f"{capital(status.state)}: {status.message or 'it was cancelled'}. What it had finished is kept; the Runs page resumes it.", "info")
         return
-    for line in found(_study([run])):
-        st.markdown(f"- {frame.plain(line)}")
+    for said in found(_study([run])):
+        st.markdown(f"- {frame.plain(said)}")
 
 
 def found(of: Replicates) -> list[str]:
