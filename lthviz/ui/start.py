@@ -93,7 +93,7 @@ def _start(config: RunConfig | None, preset: str) -> None:
     if cache.store().exists(config.run_id):
         st.caption(f"A run with exactly these settings is here already ({cache.store().status(config.run_id).state}); "
                    "starting it opens it, or resumes it where it stopped.")
-    st.code(run_command(config, preset, _known()), language="bash", wrap_lines=True)
+    st.code(run_command(config, preset, _known()), language=None, wrap_lines=True)
     if go:
         begin(config, preset, paused=paused)
 
