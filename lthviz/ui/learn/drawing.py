@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 from lthviz.figures import theme
 
 WIDTH = 400
-SIZE, SMALL = 13.0, 11.5
+SIZE, SMALL = 13.0, 12.2
 INK, MUTED, RULE, ACCENT = "currentColor", "var(--muted, currentColor)", "var(--rule, currentColor)", "var(--accent, currentColor)"
 PLACES = ("right", "above", "below", "left", "far-above", "far-below")
 """Where a label may stand beside its point, the first that is free."""
@@ -64,8 +64,8 @@ class Canvas:
     def text(self, x: float, y: float, words: str, *, anchor: Anchor = "start", size: float = SIZE, colour: str = INK, bold: bool = False) -> Box:
         """Words on the baseline y; the room they take."""
         box = _room(x, y, words, anchor, size * (1.06 if bold else 1))
-        more = ("" if anchor == "start" else f" text-anchor='{anchor}'") + f" font-size='{size:g}'" + (" font-weight='600'" if bold else "")
-        self.add(f"<text x='{x:.1f}' y='{y:.1f}' fill='{colour}'{more}>{html.escape(words)}</text>")
+        more = ("" if anchor == "start" else f" text-anchor='{anchor}'") + (" font-weight='600'" if bold else "")
+        self.add(f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size:g}' style='fill:{colour}'{more}>{html.escape(words)}</text>")
         self.texts.append(box)
         return box
 
@@ -118,7 +118,7 @@ class Canvas:
     def svg(self) -> str:
         used = "".join(self.parts)
         colours = {colour_of(x)[4:-1]: f"light-dark({s.colour}, {s.on_dark})" for x, s in theme.STYLES.items() if colour_of(x) in used}
-        style = "".join(f"{name}:{value};" for name, value in colours.items()) + "max-width:35rem;width:100%;height:auto;display:block"
+        style = "".join(f"{name}:{value};" for name, value in colours.items()) + "max-width:35rem;max-height:82vh"
         return f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {self.width:g} {self.height:g}' style='{style}'>{used}</svg>"
 
 

@@ -22,7 +22,8 @@ from lthviz.figures import measured, rows, wording
 from lthviz.methods.controls import Reinit
 from lthviz.records import Run, Timing
 from lthviz.store.brief import Brief
-from lthviz.ui import cache, frame, pickers
+from lthviz.ui import cache, frame
+from lthviz.words import capital
 
 TRIED = 3
 """So many families are opened in search of one that serves."""
@@ -132,6 +133,11 @@ def name(label: str) -> str:
     return "unstructured" if label == UNSTRUCTURED else rows.bare(label) or label
 
 
+def whose(label: str) -> str:
+    """`the unstructured ticket`, `Regroup's ticket`."""
+    return "the unstructured ticket" if label == UNSTRUCTURED else f"{name(label)}'s ticket"
+
+
 def control_name(label: str) -> str:
     """What a control is, in a sentence."""
     return "the same mask over fresh random weights" if isinstance(structure(label), Reinit) else "a random mask of the same shape and density"
@@ -187,10 +193,9 @@ def _labels(config: RunConfig) -> tuple[str, ...]:
 
 def origin(of: Evidence, *more: str, key: str, query: Mapping[str, str | list[str]] | None = None) -> None:
     """A quiet line of where the numbers come from, with the way to these runs."""
-    said = f"{pickers.run_title(of.runs[0])}, {seeds(of)} ({len(of.runs)} runs, {_ids(r.id for r in of.runs)})" if len(of.runs) > 1 else \
-        f"{pickers.run_title(of.runs[0])}, one run, {of.runs[0].id}"
+    said = f"{of.study.title}: {f'{len(of.runs)} runs' if len(of.runs) > 1 else 'one run'}, {_ids(r.id for r in of.runs)}"
     with st.container(key=f"origin-{key}", gap=None):
-        frame.quiet("From " + ". ".join([said, *filter(None, more)]) + ".")
+        frame.quiet("From " + ". ".join(map(capital, [said, *filter(None, more)])) + ".")
         st.page_link("pages/curves.py", label="These runs in Curves", icon=":material/show_chart:", query_params=dict(query or runs_query(of)))
 
 

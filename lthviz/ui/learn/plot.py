@@ -35,7 +35,8 @@ def linear(low: float, high: float, title: str, *, unit: str = "", most: int = 6
     step = next(s * size for s in (1, 2, 5, 10, 20) if (high - low) / (s * size) <= most)
     first = math.ceil(low / step - 1e-9)
     values = [i * step for i in range(first, math.floor(high / step + 1e-9) + 1)]
-    return Axis(low, high, title, tuple((v, f"{v:.{max(0, -math.floor(math.log10(step) + 1e-9))}f}{unit}") for v in values))
+    digits = max(0, -math.floor(math.log10(step) + 1e-9))
+    return Axis(low, high, title, tuple((v, f"{v:.{digits}f}{unit}".replace("-", "−")) for v in values))
 
 
 def shares(least: float, title: str = "kept weights") -> Axis:

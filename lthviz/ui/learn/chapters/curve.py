@@ -16,9 +16,10 @@ from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.ui.learn.chapters.curve_picture import Picture
 from lthviz.ui.learn.evidence import Evidence
 from lthviz.ui.learn.figure import Control, Frame, lesson_figure
+from lthviz.words import capital
 
 NEED = "speed"
-STEPS = ("Dense", "One method", "All methods", "What wins", "Estimates", "Scatter", "The frontier")
+STEPS = ("Dense", "A method", "All", "Winning", "Estimates", "Scatter", "Frontier")
 NOT_TIMED = "No ticket of the runs here has been timed yet, so there is no curve of accuracy against speed to read; the Speed page measures a ticket in seconds, and this chapter draws what was measured."
 
 
@@ -132,7 +133,7 @@ def telling(every: Sequence[Spot], best: Sequence[Spot]) -> tuple[Spot, Spot] | 
 
 
 def spot_name(s: Spot) -> str:
-    return f"{evidence.name(s.ticket.structure)} of round {s.ticket.round}"
+    return f"{evidence.whose(s.ticket.structure)} of round {s.ticket.round}"
 
 
 def question() -> Question | None:
@@ -143,9 +144,9 @@ def question() -> Question | None:
     if best is None:
         return None
     rest = [front[0], front[-1], *(pair[:1] if (pair := telling(every, front)) else ())]
-    why = (f"{spot_name(best)} runs {times(best.speedup)} as fast and has {best.accuracy:.1f} %, where {of.level.least:.1f} % is enough (n = {best.ticket.accuracy.n}; timed on "
+    why = capital(f"{spot_name(best)} runs {times(best.speedup)} as fast and has {best.accuracy:.1f} %, where {of.level.least:.1f} % is enough (n = {best.ticket.accuracy.n}; timed on "
            f"{best.ticket.time_ratio.n}).")
-    options = [Option(_offer(best), True, why[0].upper() + why[1:])]
+    options = [Option(_offer(best), True, why)]
     for s in rest:
         if s is not best and all(_offer(s) != o.text for o in options):
             options.append(Option(_offer(s), False, _why_not(s, best, of)))
@@ -156,7 +157,7 @@ def question() -> Question | None:
 
 
 def _offer(s: Spot) -> str:
-    return f"{evidence.name(s.ticket.structure).capitalize()}, round {s.ticket.round}: {times(s.speedup)}, {s.accuracy:.1f} %"
+    return f"{capital(evidence.name(s.ticket.structure))}, round {s.ticket.round}: {times(s.speedup)}, {s.accuracy:.1f} %"
 
 
 def _why_not(s: Spot, best: Spot, of: Evidence) -> str:
@@ -167,8 +168,7 @@ def _why_not(s: Spot, best: Spot, of: Evidence) -> str:
 
 def links() -> list[Link]:
     of = evidence.found(NEED)
-    found = [Link("This curve in Curves", "pages/curves.py", evidence.runs_query(of, x="speed"), ":material/show_chart:")]
-    best = fastest(measured(of))
+    found, best = [], fastest(measured(of))
     if best is not None and of.timed is not None:
         at = {"run": of.timed.id, "round": str(best.ticket.round), "ticket": best.ticket.structure}
         found.append(Link("The fastest that wins, layer by layer", "pages/speed.py", at, ":material/speed:"))

@@ -45,8 +45,8 @@ def chosen(of: Sequence[Chosen], honest: bool) -> str:
     """Each seed's best ticket; honest: the same ticket over the other seeds, and what validation would have chosen."""
     canvas = Canvas(HEIGHT)
     every = [v for c in of for v in (c.told, c.honest, *([c.held] if c.held is not None else []))]
-    places, at = len(of) + 3, len(of) + 1.2
-    plot = Plot(canvas, Axis(0, places, "one seed each, then the means", ()), linear(min(every) - 0.6, min(100.0, max(every) + 0.6), "test accuracy (%)"), NAMED)
+    places, at, box = len(of) + 3, len(of) + 1.2, NAMED._replace(right=WIDTH - 106)
+    plot = Plot(canvas, Axis(0, places, "one seed each, then the means", ()), linear(min(every) - 0.6, min(100.0, max(every) + 0.6), "test accuracy (%)"), box)
     for i, c in enumerate(of):
         x = i + 0.6
         if honest:
@@ -55,9 +55,9 @@ def chosen(of: Sequence[Chosen], honest: bool) -> str:
         plot.mark((x, c.told), "circle", TOLD, r=4, title=f"seed {c.seed}, {name(c.label)} of round {c.round}: {c.told:.1f} %")
     told, fair = statistics.fmean(c.told for c in of), statistics.fmean(c.honest for c in of)
     held = [c.held for c in of if c.held is not None]
-    marks = [(told, "circle", TOLD, f"best {told:.1f} %"), *([(fair, "diamond", ACCENT, f"again {fair:.1f} %")] if honest else []),
-             *([(statistics.fmean(held), "square-open", INK, f"by val. {statistics.fmean(held):.1f} %")] if honest and len(held) == len(of) else [])]
-    canvas.line([(plot.px(len(of) + 0.2), NAMED.top), (plot.px(len(of) + 0.2), NAMED.bottom)], RULE, dash="2 3")
+    marks = [(told, "circle", TOLD, f"best {told:.1f}"), *([(fair, "diamond", ACCENT, f"again {fair:.1f}")] if honest else []),
+             *([(statistics.fmean(held), "square-open", INK, f"validation {statistics.fmean(held):.1f}")] if honest and len(held) == len(of) else [])]
+    canvas.line([(plot.px(len(of) + 0.2), box.top), (plot.px(len(of) + 0.2), box.bottom)], RULE, dash="2 3")
     for value, symbol, colour, _ in marks:
         plot.mark((at, value), symbol, colour, r=6)
     plot.names([(plot.py(value), words, colour) for value, _, colour, words in marks])

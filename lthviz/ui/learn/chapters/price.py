@@ -37,7 +37,7 @@ def words() -> list[str]:
     if not of.timings:
         said.append("No ticket of the runs here has been timed, so the bars of measured time are empty; the Speed page times them.")
     else:
-        said.append("Move through the rounds: the three masks of a round keep about the same, but pay differently. Then ask of each whether it still *wins*; what is fast and wrong is no gain.")
+        said.append("Move through the rounds: the masks of a round come from one pruning, but pay differently. Then ask of each whether it still *wins*; what is fast and wrong is no gain.")
     return said
 
 

@@ -33,7 +33,7 @@ def words() -> list[str]:
     run = of.runs[0]
     step, steps = run.info.get("rewind_step"), run.info.get("steps")
     when = f"step {step:,} of {steps:,} here" if step is not None and steps else f"{100 * config.rewind:g} % of the training here"
-    tolerance = f"one standard deviation of {level.n} dense trainings, {level.tolerance:.1f} points" if level.n > 1 else f"{level.tolerance:.2g} points, there being one dense training alone"
+    tolerance = f"one standard deviation of {level.n} dense trainings, that is {level.tolerance:.1f} points," if level.n > 1 else f"{level.tolerance:.2g} points, there being one dense training alone,"
     missing = [TEXTS[x] for x in ("reinit", "random") if x not in labels(of)]
     return [
         f"A network begins at random weights **θ0**, is at **θk** after a few steps ({when}), and ends trained at **θT**. Magnitude pruning looks at θT to decide "
@@ -55,7 +55,7 @@ def figure() -> None:
         frame.quiet(f"One training of each, seed {run.config.seed}, run {run.id}; validation accuracy after each epoch.")
     frames, controls = _frames(of.stamp, of)
     lesson_figure(frames, controls, key="ticket")
-    evidence.origin(of, key="ticket")
+    evidence.origin(of, key="ticket", query=evidence.runs_query(of, x="kept", seeds="1"))
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -126,8 +126,7 @@ def links() -> list[Link]:
     of = evidence.found()
     run = ticket_round.shown(of) or of.runs[0]
     k = of.rounds[_start(of)]
-    return [Link("Curves of every seed", "pages/curves.py", evidence.runs_query(of, x="kept", seeds="1"), ":material/show_chart:"),
-            Link(f"Round {k}'s rewinding in the Lab", "pages/lab.py", {"run": run.id, "round": str(k), "stage": next(x.key for x in run.config.stages(k) if x.kind == "rewind")}, ":material/science:")]
+    return [Link(f"Round {k}'s rewinding in the Lab", "pages/lab.py", {"run": run.id, "round": str(k), "stage": next(x.key for x in run.config.stages(k) if x.kind == "rewind")}, ":material/science:")]
 
 
 CHAPTER = Chapter(words, figure, question, links)

@@ -14,8 +14,8 @@ from lthviz.ui.learn.figure import Control, Frame
 from lthviz.ui.learn.plot import Axis, Plot, linear
 
 STEPS = Control("One round", ("Initial θ0", "Train to θT", "Prune", "Rewind to θk", "Train again"), "steps", start=3)
-BOX = Box(34, 26, WIDTH - 66, 150)
-HEIGHT = 232.0
+BOX = Box(34, 26, WIDTH - 66, 126)
+HEIGHT = 206.0
 
 
 def shown(of: Evidence) -> Run | None:
