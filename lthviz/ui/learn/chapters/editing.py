@@ -23,11 +23,11 @@ def switch(chapter: str, run_id: str, cell: Cell) -> None:
     st.session_state[_key(chapter)] = {run_id: now ^ {(cell.row, cell.column)}}
 
 
-def as_it_was(chapter: str, run_id: str) -> None:
-    """The button that takes all of it back."""
+def as_it_was(chapter: str, run_id: str, what: str = "weight") -> None:
+    """The button that takes all of it back. what: a click switches."""
     changed = len(st.session_state.get(_key(chapter), {}).get(run_id, ()))
     st.button("As it was", key=f"learn-{chapter}-reset", icon=":material/undo:", disabled=not changed, on_click=st.session_state.pop, args=(_key(chapter), None),
-              help=f"Take back the {changed} weight{'s' * (changed != 1)} that you switched" if changed else "Click a weight to switch it on or off")
+              help=f"Take back the {changed} {what}{'s' * (changed != 1)} that you switched" if changed else f"Click a {what} to switch it on or off")
 
 
 def _key(chapter: str) -> str:

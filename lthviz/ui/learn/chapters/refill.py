@@ -7,7 +7,6 @@ from fractions import Fraction
 from functools import lru_cache
 
 import numpy as np
-import streamlit as st
 
 from lthviz.config import UNSTRUCTURED
 from lthviz.core.refill import magnitude_scores, ranking
@@ -100,9 +99,8 @@ def _figure() -> None:
 
     lesson_figure(frames(mask, piece.weights, channels), CONTROLS, [matrix(mask, piece.weights, channels, piece.places(), float(np.abs(piece.weights).max()))],
                   key="learn-refill", on_cell=switch)
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="learn-refill-foot"):
-        frame.quiet(origin(piece))
-        editing.as_it_was(NAME, found.id)
+    editing.as_it_was(NAME, found.id)
+    frame.quiet(origin(piece))
 
 
 def origin(piece: Piece) -> str:

@@ -69,16 +69,15 @@ def curve(left: tuple[int, ...], t1: float, width: int, name: str, hue: int) -> 
     n, most = len(left), max(1, left[0])
     canvas = Canvas(206)
     own = f"var(--hue-{hue % 8})"
-    plot = Plot(canvas, linear(0, n, "columns in the block, i", most=8), linear(0, most + 1, f"weights that the worst row of {name} leaves outside, L(i)", most=4), Box(34, 26, 344, 160))
+    plot = Plot(canvas, linear(0, n, "columns in the block, i", most=8), linear(0, most + 1, f"L(i): weights that the worst row of {name} leaves outside", most=4), Box(34, 26, 344, 160))
     plot.line([(0, 0), (n, n / t1)], MUTED, width=1.5, dash="5 3")
     points = [(i + 1, v) for i, v in enumerate(left)]
     plot.line(points, own, width=1.6)
     canvas.line([(plot.px(width), plot.box.top), (plot.px(width), plot.box.bottom)], INK, width=1.2)
     plot.dots(points, own, r=3, opacity=1)
     canvas.text(plot.px(width) + (5 if width < 0.7 * n else -5), plot.box.top + 8, f"cut: {width}", anchor="start" if width < 0.7 * n else "end", bold=True)
-    end = min(float(n), t1 * (most + 1))
-    plot.names([(plot.py(end / t1), "i / t1", MUTED)] if end == n else [])
-    if end < n:
-        canvas.text(plot.px(end), plot.box.top - 3, "i / t1", size=SMALL, colour=MUTED, anchor="middle")
+    end = 0.85 * min(float(n), t1 * (most + 1))
+    near = plot.px(end) > plot.box.right - 30
+    canvas.text(plot.px(end) + (-7 if near else 7), plot.py(end / t1) + (-4 if near else 9), "i / t1", size=SMALL, colour=MUTED, anchor="end" if near else "start")
     alt = f"L(i) falls from {most} to 0, the line i / t1 rises; at i = {width} the line is above it for the first time."
     return canvas.svg(), alt

@@ -17,11 +17,11 @@ from lthviz.core.regroup import Part
 from lthviz.records import Masks, Structured
 from lthviz.ui.learn.chapters.refill_frames import codes, percent, share
 from lthviz.ui.learn.chapters.regroup_drawing import curve, hypergraph
-from lthviz.ui.learn.figure import Band, Control, Frame, Matrix, Picture
+from lthviz.ui.learn.figure import ADDED, REMOVED, Band, Control, Frame, Matrix, Picture
 from lthviz.words import capital
 
 GROUPS, MIN_ROWS = 3, 2
-T1 = tuple(round(float(x), 2) for x in np.geomspace(0.3, 7.5, 25))
+T1 = tuple(float(f"{x:.2g}") for x in np.geomspace(0.3, 7.5, 25))
 """The default, 1.5, is in the middle."""
 USUAL = T1.index(Regroup().t1)
 STEPS = ("Scattered", "Hypergraph", "Divide", "Sort", "Cut", "Blocks", "In order")
@@ -114,7 +114,7 @@ def frames(mask: np.ndarray, weights: np.ndarray, channels: Sequence[int]) -> li
         cut.append(Frame(_cut(found, names, m, t1, shown), (Picture(as_is, bands(orders, texts, m.cuts), tuple(f"{k} outside" if k else "" for k in outside)),),
                          *(curve(tuple(found.parts[shown].left.tolist()), t1, m.cuts[shown], names[shown], shown) if found.parts else ())))
         change = codes(mask, m.after)
-        moved = tuple(f"+{int(a)} −{int(r)}" for a, r in zip((change == 2).sum(axis=1), (change == 3).sum(axis=1)))
+        moved = tuple(" ".join(f"{sign}{k}" for sign, k in (("+", a), ("−", r)) if k) for a, r in zip((change == ADDED).sum(axis=1), (change == REMOVED).sum(axis=1)))
         accepted = [w if p.rows.size > MIN_ROWS else 0 for p, w in zip(found.parts, m.cuts)]
         blocks.append(Frame(_blocks(mask, m), (Picture(change, bands(orders, texts, accepted), moved),)))
         back.append(Frame(_back(mask, weights, m, t1), (Picture(change, (), moved),)))
