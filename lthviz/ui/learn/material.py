@@ -6,11 +6,13 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
+import streamlit as st
 
 from lthviz.config import UNSTRUCTURED
 from lthviz.errors import AddressError
 from lthviz.records import Layer, Run
-from lthviz.ui import cache
+from lthviz.ui import cache, frame, pickers
+from lthviz.words import capital
 
 
 class Piece(NamedTuple):
@@ -95,3 +97,9 @@ def pruned(found: Run, round: int, layer: str) -> Piece:
     mask = cache.round(found.id, round).ticket(UNSTRUCTURED).masks.matrix(of.name)
     mask.flags.writeable = False
     return Piece(found, round, of, np.arange(of.matrix[0]), np.arange(of.matrix[1]), weights, mask)
+
+
+def origin(found: Run, said: str, key: str) -> None:
+    """A quiet line of where numbers come from; the chapter's links lead there. said: a sentence without its end, what they are."""
+    with st.container(key=f"origin-{key}", gap=None):
+        frame.quiet(f"{capital(said)}. From {pickers.run_title(found)}, run {found.id}.")

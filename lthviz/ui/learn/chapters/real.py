@@ -14,3 +14,8 @@ def masks(text: str, found: Run, round: int, ticket: str, layer: Layer) -> Link:
 def tune(text: str, found: Run, round: int, structure: str, layer: Layer) -> Link:
     """The same layer under a structure whose thresholds can be turned."""
     return Link(text, "pages/tune.py", {"run": found.id, "round": str(round), "structure": structure, "layer": layer.name}, ":material/tune:")
+
+
+def lab(text: str, found: Run, round: int, stage: str) -> Link:
+    """A stage of a round (`prune:unstructured`), with those before and after it."""
+    return Link(text, "pages/lab.py", {"run": found.id, "round": str(round), "stage": stage}, ":material/science:")

@@ -69,18 +69,20 @@ class Grid {
     this.bar = bars ? (narrow ? 2.25 : 4) * rem : 0;
     this.right = (bars ? this.bar + 0.5 * rem : 0) + (notes ? notes + 0.5 * rem : 0);
     this.under = longest([...new Set(all("under").flat())]);
+    this.widestHead = longest(m.heads);
     const bands = all("bands");
     this.tallest = (row, named, gap) => row * m.shape[0] + Math.max(0, ...bands.map(b => b.reduce((sum, [, , label]) => sum + (label ? named : gap), 0) - (b[0][2] ? 0 : gap)));
   }
 
-  // pitch: from column to column, in pixels.
-  layout(pitch, rem) {
+  // pitch: from column to column, tallest: of all rows together, in pixels.
+  layout(pitch, rem, tallest) {
     const { m } = this, gap = pitch >= 20 ? 2 : pitch >= 8 ? 1 : 0;
     const size = Math.min(0.8125 * rem, (pitch - gap - 3) / (0.56 * this.usual));
     this.tiny = !m.numbers || pitch < 28 || size < 8.5;
-    const high = m.numbers ? Math.min(2.125 * rem, Math.max(pitch, this.tiny ? 0 : 1.5 * rem)) : pitch;
+    const high = m.numbers ? Math.min(2.125 * rem, Math.max(pitch, this.tiny ? 0 : 1.5 * rem), Math.max(1.25 * rem, tallest / m.shape[0])) : pitch;
     const under = this.under ? (this.under <= pitch - gap ? 1.25 * rem : this.under + 0.375 * rem) : 0;
-    Object.assign(this, { pitch, high, gapBand: 0.5 * rem, named: 1.5 * rem, top: m.heads.length ? 1.25 * rem : 0 });
+    Object.assign(this, { pitch, high, gapBand: 0.5 * rem, named: 1.5 * rem, top: m.heads.length && 0.95 * this.widestHead <= pitch ? 1.25 * rem : 0 });
+    this.board.classList.toggle("crowded", !this.top);
     this.vertical = this.under > pitch - gap;
     this.board.classList.toggle("tiny", this.tiny);
     this.board.classList.toggle("vertical", this.vertical);

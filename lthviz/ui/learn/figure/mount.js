@@ -98,7 +98,7 @@ class Figure {
   resize() {
     const room = this.root.clientWidth, rem = this.remBox.getBoundingClientRect().width;
     if (!this.alive || !room || !rem) return;
-    const { data } = this, size = `${room} ${rem}`;
+    const { data } = this, presented = getComputedStyle(this.root).getPropertyValue("--lthviz-tools").trim() === "none", size = `${room} ${rem} ${presented && innerHeight}`;
     if (size !== this.measured) {
       this.measured = size;                                // what is measured with the canvas is as wide as the page's letters
       const ctx = (Figure.ruler ??= document.createElement("canvas").getContext("2d")), narrow = room < 30 * rem;
@@ -112,7 +112,7 @@ class Figure {
       const pitch = Math.min(most, Math.max(3, stacked ? below : beside));
       this.matricesBox.classList.toggle("stacked", stacked);
       this.root.classList.add("still");                    // no gliding when only the room has changed
-      this.grids.forEach(g => g.layout(pitch >= 10 ? Math.floor(pitch) : pitch, rem));
+      this.grids.forEach(g => g.layout(pitch >= 10 ? Math.floor(pitch) : pitch, rem, presented ? 0.42 * innerHeight : Infinity));
     }
     this.drawing.size();
     this.draw();
