@@ -14,6 +14,7 @@ import streamlit as st
 
 from lthviz.config import DERIVED, STRUCTURES, RunConfig, Structure, limits, parse
 from lthviz.errors import ConfigError
+from lthviz.glossary import definition
 from lthviz.knobs import checked
 from lthviz.ui import frame
 from lthviz.words import capital
@@ -26,9 +27,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Machine": ("device", "threads", "loader_workers", "precision", "memory_format", "compile", "keep_weights", "calibration_images"),
 }
 TITLES = {"linear": "Linear layers", "data_dir": "Data folder", "lr": "Learning rate", "bn_l1": "L1 on BatchNorm scales", "rate": "Pruning rate", "in_loop": "Feed back into the trunk",
-          "rewind": "Rewind to", "rho": "ρ", "t1": "t1", "min_rows": "Fewest rows", "tile_rows": "Rows of a tile",
-          "min_nnz": "Fewest non-zeros a column", "min_cols": "Fewest columns", "seed": "Seed", "milestones": "Milestones",
+          "rewind": "Rewind to", "rho": "ρ", "t1": "t1", "min_rows": "Minimum rows",
+          "min_nnz": "Minimum non-zeros a column", "min_cols": "Minimum columns", "seed": "Seed", "milestones": "Milestones",
           "validation": "Held out for validation", "gamma": "Factor at a milestone"}
+TERMS = {"rounds": "round", "rewind": "rewinding step", "linear": "prunable weights", "in_loop": "in-loop", "score": "channel score", "rho": "ρ", "groups": "group",
+         "t1": "t1", "min_rows": "minimum rows", "tile_rows": "tile rows", "leftovers": "leftovers", "partitioner": "partition"}
+"""What the glossary says of a setting."""
 FIELDS = {f.name: f for f in dataclasses.fields(RunConfig) if f.name not in DERIVED}
 CELL = 208
 INVALID = object()
@@ -40,9 +44,11 @@ def title(name: str) -> str:
 
 
 def tooltip(field: dataclasses.Field, flag: bool = True) -> str:
-    """Help, range and source of a field, and what it is called on the command line."""
+    """Help, the glossary's definition, range and source of a field, and what it is called on the command line."""
     meta = field.metadata
     words = [capital(meta["help"]) + (f", in {meta['unit']}" if meta["unit"] else "") + "."]
+    if field.name in TERMS:
+        words.append(f"\n\n**{TERMS[field.name]}**: {definition(TERMS[field.name])}\n\n")
     if meta["choices"]:
         words += [f"\n\n{key}: {what}" for key, what in meta["choices"].items()]
     elif meta["low"] is not None or meta["high"] is not None:

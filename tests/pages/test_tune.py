@@ -111,13 +111,13 @@ def test_list_and_cards_are_those_of_the_core(tune, store, run_id, words):
 
 def test_a_widget_writes_the_address_and_undo_and_redo_step_through_it(tune, words):
     at = tune(structure=OWN)
-    settled(control(at, "number_input", "Fewest rows").set_value(4).run())
+    settled(control(at, "number_input", "Minimum rows").set_value(4).run())
     assert at.query_params["structure"] == "regroup-groups=4-min_rows=4"
     settled(control(at, "selectbox", "Leftovers").select("keep").run())
     assert at.query_params["structure"] == "regroup-groups=4-min_rows=4-leftovers=keep"
     assert control(at, "button", "Redo").disabled
     control(at, "button", "Undo").click().run()
-    assert at.query_params["structure"] == "regroup-groups=4-min_rows=4" and control(at, "number_input", "Fewest rows").value == 4
+    assert at.query_params["structure"] == "regroup-groups=4-min_rows=4" and control(at, "number_input", "Minimum rows").value == 4
     control(at, "button", "Undo").click().run()
     assert at.query_params["structure"] == OWN and control(at, "button", "Undo").disabled
     control(at, "button", "Redo").click().run()
@@ -176,7 +176,7 @@ def test_what_cannot_be_cannot_be_trained_and_can_be_undone(tune, words, refused
 
 def test_the_papers_variant_answers_once_a_setting_is_entered(tune, store, run_id, words):
     at = tune(structure="regroup-groups=2-variant=paper-min_rows=4-min_cols=4", layer="features.3.weight")
-    settled(control(at, "number_input", "Fewest non-zeros").set_value(2).run())
+    settled(control(at, "number_input", "Minimum non-zeros").set_value(2).run())
     run, masks = store.run(run_id), store.round(run_id, 2).ticket("unstructured").masks
     ticket = regroup(masks, structure(at.query_params["structure"]), seed=derive(run.config.seed, "regroup", 2))
     said = words(at)
