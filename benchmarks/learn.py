@@ -107,7 +107,7 @@ def main() -> None:
                 for to in (*names[1:], *reversed(names[:-1])):
                     rest(page)
                     began = time.perf_counter()
-                    page.locator(f".st-key-learn-{'next' if names.index(to) > names.index(page.url.partition('chapter=')[2] or names[0]) else 'back'} button").click()
+                    page.locator(f".st-key-learn-{'next' if names.index(to) > names.index(page.url.partition('chapter=')[2] or names[0]) else 'back'} button").first.click()
                     page.wait_for_function("t => document.querySelector('h1')?.textContent === t", arg=CHAPTERS[to], polling="raf", timeout=60_000)
                     if turn:
                         ms.append(1000 * (time.perf_counter() - began))

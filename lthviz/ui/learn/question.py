@@ -21,4 +21,5 @@ def _ask(question: Question, key: str) -> None:
         if chosen is None or not 0 <= chosen < len(question.options):
             return
         option = question.options[chosen]
-        st.markdown(f"{':green[:material/check_circle:] **Right.**' if option.right else ':orange[:material/cancel:] **Not so.**'} {frame.plain(option.why)}")
+        with st.container(key=f"verdict-{key}-{chosen}"):
+            st.markdown(f"{':green[:material/check_circle:] **Right.**' if option.right else ':orange[:material/cancel:] **Not so.**'} {frame.plain(option.why)}")
