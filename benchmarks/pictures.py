@@ -15,9 +15,12 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.app import FLAGS, server  # noqa: E402
 
+KEYS = {"learn": ["ArrowRight"] * 5}
+"""Pressed before the picture is taken: to the step that shows the blocks."""
 RUN = "convnet-digits-e8ff670e"
 REGROUP = "regroup-groups=4-min_rows=8"
 PICTURES = {   # name: address, what is there when it is whole
+    "learn": ("learn?chapter=regroup", ".lf[data-frame]"),
     "lab": (f"lab?run={RUN}&round=4&stage=regroup:{REGROUP}", ".js-plotly-plot .main-svg"),
     "tune": (f"tune?run={RUN}&round=4&structure={REGROUP}", ".tv canvas, .mv canvas"),
     "masks": (f"masks?run={RUN}&round=4&ticket={REGROUP}&layer=features.3.weight", ".mv canvas"),
@@ -40,6 +43,9 @@ def main() -> None:
             page.goto(f"{url}/{address}")
             page.locator(there).first.wait_for(timeout=60_000)
             _at_rest(page)
+            for key in KEYS.get(name, ()):
+                page.keyboard.press(key)
+                page.wait_for_timeout(600)
             page.screenshot(path=options.to / f"{name}.png")
         browser.close()
 
