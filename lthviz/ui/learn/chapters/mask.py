@@ -76,10 +76,10 @@ def words() -> Sequence[str]:
     left_out = there.of - there.prunable
     return [
         "A **mask** m is one bit for every weight w: 1, it is kept; 0, it is gone. The network computes with m ⊙ w, each weight times its bit, in every training step and every "
-        "prediction. **Density** is the share of ones, **sparsity** the share of zeros. Click a weight in the figure to switch it.",
+        "prediction. **Density** is the share of ones, **sparsity** the share of zeros.",
         f"A convolution's weights W[C_out, C_in, kh, kw], here W[{outputs}, {inputs}, {high}, {wide}], are read as a **matrix**: a row for each of the {rows} output channels, and in it the "
         f"{inputs} kernels of {high} × {wide}, one after the other, {n:,} columns. So a row is an output channel, and {high * wide} neighbouring columns are an input channel.",
-        f"In the whole layer, {counted(whole.nnz(layer.name), whole.size(layer.name))}. Such a mask is **unstructured**: any single weight may stay or go.",
+        f"In the whole layer, {counted(whole.nnz(layer.name), whole.size(layer.name))}. Such a mask is **unstructured**: any single weight may stay or go. Click one to switch it.",
         f"Some weights never have a bit: {_never(there)}. They are few, {left_out:,} of this network's {there.of:,} parameters ({percent(left_out / there.of, 1)}), and everything passes through "
         "them. Densities count only weights that could go.",
     ]

@@ -80,6 +80,7 @@ class Grid {
     const size = Math.min(0.8125 * rem, (pitch - gap - 3) / (0.56 * this.usual));
     this.tiny = !m.numbers || pitch < 28 || size < 8.5;
     const high = m.numbers ? Math.min(2.125 * rem, Math.max(pitch, this.tiny ? 0 : 1.5 * rem), Math.max(1.25 * rem, tallest / m.shape[0])) : pitch;
+    const letters = Math.min(size, 0.56 * high);
     const under = this.under ? (this.under <= pitch - gap ? 1.25 * rem : this.under + 0.375 * rem) : 0;
     Object.assign(this, { pitch, high, gapBand: 0.5 * rem, named: 1.5 * rem, top: m.heads.length && 0.95 * this.widestHead <= pitch ? 1.25 * rem : 0 });
     this.board.classList.toggle("crowded", !this.top);
@@ -90,7 +91,7 @@ class Grid {
     const set = (k, v) => this.board.style.setProperty(k, v);
     set("--w", `${pitch - gap}px`);
     set("--h", `${high - gap}px`);
-    set("--f", `${size.toFixed(2)}px`);
+    set("--f", `${letters.toFixed(2)}px`);
     set("--left", `${this.left}px`);
     set("--across", `${pitch * m.shape[1] - gap}px`);
     set("--bar", `${this.bar}px`);

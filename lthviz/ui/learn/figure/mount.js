@@ -16,7 +16,7 @@ class Figure {
   constructor(parent, key, places = new Map()) {
     Object.assign(this, { key, places, alive: true, calls: 0, grids: [], controls: [] });
     this.root = parent.querySelector(".lf");
-    for (const part of ["controls", "matrices", "foot", "legend", "read", "said", "room", "rem"]) this[`${part}Box`] = this.root.querySelector(`.${part}`);
+    for (const part of ["controls", "cells", "matrices", "legend", "read", "said", "room", "rem"]) this[`${part}Box`] = this.root.querySelector(`.${part}`);
     this.drawing = new Drawing(this.root.querySelector(".drawing"));
     this.listening = new AbortController();
     const on = (target, type, act, more = {}) => target.addEventListener(type, act, { signal: this.listening.signal, ...more });
@@ -56,7 +56,6 @@ class Figure {
       this.grids = matrices.map((m, i) => new Grid(this, m, i));
       this.matricesBox.replaceChildren(...this.grids.map(g => g.section));
     }
-    this.matricesBox.hidden = !matrices.length;
     this.drawing.forget(pool);
     this.measured = "";
     const codes = new Set(frames.flatMap(f => f.pictures.flatMap(p => [...new Set(pool[p.codes])])));
@@ -66,7 +65,7 @@ class Figure {
       return item;
     }));
     this.legendBox.hidden = codes.size < 2;
-    this.footBox.hidden = !matrices.length;
+    this.cellsBox.hidden = !matrices.length;
     this.roomBox.textContent = frames.map(f => pool[f.said]).reduce((a, b) => b.length > a.length ? b : a, "");     // holds the place, so that nothing below moves
     if (!this.pointed) this.point(null);
   }
@@ -102,17 +101,19 @@ class Figure {
     if (size !== this.measured) {
       this.measured = size;                                // what is measured with the canvas is as wide as the page's letters
       const ctx = (Figure.ruler ??= document.createElement("canvas").getContext("2d")), narrow = room < 30 * rem;
+      const wide = presented && room > 50 * rem && data.frames.some(f => "drawing" in f) ? room - 24 * rem : room;     // on a slide, a drawing stands beside the cells
       ctx.font = `${0.8125 * rem}px ${getComputedStyle(this.root).fontFamily}`;
       this.grids.forEach((g, i) => g.measure(data.frames.map(f => f.pictures[i]), data.pool, rem, t => ctx.measureText(t).width * 1.04, narrow));
+      this.root.classList.toggle("presented", presented);
       this.root.classList.toggle("brief", data.controls.some(c => c.kind === "steps" && c.texts.reduce((sum, t) => sum + 1.12 * ctx.measureText(t).width + 2.25 * rem, 5.5 * rem) > room));
       const between = 1.75 * rem, columns = this.grids.map(g => g.m.shape[1]), sum = list => list.reduce((a, b) => a + b, 0);
       const sides = this.grids.map(g => g.left + g.right), most = Math.max(...columns.map((_, i) => this.grids[i].m.numbers ? 3.5 * rem : 1.75 * rem));
-      const beside = (room - sum(sides) - between * (columns.length - 1)) / sum(columns), below = Math.min(...columns.map((n, i) => (room - sides[i]) / n));
+      const beside = (wide - sum(sides) - between * (columns.length - 1)) / sum(columns), below = Math.min(...columns.map((n, i) => (wide - sides[i]) / n));
       const stacked = columns.length > 1 && beside < Math.min(below, 2.25 * rem);
       const pitch = Math.min(most, Math.max(3, stacked ? below : beside));
       this.matricesBox.classList.toggle("stacked", stacked);
       this.root.classList.add("still");                    // no gliding when only the room has changed
-      this.grids.forEach(g => g.layout(pitch >= 10 ? Math.floor(pitch) : pitch, rem, presented ? 0.42 * innerHeight : Infinity));
+      this.grids.forEach(g => g.layout(pitch >= 10 ? Math.floor(pitch) : pitch, rem, presented ? 0.42 * innerHeight / (stacked ? columns.length : 1) : Infinity));
     }
     this.drawing.size();
     this.draw();

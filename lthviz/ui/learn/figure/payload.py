@@ -27,13 +27,14 @@ def payload(frames: Sequence[Frame], controls: Sequence[Control], matrices: Sequ
 
 
 def number(value: float) -> str:
-    """A weight in two significant digits, four after the point at most: 0.12, −1.3, 0.0003; a whole number as it is."""
+    """A weight in two significant digits, under 0.01 in one and four after the point at most: 0.12, −1.3, 0.004, 0.0003; a whole number as it is."""
     value = float(value)
     rounded = float(f"{value:.1e}")
     if value == int(value) or abs(rounded) >= 10:
         text = f"{value:.0f}"
     else:
-        text = f"{rounded:.{min(4, 1 - math.floor(math.log10(abs(rounded))))}f}"
+        small = abs(rounded) < 0.01
+        text = f"{value:.{min(4, (0 if small else 1) - math.floor(math.log10(abs(rounded))))}f}"
     text = text.replace("-", "\u2212")
     return text if text.strip("\u22120.") else "0"
 

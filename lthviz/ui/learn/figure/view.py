@@ -16,9 +16,10 @@ from lthviz.ui.learn.figure.payload import payload
 HUES = (("#AA3377", "#E287B8"), ("#00805D", "#2DBE94"), ("#7A5FC0", "#B7A4F0"), ("#8A7A3B", "#C9B66A"), ("#00747A", "#4FD1D1"), ("#C9304A", "#FF8096"),
         ("#5E7F14", "#A8CC52"), ("#7A5548", "#C7A494"))
 """Of groups, on light and on dark pages; far from the two of added and removed weights."""
-HTML = """<div class="lf"><div class="controls"></div><div class="matrices"></div>
-<div class="foot" hidden><div class="legend" role="list" aria-label="What the cells show"></div><div class="read" aria-hidden="true"></div></div>
-<div class="drawing" role="img" hidden></div><div class="saying"><p class="said" aria-live="polite"></p><p class="room" aria-hidden="true"></p></div>
+HTML = """<div class="lf"><div class="controls"></div><div class="stage"><div class="cells"><div class="matrices"></div>
+<div class="foot"><div class="legend" role="list" aria-label="What the cells show"></div><div class="read" aria-hidden="true"></div></div></div>
+<div class="drawing" role="img" hidden></div></div>
+<div class="saying"><p class="said" aria-live="polite"></p><p class="room" aria-hidden="true"></p></div>
 <i class="rem" aria-hidden="true"></i></div>"""
 
 

@@ -126,7 +126,10 @@ def test_a_slider_that_is_dragged_shows_every_frame_on_its_way(show):
     page.locator(".lf").evaluate("""e => { window.seen = []; new MutationObserver(() => { const f = +e.dataset.frame; if (seen.at(-1) !== f) seen.push(f); })
         .observe(e, { attributes: true, attributeFilter: ["data-frame"] }); }""")
     box = page.locator("input[type=range]").bounding_box()
-    at = lambda i: box["x"] + 9 + (box["width"] - 18) * i / 19
+
+    def at(i):
+        return box["x"] + 9 + (box["width"] - 18) * i / 19                # the middle of the thumb
+
     page.mouse.move(at(4), box["y"] + box["height"] / 2)
     page.mouse.down()
     for i in range(5, 18):
@@ -273,10 +276,10 @@ def test_it_fits_a_phone_and_its_numbers_are_read_by_a_tap(show):
 
 def test_letters_and_cells_grow_with_the_page(show):
     page = show(width=1920)
-    size = lambda: (page.locator(".cell").first.bounding_box(), page.locator(".said").evaluate("e => parseFloat(getComputedStyle(e).fontSize)"))
-    before, small = size()
+    cell = page.locator(".grid .cell").first
+    before, small = cell.bounding_box(), page.locator(".said").evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
     page.evaluate("document.documentElement.style.fontSize = '24px'")
     expect(page.locator(".said")).to_have_css("font-size", f"{small * 1.5}px")
     page.wait_for_timeout(200)
-    after, _ = size()
+    after = cell.bounding_box()
     assert after["height"] > 1.4 * before["height"] and after["width"] > 1.4 * before["width"]
