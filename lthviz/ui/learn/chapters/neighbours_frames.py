@@ -13,8 +13,8 @@ from lthviz.ui.learn.chapters.refill_frames import named, percent
 from lthviz.ui.learn.figure import KEPT, NEVER, REMOVED, Band, Control, Frame, Matrix, Picture
 
 STEPS = ("Two layers", "The rows go", "BatchNorm", "What read them", "What is left")
-TICKETS = ("structural: rows whole or gone", "unstructured: single weights")
-CONTROLS = (Control("Step", STEPS, "steps", 3), Control("Ticket", TICKETS, "choice", help="Only a structural ticket takes the BatchNorm of an emptied row with it"))
+TICKETS = ("structural", "unstructured")
+CONTROLS = (Control("Step", STEPS, "steps", 3), Control("Ticket", TICKETS, "choice", help="Rows whole or gone, as in Refill; or single weights"))
 
 
 class Pair(NamedTuple):

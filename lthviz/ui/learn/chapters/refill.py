@@ -19,7 +19,7 @@ from lthviz.ui.learn.chapters.refill_frames import CONTROLS, Decision, decide, f
 from lthviz.ui.learn.figure import Cell, lesson_figure
 from lthviz.ui.learn.material import Piece
 
-ROWS, COLS = 12, 14
+ROWS, COLS = 12, 12
 NAME = "refill"
 
 

@@ -14,12 +14,12 @@ from lthviz.records import Masks
 from lthviz.ui.learn.figure import ADDED, KEPT, NEVER, REMOVED, Band, Control, Frame, Matrix, Picture
 
 RHOS = tuple(i / 20 for i in range(11))
-SCORES = {"magnitude": "sum of |w|", "remain": "how many"}
+SCORES = ("magnitude", "remain")
 STEPS = ("Scattered", "Score", "Budget", "Rank", "Fill", "In order")
 CONTROLS = (
     Control("Step", STEPS, "steps", 1),
-    Control("Share ρ of the others (Refill+)", tuple(f"{x:g}" for x in RHOS), "slider", help="0 is Refill; above it, so many of the channels that would go stay as well"),
-    Control("Score", tuple(f"{name}: {what}" for name, what in SCORES.items()), "choice"),
+    Control("ρ (Refill+)", tuple(f"{x:g}" for x in RHOS), "slider", help="Share of the other channels that stays as well; 0 is Refill"),
+    Control("Score", SCORES, "choice"),
 )
 _NAME = "piece"
 
@@ -99,7 +99,7 @@ def _frame(step: int, rho: float, score: str, mask: np.ndarray, made: Decision, 
         bands = (Band(tuple(made.order.tolist()), every),)
     elif name == "Fill":
         bands = (Band(tuple(best.tolist()), every, "stay, whole", n), *((Band(tuple(made.order[made.keeps:].tolist()), every, "go"),) if made.keeps < rows else ()))
-    picture = Picture(codes(mask, after), bands, notes, tuple((made.scores / top).tolist()) if step and not filled else (),
+    picture = Picture(codes(mask, after), bands, notes, tuple((made.scores / top).tolist()) if step else (),
                       strong=mask if name == "Score" else None, rows_strong=tuple(best.tolist()) if name == "Rank" else ())
     strip = _strip(int(mask.sum()), mask.shape, made.budget, made.keeps) if step >= STEPS.index("Budget") else ""
     alt = f"{rows} places for a whole channel; what is left fills {float(Fraction(int(mask.sum()), n)):.2f} of them, and {made.keeps} stay." if strip else ""

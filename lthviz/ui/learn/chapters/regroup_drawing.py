@@ -11,7 +11,7 @@ from lthviz.core.regroup import Part
 from lthviz.ui.learn.drawing import INK, MUTED, SMALL, Box, Canvas
 from lthviz.ui.learn.plot import Plot, linear
 
-LEFT, RIGHT, TOP, BOTTOM = 14.0, 386.0, 34.0, 132.0
+LEFT, RIGHT, TOP, BOTTOM = 14.0, 386.0, 34.0, 118.0
 
 
 def hypergraph(mask: np.ndarray, channels: Sequence[int], parts: Sequence[Part] = ()) -> tuple[str, str]:
@@ -67,9 +67,9 @@ def curve(left: tuple[int, ...], t1: float, width: int, name: str, hue: int) -> 
     left: L(1) … L(n). width: where it is cut. hue: of the group.
     """
     n, most = len(left), max(1, left[0])
-    canvas = Canvas(206)
+    canvas = Canvas(182)
     own = f"var(--hue-{hue % 8})"
-    plot = Plot(canvas, linear(0, n, "columns in the block, i", most=8), linear(0, most + 1, f"L(i): weights that the worst row of {name} leaves outside", most=4), Box(34, 26, 344, 160))
+    plot = Plot(canvas, linear(0, n, "columns in the block, i", most=8), linear(0, most + 1, f"L(i): weights that the worst row of {name} leaves outside", most=4), Box(34, 26, 344, 138))
     plot.line([(0, 0), (n, n / t1)], MUTED, width=1.5, dash="5 3")
     points = [(i + 1, v) for i, v in enumerate(left)]
     plot.line(points, own, width=1.6)
