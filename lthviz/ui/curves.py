@@ -13,6 +13,7 @@ from lthviz.figures.compared import compared
 from lthviz.figures.curves import accuracy_curves
 from lthviz.figures.curves_words import accuracy_curves_table
 from lthviz.figures.measured import AXES, Setting, Study, study
+from lthviz.glossary import definition
 from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
@@ -108,10 +109,14 @@ def axis(names: Sequence[str] = tuple(AXES), default: str = "") -> tuple[str, li
     return usual, [f"The link sets accuracy against {word!r}; it can be {', '.join(names)}. Showing {AXES[usual].name.lower()}."]
 
 
+_MEANING = {"speed": "measured speedup", "kept": "density", "effective": "effective density", "flops": "FLOPs"}
+"""Of an axis, the glossary's term."""
+
+
 def pick_axis(current: str, names: Sequence[str] = tuple(AXES)) -> None:
     key = pickers.showing("pick-x", current)
     st.segmented_control("Accuracy against", list(names), key=key, required=True, format_func=lambda x: AXES[x].name, wrap=True,
-                         on_change=pickers.heard(key, lambda chosen: where.go(x=chosen)))
+                         help="\n\n".join(f"**{AXES[x].name}**: {definition(_MEANING[x])}" for x in names), on_change=pickers.heard(key, lambda chosen: where.go(x=chosen)))
 
 
 def _figure(runs: tuple[Run, ...]) -> None:

@@ -27,7 +27,7 @@ function head(table, state) {
   const row = document.createElement("tr");
   for (const column of state.data.columns) {
     const th = document.createElement("th"), b = document.createElement("button"), here = state.by === column.key;
-    Object.assign(b, { type: "button", title: column.help ? `${column.help}; sorts the table` : "Sorts the table" });
+    Object.assign(b, { type: "button", title: column.help ? (column.help.endsWith(".") ? `${column.help} Sorts the table.` : `${column.help}; sorts the table`) : "Sorts the table" });
     b.textContent = column.name;
     const arrow = b.appendChild(document.createElement("span"));
     arrow.className = "arrow";

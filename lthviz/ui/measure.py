@@ -10,6 +10,7 @@ from lthviz import launch
 from lthviz.errors import LthvizError
 from lthviz.figures import measured, wording
 from lthviz.figures.measured import Point, Setting
+from lthviz.glossary import definition
 from lthviz.records import Run, Timing
 from lthviz.speed import machine
 from lthviz.store import queue
@@ -50,7 +51,7 @@ def pick(setting: Setting, timings: Sequence[Timing]) -> None:
     batches = sorted({*BATCHES, *(s.batch for s in known), setting.batch})
     threads = sorted({*_counts(machine.cores()), *(s.threads for s in known), setting.threads})
     key = pickers.showing("pick-batch", str(setting.batch))
-    st.selectbox("Batch", [str(b) for b in batches], key=key, width=120, accept_new_options=True, help="Images at once; type any number",
+    st.selectbox("Batch", [str(b) for b in batches], key=key, width=120, accept_new_options=True, help=f"{definition('batch')} Type any number.",
                  on_change=pickers.heard(key, lambda chosen: where.go(batch=chosen)))
     if setting.device == "cpu":
         other = pickers.showing("pick-threads", setting.threads)

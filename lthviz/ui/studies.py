@@ -16,6 +16,7 @@ from lthviz.figures.measured import Point, Setting, study
 from lthviz.figures.replicate_curves import replicate_curves
 from lthviz.figures.replicated import Studies
 from lthviz.figures.replicated_words import left_out, replicate_curves_table, seeds, title, versus_table
+from lthviz.glossary import definition
 from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
@@ -163,13 +164,13 @@ def controls(of: Studies, x: str, setting: Setting, together: Sequence, points: 
         bars = [bar for bar in of.levels.values() if bar]
         usual = "" if len(bars) != 1 or bars[0].stated else f"{bars[0].tolerance:.2g}"
         st.number_input("Tolerance (points)", min_value=0.0, max_value=MOST, step=0.25, value=None, format="%.4g", key=key, width=150, placeholder=usual or "usual",
-                        help="What a winning ticket may lack. Empty: one standard deviation of the dense replicates, 0.25 of a single one",
+                        help=f"{definition('tolerance')}\n\nWinning ticket: {definition('winning ticket')}\n\nEmpty: one standard deviation, or 0.25 points.",
                         on_change=pickers.heard(key, lambda chosen: where.go(tolerance=chosen)))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="curves-switch"):
         for name, label, help in (("near", "Near the dense accuracy", "Only the accuracies close to the dense network's"),
-                                  ("seeds", "Single seeds", "The raw points: each seed as a thin line behind the means"),
+                                  ("seeds", "Single seeds", f"The raw points: each seed as a thin line behind the means. Band: {definition('band')}"),
                                   ("unbroken", "Less sparse ones must win too", "The sparsest winning ticket counts only when all less sparse ones of "
-                                                                                "its method win as well")):
+                                                                                f"its method win as well. Extreme sparsity: {definition('extreme sparsity')}")):
             toggle = pickers.showing(name, on[name])
             alone = name == "seeds" and all(len(s.seeds) == 1 for s in of.of)
             st.toggle(label, key=toggle, disabled=alone and not on[name], help="None of these has several seeds: every point is a single training" if alone else help, on_change=pickers.heard(toggle, lambda chosen, name=name: where.go(**{name: "1" if chosen else None})))

@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from lthviz.glossary import definition
 from lthviz.records import Blocks, Layer, Run, Ticket
 from lthviz.ui import frame, pickers, where
 from lthviz.ui.linkedtable import Column, linked_table
@@ -15,17 +16,17 @@ from lthviz.ui.masks import magnitudes
 
 def columns(compared: bool, magnitude: bool) -> list[Column]:
     out = [Column("layer", "layer", "text"), Column("shape", "shape", "text", "C_out × C_in × kernel"),
-           Column("density", "density (%)", "bar", "Share of the layer's weights that the mask keeps"),
-           Column("effective", "effective (%)", "percent", "The same once inputs from removed channels are taken away"),
-           Column("coverage", "in blocks (%)", "percent", "Share of the kept weights that lie in dense blocks", 0),
-           Column("blocks", "blocks"), Column("kept", "kept", help="Weights")]
+           Column("density", "density (%)", "bar", f"Of this layer. {definition('density')}"),
+           Column("effective", "effective (%)", "percent", definition("effective density")),
+           Column("coverage", "in blocks (%)", "percent", f"The share of the layer's kept weights. Structured coverage: {definition('structured coverage')}", 0),
+           Column("blocks", "blocks", help=definition("block")), Column("kept", "kept", help="Weights")]
     if compared:
         out += [Column("added", "added", help="Weights that were not there before"), Column("removed", "removed", help="Weights that were there before"),
                 Column("change", "changed (%)", "percent", "Added and removed weights over the layer's weights")]
     if magnitude:
         out.append(Column("magnitude", "kept |w| (%)", "percent", "Share of Σ|w| that the mask keeps of the mask it was made from; w: the trained weights that "
                           "the round was pruned by"))
-    return [*out, Column("gone", "channels gone")]
+    return [*out, Column("gone", "channels gone", help=f"Removed channels. {definition('removed channel')}")]
 
 
 def layer_rows(rows: Sequence[Mapping[str, Any]], magnitude: Mapping[str, float | None] | None) -> list[dict[str, Any]]:

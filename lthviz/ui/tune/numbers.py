@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from lthviz import methods
+from lthviz.glossary import definition
 from lthviz.tuning import Preview, Source
 from lthviz.tuning.previewing import Row, Totals
 from lthviz.ui import frame, pickers, where
@@ -48,13 +49,13 @@ def cards(found: Preview, base: Preview | None, of: Source) -> None:
     no_weights = f"Kept magnitude is not known: {of.why}" if of.why else ""
     uncalibrated = "No time is estimated, as this machine is not calibrated yet: measuring any ticket does it, on the Speed page or with python -m lthviz bench."
     shown: list[tuple[str, Callable[[Totals], float | None], str]] = [
-        ("Density", lambda x: x.density, "Share of the prunable weights that is kept"),
-        ("Effective density", lambda x: x.effective, "The same after inputs from removed channels are taken away"),
-        ("In blocks", lambda x: x.coverage, "Structured coverage: share of the kept weights that lies in dense blocks"),
+        ("Density", lambda x: x.density, definition("density")),
+        ("Effective density", lambda x: x.effective, definition("effective density")),
+        ("In blocks", lambda x: x.coverage, f"The share of the kept weights in dense blocks. Structured coverage: {definition('structured coverage')}"),
         ("Kept magnitude", lambda x: x.magnitude, no_weights or "Share of the size Σ|w| of the unstructured ticket's weights that is kept"),
-        ("Multiply-adds", lambda x: x.flops, "Share of the dense network's, dead inputs removed"),
+        ("Multiply-adds", lambda x: x.flops, f"Share of the dense network's. {definition('multiply-adds')}"),
         ("Estimated time", lambda x: x.time, "Of 64 images on all cores, as a share of the dense network's in the same kernel; estimated from this machine's "
-                                             "calibration, not measured" if t.time is not None else uncalibrated)]
+                                             "calibration, not measured. Estimated speed: " + definition("estimated speed") if t.time is not None else uncalibrated)]
     cells = []
     for label, value, help in shown:
         now, was = value(t), value(b) if b is not None else None
@@ -81,12 +82,12 @@ def layer_list(asked: Asked, found: Preview, base: Preview | None) -> None:
     percent = st.column_config.NumberColumn
     st.dataframe([_cells(r, own, was.get(r.name)) for r in found.rows], key=key, on_select=_chosen(key, names), selection_mode="single-row-required",
                  hide_index=True, alt=_alt(found.rows), height=38 + 35 * min(10, len(names)), placeholder="–", column_config={
-        "density": st.column_config.ProgressColumn("density (%)", format="%.1f", min_value=0, max_value=100, width="small", help="Share of the layer's weights that is kept"),
+        "density": st.column_config.ProgressColumn("density (%)", format="%.1f", min_value=0, max_value=100, width="small", help=f"Of this layer. {definition('density')}"),
         "change": percent("change (points)", format="%+.1f", help="Of the density, against what is compared with"),
-        "effective": percent("effective (%)", format="%.1f", help="The same after inputs from removed channels are taken away"),
-        "in blocks": percent("in blocks (%)", format="%.0f", help="Share of the kept weights that lie in dense blocks"),
+        "effective": percent("effective (%)", format="%.1f", help=definition("effective density")),
+        "in blocks": percent("in blocks (%)", format="%.0f", help=f"The share of the layer's kept weights. Structured coverage: {definition('structured coverage')}"),
         "magnitude": percent("magnitude (%)", format="%.1f", help="Share of Σ|w| of the unstructured mask's weights that is kept"),
-        "multiply-adds": percent("multiply-adds", format="compact", help="For one image, dead inputs removed"),
+        "multiply-adds": percent("multiply-adds", format="compact", help=definition("multiply-adds")),
         "own settings": st.column_config.TextColumn(width="medium", help="What is set for this layer alone")})
 
 

@@ -9,6 +9,7 @@ import streamlit as st
 from lthviz import methods
 from lthviz.config import Regroup
 from lthviz.errors import ConfigError
+from lthviz.glossary import definition
 from lthviz.records import Run
 from lthviz.tuning import Preview, Source
 from lthviz.ui import cache, frame, one_run, pickers, untrained, where
@@ -93,6 +94,7 @@ def _pick(asked: Asked) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="tune-pick"):
         pickers.pick_round(rounds, asked.round)
         st.segmented_control("Structure", list(address.KINDS), key=kind, required=True, format_func=lambda k: address.KINDS[k].title,
+                             help="\n\n".join(f"**{cls.title}**: {definition(cls.title)}" for cls in address.KINDS.values()),
                              on_change=pickers.heard(kind, lambda chosen: _kind(asked, chosen)))
         options = address.bases(asked.run, asked.round, asked.structure.kind)
         if len(options) > 1:

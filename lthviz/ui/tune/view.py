@@ -19,6 +19,7 @@ import streamlit as st
 from lthviz.config import Refill, Regroup
 from lthviz.core.refill import budget, layer_scores, ranking
 from lthviz.core.regroup import Part
+from lthviz.glossary import definition
 from lthviz.knobs import limits
 from lthviz.records import Layer
 from lthviz.ui import maskview
@@ -31,14 +32,21 @@ SIDE = """<div class="side" role="group" aria-label="Threshold">
 <div class="dial"><span class="what" aria-hidden="true"></span><input class="slide" type="range"><input class="exact" type="number" inputmode="decimal"></div>
 <div class="beneath"><label class="parts"><select class="choice" aria-label="Group whose curve is shown"></select></label><button class="back" type="button"></button></div>
 <div class="plot"><svg class="still" aria-hidden="true"></svg><svg class="moving"></svg></div><div class="why"></div><div class="told" aria-live="polite"></div></div>"""
+TERMS = {"t1": definition("t1"), "rho": definition("ρ"), **{name: definition(name) for name in ("L(i)", "density", "structured coverage", "block")}}
+"""What the view's tooltips say of its terms."""
 PARTS = tuple(Path(__file__).parent / f"view{name}.js" for name in ("_rules", "_live", "_plot", "_side", ""))
 
 
 @cache
 def _component() -> Callable[..., Any]:
     html = f'<div class="mv tv">{maskview.BAR}<div class="main"><div>{maskview.STAGE}{maskview.FOOT}</div>{SIDE}</div><dl class="figures"></dl></div>'
-    return st.components.v2.component("lthviz_tune_view", html=html, js=maskview.joined(*maskview.PARTS, *PARTS),
+    return st.components.v2.component("lthviz_tune_view", html=html, js=script(),
                                       css=maskview.joined(maskview.STYLE, Path(__file__).parent / "view.css"))
+
+
+def script() -> str:
+    """What runs in the browser, as one module."""
+    return f"const TERMS = {json.dumps(TERMS)};\n" + maskview.joined(*maskview.PARTS, *PARTS)
 
 
 def tune_view(before: np.ndarray, structure: Refill | Regroup, *, key: str, layer: Layer, parts: Sequence[Part] | None = None,

@@ -1,8 +1,8 @@
 // The threshold's own controls: slider, number, part, the way back to the start; and the numbers of the layer that follow them.
 const FIGURES = { kept: ["kept weights", number], density: ["density", percent], coverage: ["in blocks", percent], blocks: ["blocks", number],
   magnitude: ["kept magnitude", percent] };
-const MEANING = { kept: "Weights of this layer that stay", density: "Their share of the layer's weights", coverage: "Share of the kept weights that lie in dense blocks",
-  blocks: "Dense blocks in this layer", magnitude: "Share of the sum of |w| over the unstructured mask's weights that stays" };
+const MEANING = { kept: "Weights of this layer that stay", density: `Of this layer. ${TERMS.density}`,
+  coverage: `The share of the layer's kept weights. Structured coverage: ${TERMS["structured coverage"]}`, blocks: `Of this layer. ${TERMS.block}`, magnitude: "Share of the sum of |w| over the unstructured mask's weights that stays" };
 const PAUSE_MS = 150;                                       // after the last key
 
 const tenths = new Intl.NumberFormat("en", { minimumFractionDigits: 1, maximumFractionDigits: 1, useGrouping: false, roundingMode: "halfEven" });       // as Python rounds
@@ -84,7 +84,9 @@ function dress(view) {
   slide.setAttribute("aria-label", kind.sign);
   Object.assign(exact, { min: kind.low, max: kind.high, step: "any" });
   exact.setAttribute("aria-label", `${kind.sign}, exactly`);
-  view.why.title = parts ? "L(i): the most non-zeros that a row of the group leaves outside its first i columns. A larger t1 makes wider blocks." : "";
+  what.title = TERMS[kind.name];
+  slide.setAttribute("aria-description", TERMS[kind.name]);
+  view.why.title = parts ? `L(i): ${TERMS["L(i)"]}` : "";
   view.partRow.hidden = !(parts?.length > 1);
   choice.replaceChildren(...(parts ?? []).map(({ number: n, size, block }) =>
     new Option(`group ${n} of ${parts.length} · ${size} row${size === 1 ? "" : "s"}${block ? "" : " · no block"}`, n)));

@@ -2,7 +2,6 @@
 
 import pytest
 
-from lthviz.ui import maskview
 from lthviz.ui.tune import view
 from tests.tuned import SCRIPT
 
@@ -41,7 +40,7 @@ def lab(browser):
     """A blank page that holds the component's functions."""
     page, errors = browser.new_page(), []
     page.on("pageerror", lambda e: errors.append(str(e)))
-    code = maskview.joined(*maskview.PARTS, *view.PARTS).replace("export default", "window.mount =") + ORACLE
+    code = view.script().replace("export default", "window.mount =") + ORACLE
     page.add_script_tag(content=code, type="module")
     page.wait_for_function("!!window.look")
     yield page
