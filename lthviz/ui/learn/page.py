@@ -67,10 +67,13 @@ def _chapter(of: Course, name: str) -> None:
             _part(chapter.figure)
         _part(lambda: _question(chapter, name))
         return
-    left, right = st.columns([5, 7], gap="large")
-    with left, st.container(key="learn-words"):
-        _part(lambda: _words(chapter))
-        _part(lambda: _question(chapter, name))
+    with st.container(key="learn-body"):
+        left, right = st.columns([5, 7], gap="large")
+    with left:
+        with st.container(key="learn-words"):
+            _part(lambda: _words(chapter))
+        with st.container(key="learn-question"):
+            _part(lambda: _question(chapter, name))
     with right:
         with st.container(key="learn-figure"):
             _part(chapter.figure)

@@ -18,6 +18,8 @@ from lthviz.ui.learn.figure import Control, Frame, lesson_figure
 
 LEFT = (0.5, 0.25, 0.12)
 """Shares of the weights of which the nearest rounds are shown."""
+SIZE, SMALL = (f"font-size: calc({px}px * min(var(--u), 1.35))" for px in (14, 12))
+"""Letters as large as the page's, whatever the drawing's scale; --u is its units a pixel."""
 FORMS = {"blocks": "row by row", "quads": "four rows at a time", "dense": "as if dense", "turned": "turned"}
 """How our kernel runs scattered weights."""
 
@@ -144,27 +146,27 @@ def density(of: Shown, k: int) -> float:
 def drawn(k: int, bars: Sequence[Bar], own: bool, dark: bool = False) -> Frame:
     """The bars of a round: of each pattern the multiply-adds that are left, thin, and the time that is left."""
     if not bars:
-        return Frame(f"Round {k}: nothing has timed this layer yet. Press the button below.", drawing="<svg viewBox='0 0 560 20'></svg>", alt="Nothing is timed yet")
-    left, wide, step, aside = 216, 220, 56, 452
+        return Frame(f"Round {k}: nothing has timed this layer yet. Press the button below.", drawing="<svg viewBox='0 0 440 20'></svg>", alt="Nothing is timed yet")
+    wide, step = 540, 70
     most = max(1.0, *(b.high for b in bars))
     def x(share: float) -> float:
-        return left + wide * share / most
+        return 1 + (wide - 2) * share / most
 
     parts = []
     for i, b in enumerate(bars):
-        y = 10 + step * i
-        parts += [f"<text x='{left - 10}' y='{y + 27}' text-anchor='end' font-size='14' fill='currentColor'>{html.escape(b.title)}</text>",
-                  f"<rect x='{left}' y='{y}' width='{x(b.kept) - left:.1f}' height='9' rx='1' fill='none' stroke='var(--muted)'/>",
-                  f"<text x='{aside}' y='{y + 10}' font-size='12' fill='var(--muted)'>{100 * b.kept:.0f} % of the multiply-adds</text>",
-                  f"<rect x='{left}' y='{y + 15}' width='{x(b.time) - left:.1f}' height='22' rx='1' fill='{theme.style(b.label).line(dark)}'/>",
-                  f"<text x='{aside}' y='{y + 32}' font-size='14' font-weight='600' fill='currentColor'>{100 * b.time:.0f} % of the time</text>"]
+        y = 4 + step * i
+        parts += [f"<text x='0' y='{y + 15}' style='{SIZE}' fill='currentColor'>{html.escape(b.title)}</text>",
+                  f"<text x='{wide}' y='{y + 15}' text-anchor='end' style='{SIZE}' font-weight='700' fill='currentColor'>{100 * b.time:.0f} % of the time</text>",
+                  f"<rect x='1' y='{y + 22}' width='{x(b.kept) - 1:.1f}' height='7' rx='1' fill='none' stroke='var(--muted)'/>",
+                  f"<text x='{x(b.kept) + 8:.1f}' y='{y + 30}' style='{SMALL}' fill='var(--muted)'>{100 * b.kept:.0f} % of the multiply-adds</text>",
+                  f"<rect x='1' y='{y + 32}' width='{x(b.time) - 1:.1f}' height='18' rx='1' fill='{theme.style(b.label).line(dark)}'/>"]
         if b.high > b.low:
-            parts.append(f"<path d='M{x(b.low):.1f} {y + 26}H{x(b.high):.1f}M{x(b.low):.1f} {y + 21}v10M{x(b.high):.1f} {y + 21}v10' stroke='currentColor' fill='none'/>")
-    parts += [f"<line x1='{x(1):.1f}' x2='{x(1):.1f}' y1='6' y2='{step * len(bars) + 4}' stroke='var(--muted)' stroke-dasharray='3 3'/>",
-              f"<text x='{x(1):.1f}' y='{step * len(bars) + 20}' text-anchor='middle' font-size='12' fill='var(--muted)'>the dense layer</text>"]
-    said = f"Round {k}: " + "; ".join(f"{b.title} {'at ' if not i else ''}{100 * b.kept:.0f} % of the multiply-adds takes {100 * b.time:.0f} % of the dense layer's time" for i, b in enumerate(bars)) + "."
+            parts.append(f"<path d='M{x(b.low):.1f} {y + 41}H{x(b.high):.1f}M{x(b.low):.1f} {y + 36}v10M{x(b.high):.1f} {y + 36}v10' stroke='currentColor' fill='none'/>")
+        parts.append(f"<path d='M{x(1):.1f} {y + 31}v20' stroke='var(--accent)' stroke-width='1.5' fill='none'/>")
+    parts.append(f"<text x='{min(x(1), wide - 60):.1f}' y='{step * len(bars)}' text-anchor='middle' style='{SMALL}' fill='var(--accent)'>| the dense layer</text>")
+    said = f"Round {k}: " + "; ".join(f"{b.title} with {100 * b.kept:.0f} % of the multiply-adds takes {100 * b.time:.0f} % of the dense layer's time" for b in bars) + "."
     where_ = f"timed here, {min(b.n for b in bars if b.n)} turns or more each" if own else "as stored with the run"
-    svg = f"<svg viewBox='0 0 600 {step * len(bars) + 26}' font-family='inherit'>{''.join(parts)}</svg>"
+    svg = f"<svg viewBox='0 0 {wide} {step * len(bars) + 12}' font-family='inherit'>{''.join(parts)}</svg>"
     return Frame(f"{said} ({where_[0].upper()}{where_[1:]}.)", drawing=svg, alt=said)
 
 
