@@ -94,11 +94,10 @@ def _whole_run(found: Run) -> str:
 
 
 def figure() -> None:
-    frame.fragment(_figure)()
+    frame.fragment(_figure)(material.run())
 
 
-def _figure() -> None:
-    found = material.run()
+def _figure(found: Run) -> None:
     pair, first = shown(found)
     gone = editing.switched(first, NAME, found.id)
 

@@ -42,8 +42,8 @@ def words() -> Sequence[str]:
     return [
         "A scattered mask leaves every channel something to do. **Refill** (ICML 2022, section 3.2) starts from that mask and makes whole channels of it: the best output "
         "channels get all their weights back, the others lose all of theirs.",
-        f"**How many?** With nnz weights left and n to a channel, there are x = nnz / n channels' worth, here {nnz} / {n} = {nnz / n:.2f}; the K = ⌈x⌉ = {made.keeps} best channels "
-        "stay. Refill+ also keeps a share ρ of the others: K = ⌈x + (C − x)·ρ⌉. Since K is rounded up, the density may rise, by less than one channel: "
+        f"**How many?** With nnz weights left and n to a channel, there are x = nnz / n channels' worth, here {nnz} / {n} = {nnz / n:.2f}; the K = ⌈x⌉ = {made.keeps} best channels "
+        "stay. Refill+ also keeps a share ρ of the others: K = ⌈x + (C − x)·ρ⌉. Since K is rounded up, the density may rise, by less than one channel: "
         f"here from {share(nnz, piece.mask.size)} to {share(int(made.after.sum()), piece.mask.size)}{_whole_layer(piece)}.",
         f"**Which?** Score *magnitude* adds up |w| over the weights that the mask keeps, *remain* only counts them. {_scores_differ(piece)} Equal scores need a rule, else more than K "
         f"channels would stay: the lower number goes first.{_ties(piece)}",
@@ -86,11 +86,10 @@ def _ties(piece: Piece) -> str:
 
 
 def figure() -> None:
-    frame.fragment(_figure)()
+    frame.fragment(_figure)(material.run())
 
 
-def _figure() -> None:
-    found = material.run()
+def _figure(found: Run) -> None:
     piece = shown(found)
     mask, channels = editing.switched(piece.mask, NAME, found.id), piece.rows.tolist()
 

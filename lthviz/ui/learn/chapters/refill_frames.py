@@ -11,6 +11,7 @@ import numpy as np
 
 from lthviz.core import refill as core
 from lthviz.records import Masks
+from lthviz.ui.learn.drawing import ACCENT, MUTED, RULE, SMALL, WIDTH, Canvas
 from lthviz.ui.learn.figure import ADDED, KEPT, NEVER, REMOVED, Band, Control, Frame, Matrix, Picture
 
 RHOS = tuple(i / 20 for i in range(11))
@@ -22,6 +23,7 @@ CONTROLS = (
     Control("Score", SCORES, "choice"),
 )
 _NAME = "piece"
+KEPT_COLOUR = "var(--kept)"
 
 
 class Decision(NamedTuple):
@@ -101,9 +103,9 @@ def _frame(step: int, rho: float, score: str, mask: np.ndarray, made: Decision, 
         bands = (Band(tuple(best.tolist()), every, "stay, whole", n), *((Band(tuple(made.order[made.keeps:].tolist()), every, "go"),) if made.keeps < rows else ()))
     picture = Picture(codes(mask, after), bands, notes, tuple((made.scores / top).tolist()) if step else (),
                       strong=mask if name == "Score" else None, rows_strong=tuple(best.tolist()) if name == "Rank" else ())
-    strip = _strip(int(mask.sum()), mask.shape, made.budget, made.keeps) if step >= STEPS.index("Budget") else ""
-    alt = f"{rows} places for a whole channel; what is left fills {float(Fraction(int(mask.sum()), n)):.2f} of them, and {made.keeps} stay." if strip else ""
-    return Frame(_said(name, rho, score, mask, made, channels), (picture,), strip, alt)
+    drawing = strip(int(mask.sum()), mask.shape, made.budget, made.keeps) if step >= STEPS.index("Budget") else ""
+    alt = f"{rows} places for a whole channel; what is left fills {float(Fraction(int(mask.sum()), n)):.2f} of them, and {made.keeps} stay." if drawing else ""
+    return Frame(_said(name, rho, score, mask, made, channels), (picture,), drawing, alt)
 
 
 def _said(name: str, rho: float, score: str, mask: np.ndarray, made: Decision, channels: Sequence[int]) -> str:
@@ -139,20 +141,17 @@ def _number(value: Fraction) -> str:
 
 
 @lru_cache(maxsize=512)
-def _strip(nnz: int, shape: tuple[int, int], budget: Fraction, keeps: int) -> str:
+def strip(nnz: int, shape: tuple[int, int], budget: Fraction, keeps: int) -> str:
     """A place for every channel, side by side: how far the weights that are left fill them, how far ρ lets it go, and the K whole ones."""
     rows, n = shape
-    wide, high, gap = 40, 26, 6
-    x = Fraction(nnz, n)
-    parts = []
+    canvas, each, gap = Canvas(48), (WIDTH - 4) / rows, 5
+    canvas.text(0, 11, f"x = {_number(Fraction(nnz, n))}{f', with ρ {_number(budget)}' if budget > Fraction(nnz, n) else ''}: K = {keeps}", size=SMALL, colour=MUTED)
     for i in range(rows):
-        left = i * (wide + gap) + 2
-        full, allowed = (min(Fraction(1), max(Fraction(0), v - i)) for v in (x, budget))
-        stays = i < keeps
-        parts.append(f"<rect x='{left}' y='4' width='{wide}' height='{high}' fill='none' stroke='{'var(--accent)' if stays else 'var(--rule)'}' "
-                     f"stroke-width='{2.5 if stays else 1}'/>")
-        for amount, colour, opacity in ((allowed, "--accent", 0.3), (full, "--kept", 1)):
-            if amount:
-                parts.append(f"<rect x='{left + 2}' y='6' width='{float(amount) * (wide - 4):.1f}' height='{high - 4}' fill='var({colour})' fill-opacity='{opacity}'/>")
-    total = rows * (wide + gap) - gap + 4
-    return f"<svg viewBox='0 0 {total} {high + 8}'>{''.join(parts)}</svg>"
+        left, wide = 2 + i * each, each - gap
+        full, allowed = (float(min(Fraction(1), max(Fraction(0), v - i))) for v in (Fraction(nnz, n), budget))
+        canvas.add(f"<rect x='{left:.1f}' y='20' width='{wide:.1f}' height='24' fill='none' stroke='{ACCENT if i < keeps else RULE}' stroke-width='{2.5 if i < keeps else 1}'/>")
+        if allowed > full:
+            canvas.bar(left + 2, 22, allowed * (wide - 4), 20, ACCENT, opacity=0.35)
+        if full:
+            canvas.bar(left + 2, 22, full * (wide - 4), 20, KEPT_COLOUR)
+    return canvas.svg()

@@ -66,7 +66,7 @@ def words() -> Sequence[str]:
         "**Which rows?** The mask is read as a hypergraph, a vertex for every row and a hyperedge for every column, and a partitioner divides the rows into groups of nearly equal size "
         f"that few columns cross. Here the connectivity km1 falls from {found.before} to {found.partition.km1}.",
         "**Which columns?** A group sorts the columns by how many of its rows use them. Let L(i) be the most weights that one of its rows has outside the first i. The block takes the "
-        "smallest i with i > t1 · L(i): a larger t1 makes wider blocks. Inside everything is given back at θk, outside everything is removed.",
+        "smallest i with i > t1 · L(i): a larger t1 makes wider blocks. Inside everything is given back at θk, outside everything is removed.",
         f"At t1 = {T1[USUAL]:g} the density of this piece goes from {share(before, piece.mask.size)} to {share(after, piece.mask.size)}, and "
         f"{percent(kept_magnitude(piece.mask, made.after, piece.weights))} of Σ|w| stays.{_whole_layer(piece)}",
     ]
@@ -83,11 +83,10 @@ def _whole_layer(piece: Piece) -> str:
 
 
 def figure() -> None:
-    frame.fragment(_figure)()
+    frame.fragment(_figure)(material.run())
 
 
-def _figure() -> None:
-    found = material.run()
+def _figure(found: Run) -> None:
     piece = shown(found)
     mask, channels = editing.switched(piece.mask, NAME, found.id), piece.rows.tolist()
 

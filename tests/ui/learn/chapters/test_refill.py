@@ -3,6 +3,8 @@
 import itertools
 import math
 import re
+from fractions import Fraction
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -74,6 +76,18 @@ def test_the_browser_takes_the_figure(piece):
     sent = payload(frames, refill_frames.CONTROLS, [shown], "refill")
     numbers = np.array(sent["matrices"][0]["numbers"]).reshape(piece.mask.shape)
     assert ((numbers != "") == piece.mask).all()      # a weight that is not there has no number
+
+
+def test_the_strip_is_as_full_as_the_budget():
+    for nnz, budget, keeps in ((42, Fraction(7, 2), 4), (42, Fraction(26, 5), 6), (0, Fraction(0), 1), (144, Fraction(12), 12), (48, Fraction(4), 4)):
+        root = ElementTree.fromstring(refill_frames.strip(nnz, (12, 12), budget, keeps))
+        slots = [r for r in root.findall("{*}rect") if r.get("fill") == "none"]
+        room = float(slots[0].get("width")) - 4
+        full, allowed = (sum(float(r.get("width")) for r in root.findall("{*}rect") if r.get("fill").startswith(f"var({v}")) / room for v in ("--kept", "--accent"))
+        assert len(slots) == 12 and sum(r.get("stroke").startswith("var(--accent") for r in slots) == keeps
+        assert full == pytest.approx(nnz / 12, abs=0.02)
+        over = sum(float(min(Fraction(1), max(Fraction(0), budget - i))) for i in range(12) if i + 1 > nnz / 12)
+        assert allowed == pytest.approx(over if budget > Fraction(nnz, 12) else 0, abs=0.02)
 
 
 def test_the_piece_is_of_the_layer_as_the_runs_own_refill_found_it(shipped, piece):
