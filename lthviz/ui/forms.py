@@ -32,7 +32,9 @@ TITLES = {"linear": "Linear layers", "data_dir": "Data folder", "lr": "Learning 
           "validation": "Held out for validation", "gamma": "Factor at a milestone"}
 TERMS = {"rounds": "round", "rewind": "rewinding step", "linear": "prunable weights", "in_loop": "in-loop", "score": "channel score", "rho": "ρ", "groups": "group",
          "t1": "t1", "min_rows": "minimum rows", "tile_rows": "tile rows", "leftovers": "leftovers", "partitioner": "partition"}
-"""What the glossary says of a setting."""
+"""The glossary's term of a setting."""
+DEFINED = {"rho", "min_rows", "tile_rows", "leftovers"}
+"""Settings of which the definition says all that their own help does."""
 FIELDS = {f.name: f for f in dataclasses.fields(RunConfig) if f.name not in DERIVED}
 CELL = 208
 INVALID = object()
@@ -46,7 +48,7 @@ def title(name: str) -> str:
 def tooltip(field: dataclasses.Field, flag: bool = True) -> str:
     """Help, the glossary's definition, range and source of a field, and what it is called on the command line."""
     meta = field.metadata
-    words = [capital(meta["help"]) + (f", in {meta['unit']}" if meta["unit"] else "") + "."]
+    words = [] if field.name in DEFINED else [capital(meta["help"]) + (f", in {meta['unit']}" if meta["unit"] else "") + "."]
     if field.name in TERMS:
         words.append(f"\n\n**{TERMS[field.name]}**: {definition(TERMS[field.name])}\n\n")
     if meta["choices"]:

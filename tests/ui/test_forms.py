@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from lthviz.config import DERIVED, STRUCTURES, RunConfig, limits
+from lthviz.glossary import TERMS
 from lthviz.ui import forms
 
 
@@ -27,3 +28,12 @@ def test_a_structures_knob_is_no_flag_of_its_own():
     for cls in STRUCTURES.values():
         for field in dataclasses.fields(cls):
             assert "--set" not in forms.tooltip(field, flag=False)
+
+
+def test_a_setting_that_is_a_term_is_explained_as_in_the_glossary():
+    fields = {f.name: f for cls in (RunConfig, *STRUCTURES.values()) for f in dataclasses.fields(cls)}
+    assert set(forms.TERMS) <= set(fields) and set(forms.DEFINED) <= set(forms.TERMS)
+    for name, term in forms.TERMS.items():
+        said = forms.tooltip(fields[name])
+        assert TERMS[term].definition in said and f"**{term}**" in said
+        assert (fields[name].metadata["help"][1:] in said) is (name not in forms.DEFINED)
