@@ -64,6 +64,8 @@ class Canvas:
     def text(self, x: float, y: float, words: str, *, anchor: Anchor = "start", size: float = SIZE, colour: str = INK, bold: bool = False) -> Box:
         """Words on the baseline y; the room they take."""
         box = _room(x, y, words, anchor, size * (1.06 if bold else 1))
+        if not words:
+            return box
         more = ("" if anchor == "start" else f" text-anchor='{anchor}'") + (" font-weight='600'" if bold else "")
         self.add(f"<text x='{x:.1f}' y='{y:.1f}' font-size='{size:g}' style='fill:{colour}'{more}>{html.escape(words)}</text>")
         self.texts.append(box)

@@ -11,7 +11,7 @@ from lthviz.ui.learn.drawing import ACCENT, INK, MUTED, RULE, SMALL, WIDTH, Box,
 from lthviz.ui.learn.evidence import Evidence, percent
 from lthviz.ui.learn.plot import Plot, linear, shares
 
-HEIGHT = 392.0
+HEIGHT = 396.0
 CURVES, SIDE = Box(34, 24, WIDTH - 98, 176), Box(34, 246, WIDTH - 6, 346)
 
 
