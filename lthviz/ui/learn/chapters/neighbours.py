@@ -131,7 +131,7 @@ def asked(pair: Pair) -> Question:
     numbers = (f"B's mask keeps {left.masks.nnz(b.name)} of {b.size} weights, {percent(rows)}; {left.effective[b.name]} of them, {percent(share)} of B, read a channel that is there.")
     options = ((0.5, "half: the rows that B still has", "So the mask has it. But every row that is left reads A, and half of what it reads is gone."),
                (0.25, "a quarter: half of the rows, and of each row half", "Half of B's rows go, and of the others half of the columns are dead: the two factors multiply."),
-               (0.75, "three quarters: half of the rows, half of the columns, but not both", "A weight is needed only where its row stays and its column is alive; that are fewer weights, not more."))
+               (0.75, "three quarters: half of the rows, half of the columns, but not both", "A weight is needed only where its row stays and its column is alive: both must hold, so the shares multiply."))
     return Question(f"Half of A's channels and half of B's are removed, each with its BatchNorm. What is left of B's {b.size} multiplications a pixel?",
                     tuple(Option(f"{percent(x)}, {text}", math.isclose(x, share), f"{why} {numbers}") for x, text, why in options))
 

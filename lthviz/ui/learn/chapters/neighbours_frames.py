@@ -125,7 +125,7 @@ def _said(name: str, structural: bool, pair: Pair, gone: np.ndarray, left: Left)
             return f"In a structural ticket {'the channels are' if many else 'the channel is'} removed with scale γ and shift β of {'their' if many else 'its'} BatchNorm: what comes out is zero, always."
         return (f"In an unstructured ticket BatchNorm stays. A row without weights computes zero, and BatchNorm turns zero into its shift β: {'these channels send' if many else 'this channel sends'} a constant on, "
                 "which a ReLU stops only where it is negative.")
-    dead, lost = int(left.dead.sum()), left.masks.nnz() - sum(left.effective.values())
+    lost = left.masks.nnz() - sum(left.effective.values())
     if name == "What read them":
         if structural:
             return (f"{int(left.dead[0].sum())} columns of B read only zeros and are dead (pale): {lost} of its weights stand in the mask and do nothing. Density of the masks "
@@ -136,6 +136,5 @@ def _said(name: str, structural: bool, pair: Pair, gone: np.ndarray, left: Left)
                              for x, layer, g, d in zip("AB", pair.layers, gone, (0, int(left.dead[0].sum()))))
         return (f"What is left is a smaller network: {sizes}, dense. Multiply-adds: A {percent(left.share([a]))}, B {percent(left.share([b]))}, "
                 f"both {percent(left.share(pair.layers))} of the dense layers'.")
-    assert not dead
     return (f"Nothing can be taken out: both matrices stay {a.matrix[0]} × {a.matrix[1]} and {b.matrix[0]} × {b.matrix[1]}, with zeros in them. {percent(left.share(pair.layers))} of the "
             "multiply-adds are not with a zero, but no dense kernel can leave the others out.")

@@ -106,7 +106,7 @@ def origin(piece: Piece) -> str:
     """Where the piece is from, and by which rule."""
     rows, n = piece.layer.matrix
     return (f"{len(piece.rows)} of the {rows} output channels of layer {piece.layer.short}, round {piece.round}, evenly spaced in the order of their scores; {len(piece.cols)} of "
-            f"their {n:,} weights each, those that tell good channels from bad ones best. A weight that you switch on is as it was when it was last trained.")
+            f"their {n:,} weights each, those that the better third of the channels keeps most often against the worse third. A weight that you switch on is as it was when it was last trained.")
 
 
 def question() -> Question:
