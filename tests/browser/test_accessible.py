@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from lthviz.ui.learn.course import CHAPTERS
 from tests import shipped
 
 pytestmark = pytest.mark.browser
@@ -28,6 +29,7 @@ class Place(NamedTuple):
 MASK, FIGURE = "canvas.marks", ".js-plotly-plot .main-svg"
 PLACES = {
     "home": Place("", ".strip img"),
+    **{f"learn, {name}": Place(f"learn?chapter={name}", "img.plan-line" if name == "yours" else ".lf[data-frame]") for name in CHAPTERS},
     "lab, dense": Place(f"lab?run={RUN}&round=0", MASK),
     "lab, pruned": Place(f"lab?run={RUN}&round=6&stage=prune:unstructured", MASK),
     "lab, regrouped": Place(f"lab?run={RUN}&round=6&stage=regroup:{REGROUP}", MASK),
@@ -43,9 +45,9 @@ PLACES = {
     "runs": Place("runs", "[data-testid=stDataFrame] canvas"),
 }
 """Every page, by name. A page that is added to the app is added here."""
-DARK = [name for name in PLACES if name not in ("lab, dense", "lab, pruned", "lab, regrouped")]
-"""Of the Lab's stages one will do, in the colours of the dark theme."""
-NARROW = ("home", "masks")
+DARK = [name for name in PLACES if name not in ("lab, dense", "lab, pruned", "lab, regrouped") and (not name.startswith("learn") or name in ("learn, refill", "learn, curve", "learn, time"))]
+"""Of the Lab's stages one will do, in the colours of the dark theme, and of the course a matrix, a drawing and bars."""
+NARROW = ("home", "masks", "learn, regroup")
 """Those that are looked at on a phone's width, too."""
 LOOKED_AT = [*((name, "light", 1440) for name in PLACES), *((name, "dark", 1440) for name in DARK), *((name, "light", 390) for name in NARROW)]
 
