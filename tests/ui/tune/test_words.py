@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from lthviz.core.regroup import cut
+from lthviz.glossary import TERMS
 from tests.tuned import example, follows, found, middle, plant
 
 pytestmark = pytest.mark.browser
@@ -88,3 +89,11 @@ def test_larger_letters_of_the_page_enlarge_the_curve_and_the_dials(show, kind):
     for length in ("drop", "exact"):
         assert large[length] == pytest.approx(1.5 * small[length], rel=0.02), length
     assert small["lies"] == large["lies"] == [] and small["within"] and large["within"]
+
+
+@pytest.mark.parametrize("kind, term", [("regroup", "t1"), ("refill", "ρ")])
+def test_the_threshold_is_explained_in_the_glossarys_words(show, kind, term):
+    page = show(f"kind={kind}")
+    expect(page.locator(".what")).to_have_attribute("title", TERMS[term].definition)
+    expect(page.locator(".slide")).to_have_attribute("aria-description", TERMS[term].definition)
+    expect(page.locator("[data-figure=density]")).to_have_attribute("title", f"Of this layer. {TERMS['density'].definition}")
