@@ -51,7 +51,8 @@ class Grid {
 
   values(m) {
     this.m = m;
-    this.usual = m.numbers ? Math.max(3, m.numbers.map(t => t.length).sort((a, b) => a - b)[Math.floor(0.75 * (m.numbers.length - 1))]) : 1;
+    const long = (m.numbers ?? []).map(t => t.length).filter(Boolean).sort((a, b) => a - b);
+    this.usual = Math.max(3, long[Math.floor(0.75 * (long.length - 1))] ?? 0);                                         // letters of most of its numbers
     this.rows.forEach(({ cells }, r) => cells.forEach((cell, c) => {
       const i = r * m.shape[1] + c;
       write(cell.number, m.numbers ? m.numbers[i] : "");
@@ -74,12 +75,12 @@ class Grid {
     this.tallest = (row, named, gap) => row * m.shape[0] + Math.max(0, ...bands.map(b => b.reduce((sum, [, , label]) => sum + (label ? named : gap), 0) - (b[0][2] ? 0 : gap)));
   }
 
-  // pitch: from column to column, tallest: of all rows together, in pixels.
+  // pitch: from column to column, tallest: of all rows with what stands between them, in pixels.
   layout(pitch, rem, tallest) {
     const { m } = this, gap = pitch >= 20 ? 2 : pitch >= 8 ? 1 : 0;
     const size = Math.min(0.8125 * rem, (pitch - gap - 3) / (0.56 * this.usual));
     this.tiny = !m.numbers || pitch < 28 || size < 8.5;
-    const high = m.numbers ? Math.min(2.125 * rem, Math.max(pitch, this.tiny ? 0 : 1.5 * rem), Math.max(1.25 * rem, tallest / m.shape[0])) : pitch;
+    const high = m.numbers ? Math.min(2.125 * rem, Math.max(pitch, this.tiny ? 0 : 1.5 * rem), Math.max(1.125 * rem, (tallest - this.tallest(0, 1.5 * rem, 0.5 * rem)) / m.shape[0])) : pitch;
     const letters = Math.min(size, 0.56 * high);
     const under = this.under ? (this.under <= pitch - gap ? 1.25 * rem : this.under + 0.375 * rem) : 0;
     Object.assign(this, { pitch, high, gapBand: 0.5 * rem, named: 1.5 * rem, top: m.heads.length && 0.95 * this.widestHead <= pitch ? 1.25 * rem : 0 });
@@ -186,6 +187,9 @@ class Grid {
   pick(cell) {
     if (!this.m.editable) return;
     const [row, column] = cell.place;
+    this.figure.asked?.removeAttribute("data-asked");
+    this.figure.asked = cell;
+    cell.setAttribute("data-asked", "");                   // until the answer is there
     this.figure.send("cell", { matrix: this.at, row, column });
   }
 }

@@ -48,6 +48,7 @@ class Figure {
   load(data) {
     const was = this.data;
     this.data = data;
+    this.asked?.removeAttribute("data-asked");
     const { controls, matrices, pool, frames } = data;
     if (JSON.stringify(controls) !== JSON.stringify(was?.controls)) this.control(controls);
     const built = m => JSON.stringify({ ...m, numbers: !!m.numbers, levels: 0 });
@@ -101,7 +102,7 @@ class Figure {
     if (size !== this.measured) {
       this.measured = size;                                // what is measured with the canvas is as wide as the page's letters
       const ctx = (Figure.ruler ??= document.createElement("canvas").getContext("2d")), narrow = room < 30 * rem;
-      const wide = presented && room > 50 * rem && data.frames.some(f => "drawing" in f) ? room - 24 * rem : room;     // on a slide, a drawing stands beside the cells
+      const wide = presented && room > 46 * rem && data.frames.some(f => "drawing" in f) ? room - 24 * rem : room;     // on a slide, a drawing stands beside the cells
       ctx.font = `${0.8125 * rem}px ${getComputedStyle(this.root).fontFamily}`;
       this.grids.forEach((g, i) => g.measure(data.frames.map(f => f.pictures[i]), data.pool, rem, t => ctx.measureText(t).width * 1.04, narrow));
       this.root.classList.toggle("presented", presented);
@@ -113,7 +114,7 @@ class Figure {
       const pitch = Math.min(most, Math.max(3, stacked ? below : beside));
       this.matricesBox.classList.toggle("stacked", stacked);
       this.root.classList.add("still");                    // no gliding when only the room has changed
-      this.grids.forEach(g => g.layout(pitch >= 10 ? Math.floor(pitch) : pitch, rem, presented ? 0.42 * innerHeight / (stacked ? columns.length : 1) : Infinity));
+      this.grids.forEach(g => g.layout(pitch >= 10 ? Math.floor(pitch) : pitch, rem, presented ? 0.44 * innerHeight / (stacked ? columns.length : 1) : Infinity));
     }
     this.drawing.size();
     this.draw();

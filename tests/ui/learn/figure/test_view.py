@@ -283,3 +283,15 @@ def test_letters_and_cells_grow_with_the_page(show):
     page.wait_for_timeout(200)
     after = cell.bounding_box()
     assert after["height"] > 1.4 * before["height"] and after["width"] > 1.4 * before["width"]
+
+
+def test_on_a_slide_the_drawing_stands_beside_the_cells_and_all_of_them_are_seen(show):
+    page = show(width=1440, height=900)
+    page.get_by_role("button", name="Turned").click()
+    page.add_style_tag(content=":root, html { --lthviz-tools: none; font-size: 24px !important; }")
+    page.evaluate("document.querySelector('.stMainBlockContainer').style.maxWidth = 'none'")
+    expect(page.locator(".lf")).to_have_class(re.compile("presented"))
+    cells, drawing, boards = page.locator(".cells").bounding_box(), page.locator(".drawing").bounding_box(), [b.bounding_box() for b in page.locator(".board").all()]
+    assert drawing["x"] >= cells["x"] + cells["width"] and abs(drawing["y"] - cells["y"]) < 2
+    assert max(b["y"] + b["height"] for b in boards) - min(b["y"] for b in boards) < 0.68 * 900
+    holds(page, frame_at(0, 4, 1))
