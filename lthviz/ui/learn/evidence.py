@@ -7,26 +7,25 @@ from __future__ import annotations
 
 import functools
 import math
-import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
-import streamlit as st
-
-from lthviz.config import UNSTRUCTURED, Random, Refill, Regroup, RunConfig, structure
+from lthviz.config import UNSTRUCTURED, Random, Refill, Regroup, structure
 from lthviz.core.families import families, family_id
-from lthviz.core.study import Replicates, Summary, study_id
+from lthviz.core.study import Replicates
 from lthviz.core.winning import Level, level_of
 from lthviz.errors import AddressError
-from lthviz.figures import measured, rows, wording
+from lthviz.figures import measured
 from lthviz.methods.controls import Reinit
 from lthviz.records import Run, Timing
 from lthviz.store.brief import Brief
-from lthviz.ui import cache, frame
-from lthviz.words import capital
+from lthviz.ui import cache
 
 TRIED = 3
 """So many families are opened in search of one that serves."""
+KEPT = 8
+"""So many things are kept of each kind that is made of them."""
+T = TypeVar("T")
 
 
 class Evidence(NamedTuple):
@@ -78,7 +77,7 @@ def found(need: str = "controls") -> Evidence:
     for pool in ([b for b in done if b.example], [b for b in done if not b.example]):
         by: dict[str, list[Brief]] = {}
         for b in pool:
-            by.setdefault(family_id(b.config), []).append(b)
+            by.setdefault(_family(b.config), []).append(b)
         for best in sorted(by.values(), key=functools.partial(_worth, need=need), reverse=True)[:TRIED]:
             ids = tuple(sorted(b.id for b in best))
             of = _evidence(ids, tuple(cache.stamp(i) for i in ids))
@@ -90,10 +89,13 @@ def found(need: str = "controls") -> Evidence:
     return poorer
 
 
+_family = functools.lru_cache(maxsize=4096)(family_id)
+
+
 def _worth(of: Sequence[Brief], need: str) -> tuple:
     """What of a family counts: its controls or its timings, then its seeds, and how small its images are in all."""
     if need == "speed":
-        first: float = any(cache.timings(b.id) for b in of)
+        first = int(any(next(folder.glob("*.json"), None) for b in of for folder in cache.store().timing_folders(b.id)))
     else:
         first = min(2, sum(isinstance(s, Random | Reinit) and s.of == UNSTRUCTURED for s in {s for b in of for s in b.config.structures}))
     seeds = len({b.config.seed for b in of})
@@ -106,7 +108,7 @@ def _size(of: Sequence[Brief]) -> int:
     return math.prod(int(x) for x in (info.get("train_images") or 0, *(info.get("image_shape") or ())))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@functools.lru_cache(maxsize=4)
 def _evidence(ids: tuple[str, ...], stamps: tuple) -> Evidence | None:
     runs = tuple(cache.run(i) for i in ids)
     timings = {r.id: cache.timings(r.id) for r in runs}
@@ -125,81 +127,19 @@ def _evidence(ids: tuple[str, ...], stamps: tuple) -> Evidence | None:
     return Evidence(of, runs, (ids, stamps), level, {k: tuple(v) for k, v in by.items()}, timed)
 
 
-# In words ----------------------------------------------------------------------------------------------------------------
+def kept(make: Callable[..., T]) -> Callable[..., T]:
+    """Keeps what is made of an evidence (and of plain values) until a file of its runs changes. (Streamlit's own cache takes milliseconds for
+    such a key, and pages ask several times.)"""
+    known: dict[tuple, T] = {}
 
+    @functools.wraps(make)
+    def found(*of: Any) -> T:
+        key = tuple(x.stamp if isinstance(x, Evidence) else x for x in of)
+        if key not in known:
+            made = make(*of)
+            if len(known) >= KEPT:
+                known.clear()
+            known[key] = made
+        return known[key]
 
-def name(label: str) -> str:
-    """A method without its settings, as it stands in a sentence: `Regroup`, `unstructured`."""
-    return "unstructured" if label == UNSTRUCTURED else rows.bare(label) or label
-
-
-def whose(label: str) -> str:
-    """`the unstructured ticket`, `Regroup's ticket`."""
-    return "the unstructured ticket" if label == UNSTRUCTURED else f"{name(label)}'s ticket"
-
-
-def control_name(label: str) -> str:
-    """What a control is, in a sentence."""
-    return "the same mask over fresh random weights" if isinstance(structure(label), Reinit) else "a random mask of the same shape and density"
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """`26.2 %`, on one line."""
-    return f"{100 * share:.{digits}f}\u00a0%"
-
-
-def points(value: float) -> str:
-    """A difference in points of accuracy with its sign: `+1.2`, `−0.4`."""
-    return f"{'−' if value < 0 else '+'}{abs(value):.1f}"
-
-
-def mean(accuracy: Summary) -> str:
-    """`92.1 ± 1.4 %`, without a spread where there is one replicate."""
-    return f"{accuracy.mean:.1f}{'' if accuracy.sd is None else f' ± {accuracy.sd:.1f}'}\u00a0%"
-
-
-def seeds(of: Evidence) -> str:
-    n = len(of.study.seeds)
-    return f"{n} seeds" if n > 1 else "one seed"
-
-
-def machine(of: Evidence) -> str:
-    """What was measured where: `24 pairs each of batch 64, 2 threads on …`; '' where nothing was."""
-    every = [t for here in of.timings.values() for t in here]
-    if not every:
-        return ""
-    pairs = sorted({t.n for t in every})
-    n = f"{pairs[0]}" if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
-    return f"{wording.setting(measured.setting_of(every[0]))} on {'; '.join(wording.machines(every).values())}, medians of {n} interleaved pairs"
-
-
-def apart(of: Evidence) -> float:
-    """By how much the quartiles of the pairs' ratios typically lie apart, as a share."""
-    return statistics.median(t.spread[1] / t.spread[0] - 1 for here in of.timings.values() for t in here)
-
-
-def runs_query(of: Evidence, **more: str) -> dict[str, str | list[str]]:
-    """Where Curves shows the study: its seeds, and what else of it is there."""
-    ids = list(dict.fromkeys(study_id(r.config) for r in sorted(of.runs, key=lambda r: (-len(_labels(r.config)), r.id))))
-    first = next(r for r in of.runs if study_id(r.config) == ids[0])
-    if len(of.runs) == 1:
-        return {"run": first.id, **more}
-    return {"study": ids[0], "run": first.id, **more} | ({"with": ids[1:]} if len(ids) > 1 and more.get("x") == "speed" else {})
-
-
-def _labels(config: RunConfig) -> tuple[str, ...]:
-    return tuple(s.label for s in config.structures)
-
-
-def origin(of: Evidence, *more: str, key: str, query: Mapping[str, str | list[str]] | None = None) -> None:
-    """A quiet line of where the numbers come from, with the way to these runs."""
-    said = f"{of.study.title}: {f'{len(of.runs)} runs' if len(of.runs) > 1 else 'one run'}, {_ids(r.id for r in of.runs)}"
-    with st.container(key=f"origin-{key}", gap=None):
-        frame.quiet("From " + ". ".join(map(capital, [said, *filter(None, more)])) + ".")
-        st.page_link("pages/curves.py", label="These runs in Curves", icon=":material/show_chart:", query_params=dict(query or runs_query(of)))
-
-
-def _ids(ids: Iterable[str]) -> str:
-    """Of many, the first and the last."""
-    every = sorted(ids)
-    return " and ".join(every) if len(every) < 3 else f"{every[0]} to {every[-1]}"
+    return found

@@ -106,7 +106,7 @@ def drawings():
     from lthviz.ui.learn.chapters import curve, fooled, price, ticket, ticket_round
 
     of, speed = evidence.found(), evidence.found("speed")
-    made = [*ticket.frames(of)[0][::5], *ticket_round.frames(ticket_round.shown(of), cache.round), *price.frames(speed)[0][::3], *curve.frames(speed), *fooled.frames(of, speed)]
+    made = [*ticket.frames(of)[0][::5], *ticket.frames(of, True)[0][::9], *price.frames(speed, True)[0][::5], *ticket_round.frames(ticket_round.shown(of), cache.round), *price.frames(speed)[0][::3], *curve.frames(speed), *fooled.frames(of, speed)]
     return [f.drawing for f in made]
 
 

@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 from lthviz.core.study import study_id
 from lthviz.store import Store
 from lthviz.ui import cache
-from lthviz.ui.learn import evidence
+from lthviz.ui.learn import evidence, saying
 from tests.ui.learn.evidences import EXAMPLES, TIMED, examples, run, seeds
 
 ROOT = EXAMPLES.parents[1]
@@ -35,7 +35,7 @@ def test_controls_and_timings_of_one_family_are_one_study(tmp_path, monkeypatch)
     assert of.controls() == {"reinit": "reinit", "random": "random"} and of.rounds == tuple(range(1, 13))
     assert of.timings.keys() == {(t.round, t.structure) for t in store.timings(TIMED)}
     assert evidence.found("speed") is of      # the same, read once
-    assert evidence.runs_query(of)["study"] == study_id(run(seeds()[0]).config)
+    assert saying.runs_query(of)["study"] == study_id(run(seeds()[0]).config)
 
 
 def test_the_readers_own_runs_serve_where_no_example_does(tmp_path, monkeypatch):
@@ -66,7 +66,7 @@ def test_each_chapter_opens_whatever_runs_there_are(chapter, names, tmp_path, mo
         assert "start the digits study on Home" in words
         return
     assert "cannot be read" not in words and "Nothing is at this address" not in words
-    assert "From " in words and (names or [TIMED])[0] in words.replace("<wbr>", "") or names is None
+    assert ("From " in words and (names or [TIMED])[0] in words.replace("<wbr>", "")) or names is None
 
 
 def test_the_right_answer_is_told_when_it_is_chosen(tmp_path, monkeypatch):

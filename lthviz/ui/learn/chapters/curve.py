@@ -5,13 +5,11 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-import streamlit as st
-
 from lthviz.config import UNSTRUCTURED
 from lthviz.core.frontier import Spot, fastest, frontier, spots
 from lthviz.figures.paying import is_control
 from lthviz.figures.wording import times
-from lthviz.ui.learn import evidence
+from lthviz.ui.learn import evidence, saying
 from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.ui.learn.chapters.curve_picture import Picture
 from lthviz.ui.learn.evidence import Evidence
@@ -46,7 +44,7 @@ def words() -> list[str]:
         return [*said, NOT_TIMED]
     n = sorted({s.ticket.time_ratio.n for s in measured(of)})
     seeds = f"{n[0]} seed" if n == [1] else f"{n[0]} seeds" if len(n) == 1 else f"{n[0]} to {n[-1]} seeds"
-    return [*said, f"Two things stay in sight while reading: an accuracy here is a mean over {evidence.seeds(of)}, and a speed comes from {seeds} on one machine. Both scatter, and an *estimated* speed is no measurement."]
+    return [*said, f"Two things stay in sight while reading: an accuracy here is a mean over {saying.seeds(of)}, and a speed comes from {seeds} on one machine. Both scatter, and an *estimated* speed is no measurement."]
 
 
 def figure() -> None:
@@ -54,14 +52,9 @@ def figure() -> None:
     if not measured(of):
         lesson_figure([Frame(NOT_TIMED, drawing=Picture(of, []).draw(dense=True), alt="The dense network alone, at one time its own speed.")], key="curve-empty")
     else:
-        lesson_figure(_frames(of.stamp, of), [Control("Reading", STEPS, "steps")], key="curve")
-    machine = evidence.machine(of)
-    evidence.origin(of, f"Speed: {machine}" if machine else "No speed was measured", key="curve", query=evidence.runs_query(of, x="speed"))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _frames(stamp: tuple, _of: Evidence) -> list[Frame]:
-    return frames(_of)
+        lesson_figure(_frames(of), [Control("Reading", STEPS, "steps")], key="curve")
+    machine = saying.machine(of)
+    saying.origin(of, f"Speed: {machine}" if machine else "No speed was measured", key="curve", query=saying.runs_query(of, x="speed"))
 
 
 def frames(of: Evidence) -> list[Frame]:
@@ -69,7 +62,7 @@ def frames(of: Evidence) -> list[Frame]:
     every = measured(of)
     picture, first, best = Picture(of, every), first_method(of), frontier(every)
     mine = [s for s in every if s.ticket.structure == first]
-    title = evidence.name(first)
+    title = saying.name(first)
     says = (dense_words(of), _method(of, title, mine), _all(of, every), _winners(of, every), _estimates(of), _scatter(of), _dominated(every, best))
     drawings = (picture.draw(dense=True, arrows=True), picture.draw(dense=True, shown=mine, rounds=True), picture.draw(dense=True, shown=every, names=True),
                 picture.draw(dense=True, shown=every, names=True, region=True), picture.draw(dense=True, shown=mine, region=True, estimates=True),
@@ -78,9 +71,12 @@ def frames(of: Evidence) -> list[Frame]:
             for i, (said, drawn) in enumerate(zip(says, drawings, strict=True))]
 
 
+_frames = evidence.kept(frames)
+
+
 def dense_words(of: Evidence) -> str:
     d = of.study.dense.accuracy
-    return f"The dense network: {evidence.mean(d)} test accuracy (n = {d.n}), and by definition 1×. Up is more accurate, right is faster; usually the way right leads down."
+    return f"The dense network: {saying.mean(d)} test accuracy (n = {d.n}), and by definition 1×. Up is more accurate, right is faster; usually the way right leads down."
 
 
 def _method(of: Evidence, title: str, mine: Sequence[Spot]) -> str:
@@ -91,7 +87,7 @@ def _method(of: Evidence, title: str, mine: Sequence[Spot]) -> str:
 
 def _all(of: Evidence, every: Sequence[Spot]) -> str:
     by = {x: max((s for s in every if s.ticket.structure == x), key=lambda s: s.speedup) for x in dict.fromkeys(s.ticket.structure for s in every)}
-    return "All that were timed. Fastest of each: " + "; ".join(f"{evidence.name(x)} {times(s.speedup)} at {s.accuracy:.1f} %" for x, s in by.items()) + "."
+    return "All that were timed. Fastest of each: " + "; ".join(f"{saying.name(x)} {times(s.speedup)} at {s.accuracy:.1f} %" for x, s in by.items()) + "."
 
 
 def _winners(of: Evidence, every: Sequence[Spot]) -> str:
@@ -115,7 +111,7 @@ def _scatter(of: Evidence) -> str:
     n = f"{pairs[0]}" if len(pairs) == 1 else f"{pairs[0]} to {pairs[-1]}"
     d = of.study.dense.accuracy
     spread = f"; up and down: one standard deviation over {d.n} seeds" if d.sd is not None else ""
-    return (f"Across: the quartiles of {n} timed pairs, typically {100 * evidence.apart(of):.0f} % apart{spread}. "
+    return (f"Across: the quartiles of {n} timed pairs, typically {100 * saying.apart(of):.0f} % apart{spread}. "
             "Where two tickets' crosses overlap, their order is not certain.")
 
 
@@ -133,7 +129,7 @@ def telling(every: Sequence[Spot], best: Sequence[Spot]) -> tuple[Spot, Spot] | 
 
 
 def spot_name(s: Spot) -> str:
-    return f"{evidence.whose(s.ticket.structure)} of round {s.ticket.round}"
+    return f"{saying.whose(s.ticket.structure)} of round {s.ticket.round}"
 
 
 def question() -> Question | None:
@@ -157,7 +153,7 @@ def question() -> Question | None:
 
 
 def _offer(s: Spot) -> str:
-    return f"{capital(evidence.name(s.ticket.structure))}, round {s.ticket.round}: {times(s.speedup)}, {s.accuracy:.1f} %"
+    return f"{capital(saying.name(s.ticket.structure))}, round {s.ticket.round}: {times(s.speedup)}, {s.accuracy:.1f} %"
 
 
 def _why_not(s: Spot, best: Spot, of: Evidence) -> str:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from lthviz.core.frontier import Spot
 from lthviz.figures import theme
 from lthviz.figures.wording import times
-from lthviz.ui.learn.drawing import ACCENT, INK, MUTED, SMALL, WIDTH, Box, Canvas, colour_of, symbol_of
-from lthviz.ui.learn.evidence import Evidence, name
+from lthviz.ui.learn.drawing import ACCENT, INK, MUTED, WIDTH, Box, Canvas, colour_of, symbol_of
+from lthviz.ui.learn.evidence import Evidence
 from lthviz.ui.learn.plot import Plot, linear, speeds
+from lthviz.ui.learn.saying import name
 from lthviz.words import capital
 
 BOX = Box(36, 26, WIDTH - 12, 262)
@@ -53,6 +54,8 @@ class Picture:
             self._names(plot, shown)
         if arrows:
             self._arrows(plot)
+        if region:
+            self._to_win(plot)
         if below := [s for s in shown if s.accuracy < self.low]:
             canvas.label(BOX.right, BOX.bottom - 8, f"{len(below)} more lie{'s' * (len(below) == 1)} below", colour=MUTED, places=("left",), near=2)
         return canvas.svg()
@@ -61,7 +64,12 @@ class Picture:
         x, y = plot.px(1.0), plot.py(self.of.level.least)
         plot.canvas.area([(x, y), (BOX.right, y), (BOX.right, BOX.top), (x, BOX.top)], ACCENT, 0.09)
         plot.canvas.line([(BOX.left, y), (BOX.right, y)], ACCENT, dash="5 3")
-        plot.canvas.text(BOX.right - 2, y + 13, f"to win: {self.of.level.least:.1f} %", anchor="end", size=SMALL, colour=ACCENT)
+
+    def _to_win(self, plot: Plot) -> None:
+        """What the dashed line is, wherever there is room beside it."""
+        y = plot.py(self.of.level.least)
+        any(plot.canvas.label(x, at, f"to win: {self.of.level.least:.1f} %", colour=ACCENT, places=(place,), near=3)
+            for at in (y + 9, y - 9) for x, place in ((BOX.right, "left"), (plot.px(1.0), "right"), (BOX.left, "right")))
 
     def _dense(self, plot: Plot, words: bool) -> None:
         d = self.of.study.dense.accuracy

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import statistics
 
-import streamlit as st
-
 from lthviz.config import UNSTRUCTURED
 from lthviz.core.study import study_id
 from lthviz.figures.wording import times
-from lthviz.ui.learn import evidence
+from lthviz.ui.learn import evidence, saying
 from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.ui.learn.chapters import fooled_numbers as numbers
 from lthviz.ui.learn.chapters import fooled_pictures as pictures
-from lthviz.ui.learn.evidence import Evidence, percent, points
+from lthviz.ui.learn.evidence import Evidence
 from lthviz.ui.learn.figure import Control, Frame, lesson_figure
+from lthviz.ui.learn.saying import percent, points
 from lthviz.words import capital
 
 TRICKS = ("One seed", "Choice by test set", "Equal rounds", "FLOPs as speed")
@@ -36,19 +35,17 @@ def words() -> list[str]:
 
 def figure() -> None:
     of, speed = evidence.found(), evidence.found("speed")
-    lesson_figure(_frames((of.stamp, speed.stamp), of, speed), CONTROLS, key="fooled")
-    machine = evidence.machine(speed)
-    evidence.origin(of, f"Time: {machine}" if machine else "No time was measured", key="fooled", query=evidence.runs_query(of, x="kept", seeds="1"))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _frames(stamp: tuple, _of: Evidence, _speed: Evidence) -> list[Frame]:
-    return frames(_of, _speed)
+    lesson_figure(_frames(of, speed), CONTROLS, key="fooled")
+    machine = saying.machine(speed)
+    saying.origin(of, f"Time: {machine}" if machine else "No time was measured", key="fooled", query=saying.runs_query(of, x="kept", seeds="1"))
 
 
 def frames(of: Evidence, speed: Evidence | None = None) -> list[Frame]:
     """For each of TRICKS one as it is told and one as it is. speed: where measured times are from, if elsewhere."""
     return [*_one_seed(of), *_chosen(of), *_equal_round(of), *_work(speed or of)]
+
+
+_frames = evidence.kept(frames)
 
 
 def _missing(why: str) -> list[Frame]:
@@ -59,7 +56,7 @@ def _one_seed(of: Evidence) -> list[Frame]:
     x = numbers.one_seed(of)
     if x is None:
         return _missing("This trick needs several seeds of a ticket and its control; the runs here have none yet.")
-    who, control = evidence.whose(x.label), evidence.control_name(x.control)
+    who, control = saying.whose(x.label), saying.control_name(x.control)
     told = f"Told of seed {x.seed}: in round {x.round} {who} is {abs(x.told):.1f} points {'better' if x.told > 0 else 'worse'} than {control}."
     m = x.mean
     half = f", 95 % interval {points(m.low)} to {points(m.high)}" if m.low is not None else ""
@@ -85,7 +82,7 @@ def _equal_round(of: Evidence) -> list[Frame]:
     if x is None:
         return _missing("This trick needs Regroup beside another method; the runs here have not trained both.")
     t, u = x.versus.ticket, of.study.ticket(x.versus.ticket.round, x.other)
-    a, b = capital(evidence.name(x.label)), evidence.name(x.other)
+    a, b = capital(saying.name(x.label)), saying.name(x.other)
     said = f"Told: in round {t.round} {a} is {abs(x.told):.1f} points {'better' if x.told > 0 else 'worse'} than {b}."
     honest = (f"But in that round {a} keeps {percent(t.density.mean)} of the weights and {b} {percent(u.density.mean)}. At the same {percent(t.density.mean)} the difference is "
               f"{points(x.honest)} points ({x.versus.words}): {abs(x.told - x.honest):.1f} points were the density's, not the method's.")
@@ -97,7 +94,7 @@ def _work(of: Evidence) -> list[Frame]:
     if not found:
         return _missing("This trick needs measured times; no ticket of the runs here has been timed. The Speed page times them.")
     shown = worst(found)
-    said = (f"Told: {evidence.whose(shown.label)} of round {shown.round} has {percent(shown.flops)} of the multiply-adds left, so it runs {times(1 / shown.flops)} as fast.")
+    said = (f"Told: {saying.whose(shown.label)} of round {shown.round} has {percent(shown.flops)} of the multiply-adds left, so it runs {times(1 / shown.flops)} as fast.")
     over = statistics.median(w.time / w.flops for w in found)
     slower = sum(w.time >= 1 for w in found)
     honest = (f"Measured, it takes {percent(shown.time)} of the dense time: {times(1 / shown.time)}. Over {len(found)} tickets the time left is {over:.1f} times the work left in the median"

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from lthviz.figures import theme
 from lthviz.ui.learn.chapters.fooled_numbers import Chosen, EqualRound, OneSeed, Work
 from lthviz.ui.learn.drawing import ACCENT, INK, MUTED, RULE, SMALL, WIDTH, Box, Canvas, colour_of, symbol_of
-from lthviz.ui.learn.evidence import Evidence, name, percent, points
+from lthviz.ui.learn.evidence import Evidence
 from lthviz.ui.learn.plot import Axis, Plot, linear, shares
+from lthviz.ui.learn.saying import name, percent, points
 from lthviz.words import capital
 
 HEIGHT = 280.0

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-import streamlit as st
 
 from lthviz.config import UNSTRUCTURED
 from lthviz.core import winning
 from lthviz.records import Masks, Round, Run
-from lthviz.ui import cache
-from lthviz.ui.learn import evidence
+from lthviz.ui import cache, frame
+from lthviz.ui.learn import evidence, saying
 from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.ui.learn.chapters.price_bars import MEASURES, Values, bars
-from lthviz.ui.learn.evidence import Evidence, percent
+from lthviz.ui.learn.evidence import Evidence
 from lthviz.ui.learn.figure import Control, Frame, lesson_figure
+from lthviz.ui.learn.saying import percent
 
 NEED = "speed"
 
@@ -43,30 +43,28 @@ def words() -> list[str]:
 
 def figure() -> None:
     of = evidence.found(NEED)
-    made, controls = _frames(of.stamp, of)
+    made, controls = _frames(of, frame.presenting())
     lesson_figure(made, controls, key="price")
-    machine = evidence.machine(of)
+    machine = saying.machine(of)
     run = keeper(of)
     counted = sorted({t.time_ratio.n for x in methods(of) for t in of.study.of(x) if t.time_ratio.n})
-    evidence.origin(of, f"Densities, multiply-adds and accuracies are means over {evidence.seeds(of)}" if len(of.study.seeds) > 1 else "",
+    saying.origin(of, f"Densities, multiply-adds and accuracies are means over {saying.seeds(of)}" if len(of.study.seeds) > 1 else "",
                     f"kept magnitude is of run {run.id}" if run else "",
                     f"Time is of {' to '.join(map(str, counted))} seed{'s' * (counted != [1])}: {machine}" if machine and counted else "no time was measured", key="price")
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _frames(stamp: tuple, _of: Evidence) -> tuple[list[Frame], list[Control]]:
-    return frames(_of)
-
-
-def frames(of: Evidence) -> tuple[list[Frame], list[Control]]:
-    """A frame for each round."""
+def frames(of: Evidence, wide: bool = False) -> tuple[list[Frame], list[Control]]:
+    """A frame for each round. wide: for a page that is shown to others, in two columns."""
     held = magnitudes(of, cache.round)
     made = []
     for k in of.rounds:
         found = values(of, k, held)
         said = sentence(of, k, found)
-        made.append(Frame(said, drawing=bars(of, found), alt=f"Bars of {', '.join(name.lower() for name, _ in MEASURES.values())} for {len(found)} tickets of round {k}. {said}"))
+        made.append(Frame(said, drawing=bars(of, found, 2 if wide else 1), alt=f"Bars of {', '.join(name.lower() for name, _ in MEASURES.values())} for {len(found)} tickets of round {k}. {said}"))
     return made, [Control("Round", tuple(f"{k}: pruned to {percent(of.study.ticket(k, UNSTRUCTURED).density.mean)}" for k in of.rounds), "slider", start=(len(of.rounds) - 1) // 2)]
+
+
+_frames = evidence.kept(frames)
 
 
 def keeper(of: Evidence) -> Run | None:
@@ -110,7 +108,7 @@ def sentence(of: Evidence, k: int, found: Mapping[str, Values]) -> str:
     for label, v in found.items():
         if label == UNSTRUCTURED:
             continue
-        said = f"{evidence.name(label)} makes {percent(v.density)} of it ({v.density / base.density:.2f} times)"
+        said = f"{saying.name(label)} makes {percent(v.density)} of it ({v.density / base.density:.2f} times)"
         if v.time is not None:
             said += f" and takes {percent(v.time, 0)} of the dense time"
         if v.accuracy is not None:
@@ -145,9 +143,9 @@ def links() -> list[Link]:
     run = next((r for r in (keeper(of), of.timed, *of.runs) if r is not None and k in r.finished), of.runs[0])
     label = of.regroup or of.refill
     if not label:
-        return [Link("Its curves", "pages/curves.py", evidence.runs_query(of), ":material/show_chart:")]
+        return [Link("Its curves", "pages/curves.py", saying.runs_query(of), ":material/show_chart:")]
     stage = next((x.key for x in run.config.stages(k) if x.structure == label and x.kind != "train"), "")
-    return [Link(f"{evidence.name(label)} in round {k}, in the Lab", "pages/lab.py", {"run": run.id, "round": str(k), "stage": stage}, ":material/science:"),
+    return [Link(f"{saying.name(label)} in round {k}, in the Lab", "pages/lab.py", {"run": run.id, "round": str(k), "stage": stage}, ":material/science:"),
             Link("Change its price in Tune", "pages/tune.py", {"run": run.id, "round": str(k), "structure": label}, ":material/tune:"),
             Link("Layer by layer in Speed", "pages/speed.py", {"run": (of.timed or run).id, "round": str(k), "ticket": label}, ":material/speed:")]
 

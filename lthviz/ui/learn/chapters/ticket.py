@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import streamlit as st
-
 from lthviz.config import UNSTRUCTURED
 from lthviz.core import winning
 from lthviz.core.study import MeanTicket
 from lthviz.ui import cache, frame
-from lthviz.ui.learn import evidence
+from lthviz.ui.learn import evidence, saying
 from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.ui.learn.chapters import ticket_pictures, ticket_round
-from lthviz.ui.learn.evidence import Evidence, percent
+from lthviz.ui.learn.evidence import Evidence
 from lthviz.ui.learn.figure import Control, Frame, lesson_figure
+from lthviz.ui.learn.saying import percent
 
 NAMES = {"ticket": "The ticket", "reinit": "Re-initialised", "random": "Random mask"}
 """What is set side by side, as it is called in the figure."""
@@ -51,36 +50,34 @@ def figure() -> None:
     of = evidence.found()
     run = ticket_round.shown(of)
     if run is not None:
-        lesson_figure(_round_frames(run.id, cache.stamp(run.id)), [ticket_round.STEPS], key="ticket-round")
+        lesson_figure(_round_frames(of, run.id), [ticket_round.STEPS], key="ticket-round")
         frame.quiet(f"One training of each, seed {run.config.seed}, run {run.id}; validation accuracy after each epoch.")
-    frames, controls = _frames(of.stamp, of)
-    lesson_figure(frames, controls, key="ticket")
-    evidence.origin(of, key="ticket", query=evidence.runs_query(of, x="kept", seeds="1"))
+    made, controls = _frames(of, frame.presenting())
+    lesson_figure(made, controls, key="ticket")
+    saying.origin(of, key="ticket", query=saying.runs_query(of, x="kept", seeds="1"))
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _round_frames(run_id: str, stamp: tuple) -> list[Frame]:
+@evidence.kept
+def _round_frames(of: Evidence, run_id: str) -> list[Frame]:
     return ticket_round.frames(cache.run(run_id), cache.round)
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _frames(stamp: tuple, _of: Evidence) -> tuple[list[Frame], list[Control]]:
-    return frames(_of)
-
-
-def frames(of: Evidence) -> tuple[list[Frame], list[Control]]:
-    """For each method and round a frame; the controls that choose it."""
+def frames(of: Evidence, wide: bool = False) -> tuple[list[Frame], list[Control]]:
+    """For each method and round a frame; the controls that choose it. wide: for a page that is shown to others, side by side."""
     there, rounds = labels(of), of.rounds
     slider = Control("Round", tuple(f"{k}: {percent(of.study.ticket(k, UNSTRUCTURED).density.mean)} kept" for k in rounds), "slider", start=_start(of))
     choice = [Control("Drawn", tuple(NAMES[x] for x in there), "choice")] if len(there) > 1 else []
     made = []
     for name in there:
-        pictures = ticket_pictures.Pictures(of, {x: (NAMES[x], label) for x, label in there.items()}, name)
+        pictures = ticket_pictures.Pictures(of, {x: (NAMES[x], label) for x, label in there.items()}, name, wide)
         for k in rounds:
             found = {x: t for x, label in there.items() if (t := of.study.ticket(k, label)) is not None and t.accuracy.n}
             said = sentence(of, k, found)
             made.append(Frame(said, drawing=pictures.drawing(k, found), alt=f"Test accuracy against kept weights of {TEXTS[name]}, and round {k} beside the dense network. {said}"))
     return made, [*choice, slider]
+
+
+_frames = evidence.kept(frames)
 
 
 def _start(of: Evidence) -> int:
@@ -92,7 +89,7 @@ def _start(of: Evidence) -> int:
 def sentence(of: Evidence, k: int, found: Mapping[str, MeanTicket]) -> str:
     """What came of a round: means, seeds, who wins."""
     density = of.study.ticket(k, UNSTRUCTURED).density.mean
-    parts = [f"{NAMES[x].lower() if x != 'ticket' else 'the ticket'} {evidence.mean(t.accuracy)} "
+    parts = [f"{NAMES[x].lower() if x != 'ticket' else 'the ticket'} {saying.mean(t.accuracy)} "
              f"({'wins' if winning.wins(t, of.level) else 'does not win'}, n = {t.accuracy.n})" for x, t in found.items()]
     return f"Round {k}, {percent(density)} of the weights: {'; '.join(parts)}. To win takes {of.level.least:.1f} %."
 

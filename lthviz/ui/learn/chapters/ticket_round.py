@@ -9,9 +9,10 @@ import numpy as np
 from lthviz.config import UNSTRUCTURED
 from lthviz.records import Curve, Round, Run
 from lthviz.ui.learn.drawing import ACCENT, INK, MUTED, RULE, SMALL, WIDTH, Box, Canvas, colour_of
-from lthviz.ui.learn.evidence import Evidence, percent
+from lthviz.ui.learn.evidence import Evidence
 from lthviz.ui.learn.figure import Control, Frame
 from lthviz.ui.learn.plot import Axis, Plot, linear
+from lthviz.ui.learn.saying import percent
 
 STEPS = Control("One round", ("Initial θ0", "Train to θT", "Prune", "Rewind to θk", "Train again"), "steps", start=3)
 BOX = Box(34, 26, WIDTH - 66, 126)
