@@ -50,19 +50,19 @@ class Regroup(PerLayer):
     kind: ClassVar[str] = "regroup"
     title: ClassVar[str] = "Regroup"
     BY_LAYER: ClassVar[tuple[str, ...]] = ("groups", "t1", "min_rows", "tile_rows", "leftovers", "min_nnz", "min_cols", "imbalance")
-    groups: int = knob(8, "parts the rows of a layer are divided into", low=1, high=1024, source="section 3.3")
+    groups: int = knob(8, "groups that the rows of a layer are divided into", low=1, high=1024, source="section 3.3")
     t1: float = knob(1.5, "how many columns a block may take for each weight it leaves out in its worst row",
                      low=0, high=1000, open=True, source="released code")
-    min_rows: int = knob(16, "a part of this many rows or fewer makes no block; variant 'paper' (b1): of fewer rows than this",
+    min_rows: int = knob(16, "a group of this many rows or fewer makes no block; variant 'paper' (b1): of fewer rows than this",
                          low=0, unit="rows", source="released code")
-    tile_rows: int = knob(32, "a longer part is split at a multiple of this", low=1, unit="rows", source="b1")
-    leftovers: str = knob("drop", "weights of rows whose part makes no block", choices={
+    tile_rows: int = knob(32, "a longer group is split at a multiple of this", low=1, unit="rows", source="b1")
+    leftovers: str = knob("drop", "weights of rows whose group makes no block", choices={
         "drop": "they are removed (released code)", "keep": "they stay, unstructured"})
     variant: str = knob("code", "which description of the search for blocks", choices={
-        "code": "one cut per part, from the released code", "paper": "absolute thresholds, repeated while blocks form"})
-    min_nnz: int = knob(8, "variant 'paper' (t2): non-zeros a column needs inside a part to join its block", low=1)
+        "code": "one cut per group, from the released code", "paper": "absolute thresholds, repeated while blocks form"})
+    min_nnz: int = knob(8, "variant 'paper' (t2): non-zeros a column needs inside a group to join its block", low=1)
     min_cols: int = knob(32, "variant 'paper' (b2): columns a block needs", low=1, unit="columns")
-    imbalance: float = knob(0.1, "how much larger than the mean a part may be", low=0, high=1)
+    imbalance: float = knob(0.1, "how much larger than the mean a group may be", low=0, high=1)
     partitioner: str = knob("auto", "which hypergraph partitioner divides the rows", choices={
         "auto": "mtkahypar where it is installed, else pymetis", "mtkahypar": "Mt-KaHyPar, deterministic",
         "pymetis": "METIS on the rows' shared columns"})
