@@ -85,7 +85,7 @@ def _equal_round(of: Evidence) -> list[Frame]:
     a, b = capital(saying.name(x.label)), saying.name(x.other)
     said = f"Told: in round {t.round} {a} is {abs(x.told):.1f} points {'better' if x.told > 0 else 'worse'} than {b}."
     honest = (f"But in that round {a} keeps {percent(t.density.mean)} of the weights and {b} {percent(u.density.mean)}. At the same {percent(t.density.mean)} the difference is "
-              f"{points(x.honest)} points ({x.versus.words}): {abs(x.told - x.honest):.1f} points were the density's, not the method's.")
+              f"{points(x.honest)}{'' if x.versus.paired.sd is None else f' ± {x.versus.paired.sd:.1f}'} points ({x.versus.words}): {abs(x.told - x.honest):.1f} points were the density's, not the method's.")
     return _pair(said, honest, lambda h: pictures.equal_round(of, x, h), f"Mean test accuracy of {a} and {b} against kept weights.")
 
 

@@ -87,7 +87,7 @@ def equal_round(evidence: Evidence, of: EqualRound, honest: bool) -> str:
         there = of.versus.there.accuracy
         plot.line([a, (a[0], there)], ACCENT, width=2.6)
         plot.mark((a[0], there), "diamond", ACCENT, r=4.5, title=f"{capital(name(of.other))} at {percent(a[0])} of the weights, between its rounds: {there:.1f} %")
-        canvas.label(plot.px(a[0]), (plot.py(a[1]) + plot.py(there)) / 2, f"at {percent(a[0])}: {points(of.honest)}", bold=True, colour=ACCENT, places=("left", "right", "below"), near=8, must=True)
+        canvas.label(plot.px(a[0]), 0.75 * plot.py(a[1]) + 0.25 * plot.py(there), f"at {percent(a[0])}: {points(of.honest)}", bold=True, colour=ACCENT, places=("left", "right", "below"), near=8, must=True)
     plot.names([(plot.py(drawn[-1].accuracy.mean), capital(name(x)), colour_of(x)) for x, drawn in lines.items()])
     return canvas.svg()
 
