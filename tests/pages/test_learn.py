@@ -38,7 +38,7 @@ def test_next_and_back_and_the_list_of_chapters(shipped, page):
     names = list(CHAPTERS)
     assert at.query_params.get("chapter", [""])[0] in ("", names[0]) and button(at, "learn-back").disabled
     button(at, "learn-next").click().run()
-    assert at.query_params["chapter"] == [names[1]] and at.title[0].value == CHAPTERS[names[1]]
+    assert at.query_params["chapter"] in (names[1], [names[1]]) and at.title[0].value == CHAPTERS[names[1]]
     button(at, f"learn-to-{names[-1]}").click().run()
     assert at.title[0].value == CHAPTERS[names[-1]] and button(at, "learn-next").disabled
     button(at, "learn-back").click().run()
