@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -143,6 +143,7 @@ def _summaries(values: np.ndarray) -> list[list[Summary]]:
 # Which runs are replicates ----------------------------------------------------------------------------------------------
 
 
+@lru_cache(maxsize=4096)
 def study_id(config: RunConfig) -> str:
     """The id that all replicates share: `model-data-study-` and eight hexadecimal digits; never that of a run."""
     of = {"parent": "any"} if config.parent else {}   # a branch's parent has its seed; what of it the branch rests on stands in `earlier`

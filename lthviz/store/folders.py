@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import shutil
@@ -54,11 +55,16 @@ class Head(NamedTuple):
         return Head(config, value["created"], about.one_line(str(value.get("preset", ""))), about.one_line(str(value.get("title", ""))))
 
 
+@functools.cache
+def _shipped() -> Path:
+    """Where this checkout of lthviz keeps its examples. Asked at every look at the store, so links are followed once."""
+    return Path(lthviz.__file__).resolve().parent.parent / "data" / "examples"
+
+
 def _examples(root: Path) -> Path | None:
     """`examples` beside the runs, else what $LTHVIZ_EXAMPLES names ('': none), else the runs that this checkout of lthviz came with."""
     named = os.environ.get("LTHVIZ_EXAMPLES")
-    shipped = Path(lthviz.__file__).resolve().parent.parent / "data" / "examples"
-    places = (root.parent / "examples", *([Path(named).absolute()] if named else []), *([shipped] if named is None else []))
+    places = (root.parent / "examples", *([Path(named).absolute()] if named else []), *([_shipped()] if named is None else []))
     return next((place for place in places if place.is_dir()), None)
 
 

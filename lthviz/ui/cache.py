@@ -112,7 +112,8 @@ def known_briefs(root: str, examples: str) -> Briefs:
 def heads() -> dict[str, Head]:
     """Settings and titles of all runs that can be read, by id, newest first; their rounds are not read."""
     there = store()
-    return {run_id: there.head(there.path(run_id)) for run_id in there.runs()}
+    paths = {run_id: there.path(run_id) for run_id in there.runs()}
+    return {run_id: _head(str(path), _stamp(path / "config.json", path / "about.json")) for run_id, path in paths.items()}
 
 
 def listed(most: int | None = None) -> tuple[list[tuple[Run, Status]], dict[str, str]]:
@@ -128,6 +129,11 @@ def listed(most: int | None = None) -> tuple[list[tuple[Run, Status]], dict[str,
         except LthvizError as e:
             broken[brief.id] = str(e)
     return found, broken
+
+
+@st.cache_resource(max_entries=4096, show_spinner=False)
+def _head(path: str, stamp: Stamp) -> Head:
+    return store().head(Path(path))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
