@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 import os
 import re
+import threading
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module, resources
 from importlib.metadata import version
@@ -54,6 +56,7 @@ def divide(mask: np.ndarray, groups: int, imbalance: float, seed: int, partition
     return parts
 
 
+@cache
 def label(partitioner: str) -> str:
     """Name and version, as results carry it: `mtkahypar 1.7.post1`."""
     return f"{partitioner} {version(partitioner)}"
@@ -99,13 +102,24 @@ def _initializer() -> Any:
     return mtkahypar.initialize(min(_threads, cores) or cores, False)
 
 
+_kept = threading.local()
+
+
 def _context(machine: Any, pins: int) -> Any:
-    """The settings of partition.ini, with a shorter search above DENSE_PINS pins. Mt-KaHyPar takes them as a file only."""
+    """The settings of partition.ini, with a shorter search above DENSE_PINS pins; of a thread, whose every division sets its own groups and imbalance in
+    it. Reading them takes Mt-KaHyPar as long as dividing a small matrix."""
+    name = "dense" if pins > DENSE_PINS else "usual"
+    if not hasattr(_kept, name):
+        setattr(_kept, name, _read(machine, DENSE_SETTINGS if name == "dense" else {}))
+    return getattr(_kept, name)
+
+
+def _read(machine: Any, instead: Mapping[str, int]) -> Any:
+    """partition.ini with these settings instead of its own. Mt-KaHyPar takes them as a file only."""
     text = (resources.files("lthviz.core") / "partition.ini").read_text(encoding="utf-8")
-    if pins > DENSE_PINS:
-        for name, value in DENSE_SETTINGS.items():
-            text, found = re.subn(rf"(?m)^{name}=.*$", f"{name}={value}", text)
-            assert found == 1, name
+    for name, value in instead.items():
+        text, found = re.subn(rf"(?m)^{name}=.*$", f"{name}={value}", text)
+        assert found == 1, name
     with TemporaryDirectory(prefix="lthviz-") as folder:
         path = Path(folder) / "partition.ini"
         path.write_text(text, encoding="utf-8")

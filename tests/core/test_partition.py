@@ -71,6 +71,17 @@ def test_planted_groups_are_recovered(partitioner):
     assert len(set(zip(planted.tolist(), found.assignment.tolist()))) == 4
 
 
+def test_settings_that_are_kept_divide_as_freshly_read_ones(monkeypatch):
+    rng = np.random.default_rng(3)
+    cases = [(random_mask(rows, n, density, seed), groups, imbalance)
+             for seed, (rows, n, density, groups, imbalance) in enumerate([(12, 15, 0.4, 3, 0.1), (64, 200, 0.15, 8, 0.3), (100, 90, 0.05, 2, 0.03), (512, 1400, 0.36, 6, 0.1), (12, 15, 0.4, 5, 0.1)])]
+    cases = [cases[i] for i in (*range(len(cases)), *rng.permutation(len(cases)))]
+    kept = [partition(*case[:2], imbalance=case[2]).assignment for case in cases]
+    monkeypatch.setattr(partitioners, "_context", lambda machine, pins: partitioners._read(machine, partitioners.DENSE_SETTINGS if pins > partitioners.DENSE_PINS else {}))
+    for case, found in zip(cases, kept):
+        np.testing.assert_array_equal(partition(*case[:2], imbalance=case[2]).assignment, found)
+
+
 @BOTH
 def test_the_seed_decides(partitioner):
     mask = random_mask()
