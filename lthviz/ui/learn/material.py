@@ -44,16 +44,20 @@ def run() -> Run:
     AddressError where there is none.
     """
     known, _ = cache.briefs()
-    for brief in sorted((b for b in known if b.status.state == "finished"), key=lambda b: not b.example):
+    for brief in sorted((b for b in known if b.status.state == "finished" and b.config.keep_weights != "none" and b.rounds > 3), key=lambda b: not b.example):
         found = cache.run(brief.id)
-        if found.layers and len(found.finished) > 3 and _keeps(found):
+        if _serves(found):
             return found
     raise AddressError("no run here keeps its trained weights; start the digits study on Home, and the course shows it")
 
 
-def _keeps(found: Run) -> bool:
-    last = found.finished[-1]
-    return all(UNSTRUCTURED in (r := cache.round(found.id, k)).tickets and bool(r.ticket(UNSTRUCTURED).weights) for k in (0, 1, last))
+@lru_cache(maxsize=64)      # a run is another object once a file of it has changed
+def _serves(found: Run) -> bool:
+    """Whether it has the unstructured ticket and its weights in every round that chapters look at."""
+    if not found.layers or len(found.finished) <= 3 or found.finished != tuple(range(len(found.finished))):
+        return False
+    tickets = [cache.round(found.id, k).tickets.get(UNSTRUCTURED) for k in found.finished]
+    return all(t is not None and t.weights for t in tickets)
 
 
 def piece(found: Run, round: int, layer: str, rows: np.ndarray, cols: np.ndarray) -> Piece:
