@@ -108,7 +108,8 @@ def reasons(study: Study, summaries: Mapping[str, Study]) -> str:
     control = shuffled(main, refill)
     if control and (pairs := by_round(main, refill, control)):
         out.append(f"- **Are the wrong channels kept?** As many channels a layer, drawn at random, are held against it: Refill's less those: {over_all(pairs)}. "
-                   + ("The choice is worth something." if over_rounds(pairs).above else "The choice makes no difference that was seen."))
+                   + ("The choice is worth something." if over_rounds(pairs).above else "The choice is no better than chance." if over_rounds(pairs).below else
+                      "The choice makes no difference that was seen."))
     kept = summaries.get("methods")
     if study.name == "digits" and kept and (scattered := shuffled(kept.main, refill, "weights")) and (pairs := by_round(kept.main, scattered, refill)):
         last = pairs[-1]
@@ -130,7 +131,7 @@ def reasons(study: Study, summaries: Mapping[str, Study]) -> str:
         f"; the paper's are {at} % or more on CIFAR-10, of networks of 1.9 to 14.7 million parameters, trained 160 epochs" + \
         (f"; this one has {study.info['parameters']:,} and {main.config.epochs} epochs." if study.info and "parameters" in study.info else ".") + \
         (f" Refill less IMP at equal density: {ci(found)} points." if found else "")
-    return "\n\n".join(part for part in (fill(head), "\n".join(out), lead, fill(_fresh(study)), fill(_dense(study))) if part)
+    return "\n\n".join(part for part in (fill(head), "\n".join(out), lead, fill(_fresh(study)), fill(_fed(study, summaries)), fill(_dense(study))) if part)
 
 
 def _fresh(study: Study) -> str:
@@ -142,6 +143,21 @@ def _fresh(study: Study) -> str:
     return ("Fresh weights do better than rewound ones: " + "; ".join(f"`{x}` less re-initialised {ci(d)}" for x, d in worse)
             + f". A re-initialised ticket trains the whole schedule, a rewound one all but the first {100 * main.config.rewind:g} % of it; whether that is the reason was not "
               "tested: we do not know.")
+
+
+def _fed(study: Study, summaries: Mapping[str, Study]) -> str:
+    """Where tickets fed back into the trunk do better than branched ones: whether they only have more weights that still read something."""
+    fed = summaries.get("inloop") if study.name == "digits" else None
+    said = []
+    for s in fed.of if fed else ():
+        label = s.config.in_loop
+        found = by_round(s, label, label, there=study.main) if label in study.main.labels else []
+        if found and over_rounds(found).above:
+            alive = over_rounds(by_round(s, label, label, "effective", there=study.main))
+            said.append(f"In-loop `{label}` does better than branched, {over_all(found)}, where the paper has it worse. Is it that fewer of its weights read removed channels? At equal density without "
+                        f"dead inputs the difference is {ci(alive)}. " + ("So that is not the reason" if alive.above else "So it may be the reason: no difference is left there")
+                        + "; whether it is that its channels were scored after having trained as such, we have not tested." * alive.above + "." * (not alive.above))
+    return " ".join(said)
 
 
 def _longer(more: Study, kept: Study, refill: str) -> str:
