@@ -20,6 +20,7 @@ from benchmarks.results_words import (
     percent,
     plain_refill,
     pm,
+    refills,
     regroups,
     shuffled,
     signed,
@@ -62,7 +63,9 @@ def beside_paper(stored: Mapping[str, Study], summaries: Mapping[str, Study]) ->
 def _beside(study: Study, summaries: Mapping[str, Study]) -> list[tuple[str, str, str]]:
     main, rows = study.main, []
     nets = paper.SPARSEST["CIFAR-10"].values()
-    for name, best, at in (("channel-wise", channelwise(study), [a for a, _ in nets]), ("group-wise", groupwise(study), [b for _, b in nets])):
+    for name, of, best, at in (("channel-wise", refills(main), channelwise(study), [a for a, _ in nets]), ("group-wise", regroups(main), groupwise(study), [b for _, b in nets])):
+        if not of:       # of a study that is under way
+            continue
         there = f"{percent(1 - best.density.mean)} (n = {best.accuracy.n})" if best else "none wins"
         rows.append((f"{name} tickets win up to {min(at)} to {max(at)} % sparsity (CIFAR-10)", there, _same(best is not None and 1 - best.density.mean >= min(at) / 100, best is not None)))
     if (label := next(iter(regroups(main)), "")) and (refill := plain_refill(main)) and (found := by_round(main, label, refill)):
