@@ -75,6 +75,13 @@ def test_without_any_run_a_chapter_says_how_to_get_one(nothing, page, words, nam
     assert name == "yours" or "digits study" in words(at)
 
 
+@pytest.mark.parametrize("name", ["mask", "regroup"])
+def test_what_no_run_has_is_said_once_instead_of_the_chapter(store, run_id, page, words, name):
+    at = page("learn", chapter=name)      # two rounds of pruning are here, and the course needs three
+    assert words(at).count("three rounds of pruning") == 1 and "Nothing is at this address" not in words(at)
+    assert not at.radio and button(at, "learn-next").disabled is False
+
+
 def test_presenting_shows_a_paragraph_the_figure_and_the_question(shipped, page, words):
     paragraphs = course.chapter("time").words()
     said = words(page("learn", chapter="time", present=1))

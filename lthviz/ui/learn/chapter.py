@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from lthviz.errors import AddressError
+
+
+class Missing(AddressError):
+    """No run here has what a chapter rests on; a sentence that says what, and how to get it."""
+
 
 class Option(NamedTuple):
     """An answer to choose. why: what is said once it is chosen, with the numbers that decide it."""
@@ -35,7 +41,8 @@ class Chapter(NamedTuple):
 
     words: its paragraphs, Markdown, two to four; what is taken from a run or an error goes through `frame.plain`. figure: draws its live
     figure into the present container, in a fragment of its own where it asks the server for anything. question: what to predict; None
-    where there is nothing to ask. links: the same thing on a real layer. LthvizError from any of them is said where it belongs.
+    where there is nothing to ask. links: the same thing on a real layer. LthvizError from any of them is said where it belongs;
+    Missing from words is said once, instead of the whole chapter.
     """
 
     words: Callable[[], Sequence[str]]

@@ -7,34 +7,31 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from lthviz.config import UNSTRUCTURED, Random, Refill, Regroup, structure
 from lthviz.core.families import families, family_id
 from lthviz.core.study import Replicates
 from lthviz.core.winning import Level, level_of
-from lthviz.errors import AddressError
 from lthviz.figures import measured
 from lthviz.methods.controls import Reinit
 from lthviz.records import Run, Timing
 from lthviz.store.brief import Brief
 from lthviz.ui import cache
+from lthviz.ui.learn.chapter import Missing
 
 TRIED = 3
 """So many families are opened in search of one that serves."""
-KEPT = 8
-"""So many things are kept of each kind that is made of them."""
-T = TypeVar("T")
 
 
-class Evidence(NamedTuple):
-    """A study over its seeds. runs: as they are stored; stamp: of their files; level: what winning means; timings: at the setting under
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """A study over its seeds; another object once a file of its runs has changed, so that what is made of it can be kept by it. runs: as they are stored; level: what winning means; timings: at the setting under
     which most was measured, by round and label, of every run that has them; () where nothing was."""
 
     study: Replicates
     runs: tuple[Run, ...]
-    stamp: tuple
     level: Level
     timings: Mapping[tuple[int, str], tuple[Timing, ...]]
     timed: Run | None
@@ -70,7 +67,7 @@ class Evidence(NamedTuple):
 
 
 def found(need: str = "controls") -> Evidence:
-    """The study to teach from. need: what it must be rich in. AddressError in one sentence where no finished run has pruned anything."""
+    """The study to teach from. need: what it must be rich in. Missing in one sentence where no finished run has pruned anything."""
     known, _ = cache.briefs()
     done = [b for b in known if b.status.state == "finished" and b.config.rounds]
     poorer: Evidence | None = None
@@ -85,7 +82,7 @@ def found(need: str = "controls") -> Evidence:
                 return of
             poorer = poorer or of
     if poorer is None:
-        raise AddressError("no finished run here has a trained ticket yet; start the digits study on Home, and the course shows its numbers")
+        raise Missing("no finished run here has a trained ticket yet; start the digits study on Home, and the course shows its numbers")
     return poorer
 
 
@@ -108,7 +105,7 @@ def _size(of: Sequence[Brief]) -> int:
     return math.prod(int(x) for x in (info.get("train_images") or 0, *(info.get("image_shape") or ())))
 
 
-@functools.lru_cache(maxsize=4)
+@functools.lru_cache(maxsize=8)
 def _evidence(ids: tuple[str, ...], stamps: tuple) -> Evidence | None:
     runs = tuple(cache.run(i) for i in ids)
     timings = {r.id: cache.timings(r.id) for r in runs}
@@ -124,22 +121,5 @@ def _evidence(ids: tuple[str, ...], stamps: tuple) -> Evidence | None:
             if key[0]:
                 by.setdefault(key, []).append(t)
     timed = max((r for r in runs if at.get(r.id)), key=lambda r: len(at[r.id]), default=None) if by else None
-    return Evidence(of, runs, (ids, stamps), level, {k: tuple(v) for k, v in by.items()}, timed)
+    return Evidence(of, runs, level, {k: tuple(v) for k, v in by.items()}, timed)
 
-
-def kept(make: Callable[..., T]) -> Callable[..., T]:
-    """Keeps what is made of an evidence (and of plain values) until a file of its runs changes. (Streamlit's own cache takes milliseconds for
-    such a key, and pages ask several times.)"""
-    known: dict[tuple, T] = {}
-
-    @functools.wraps(make)
-    def found(*of: Any) -> T:
-        key = tuple(x.stamp if isinstance(x, Evidence) else x for x in of)
-        if key not in known:
-            made = make(*of)
-            if len(known) >= KEPT:
-                known.clear()
-            known[key] = made
-        return known[key]
-
-    return found

@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 
 from lthviz.config import UNSTRUCTURED
-from lthviz.errors import AddressError
 from lthviz.records import Layer, Run
 from lthviz.ui import cache, frame, pickers
+from lthviz.ui.learn.chapter import Missing
 from lthviz.words import capital
 
 
@@ -41,14 +41,14 @@ class Piece(NamedTuple):
 def run() -> Run:
     """The run that the course shows: the first example that keeps its trained weights in every round, else the newest such run of the reader.
 
-    AddressError where there is none.
+    Missing where there is none.
     """
     known, _ = cache.briefs()
     for brief in sorted((b for b in known if b.status.state == "finished" and b.config.keep_weights != "none" and b.rounds > 3), key=lambda b: not b.example):
         found = cache.run(brief.id)
         if _serves(found):
             return found
-    raise AddressError("no run here keeps its trained weights; start the digits study on Home, and the course shows it")
+    raise Missing("no finished run here has three rounds of pruning and keeps its trained weights; start the digits study on Home, and the course shows it")
 
 
 @lru_cache(maxsize=64)      # a run is another object once a file of it has changed
@@ -83,8 +83,16 @@ def middle(found: Run) -> Layer:
     """The middle one of the convolutions that are large enough to show a piece of."""
     large = [x for x in found.layers if x.convolution and x.groups == 1 and x.matrix[0] >= 12 and x.matrix[1] >= 15]
     if not large:
-        raise AddressError(f"run {found.id} has no convolution of 12 channels; start the digits study on Home, and the course shows it")
+        raise Missing(f"run {found.id} has no convolution of 12 channels; start the digits study on Home, and the course shows it")
     return large[(len(large) - 1) // 2]
+
+
+def largest(found: Run) -> Layer:
+    """The convolution of most weights, on square maps. Missing where there is none but grouped ones."""
+    every = [x for x in found.layers if x.convolution and x.groups == 1 and x.out_hw[0] == x.out_hw[1]]
+    if not every:
+        raise Missing(f"run {found.id} has no plain convolution; start the digits study on Home, and the course shows it")
+    return max(every, key=lambda x: x.size)
 
 
 @lru_cache(maxsize=16)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from lthviz.errors import LthvizError, did_you_mean
 from lthviz.ui import frame, where
 from lthviz.ui.cache import store
 from lthviz.ui.learn import course
-from lthviz.ui.learn.chapter import Chapter
+from lthviz.ui.learn.chapter import Chapter, Missing
 from lthviz.ui.learn.course import CHAPTERS, Course
 from lthviz.ui.learn.question import ask
 from lthviz.words import capital
@@ -55,14 +55,19 @@ def _course() -> tuple[Course, list[str]]:
 
 def _chapter(of: Course, name: str) -> None:
     at, chapter = of.chapters.index(name), course.chapter(name)
+    said, wrong = _said(chapter)
     _style("page.css")
     if frame.dark():
         st.html("<style>:root { --learn-accent: #74b9e6; }</style>")
     _head(of, at)
+    if isinstance(wrong, Missing):
+        frame.empty(f"{frame.plain(capital(str(wrong)))}.")
+        _foot(of, at)
+        return
     if frame.presenting():       # the lecturer says the rest
         _style("present.css")
         with st.container(key="learn-words"):
-            _part(lambda: _words(chapter, 1))
+            _part(lambda: _words(said[:1], wrong))
         with st.container(key="learn-figure"):
             _part(chapter.figure)
         _part(lambda: _question(chapter, name))
@@ -71,7 +76,7 @@ def _chapter(of: Course, name: str) -> None:
         left, right = st.columns([5, 7], gap="large")
     with left:
         with st.container(key="learn-words"):
-            _part(lambda: _words(chapter))
+            _part(lambda: _words(said, wrong))
         with st.container(key="learn-question"):
             _part(lambda: _question(chapter, name))
     with right:
@@ -117,8 +122,18 @@ def _contents(of: Course, at: int) -> None:
             st.button(f"{i + 1}. {CHAPTERS[name]}", key=f"learn-to-{name}", type="tertiary", disabled=i == at, on_click=_go, args=(name,))
 
 
-def _words(chapter: Chapter, most: int | None = None) -> None:
-    for paragraph in chapter.words()[:most]:
+def _said(chapter: Chapter) -> tuple[Sequence[str], LthvizError | None]:
+    """The chapter's paragraphs, or why there are none."""
+    try:
+        return chapter.words(), None
+    except LthvizError as e:
+        return (), e
+
+
+def _words(paragraphs: Sequence[str], wrong: LthvizError | None) -> None:
+    if wrong is not None:
+        raise wrong
+    for paragraph in paragraphs:
         st.markdown(paragraph)
 
 
@@ -131,7 +146,7 @@ def _links(chapter: Chapter) -> None:
     if links := chapter.links():
         with st.container(horizontal=True, gap="small", vertical_alignment="center", key="learn-links"):
             for link in links:
-                st.page_link(link.page, label=link.label, icon=link.icon, query_params=dict(link.query))
+                st.page_link(link.page, label=frame.plain(link.label), icon=link.icon, query_params=dict(link.query))
 
 
 def _foot(of: Course, at: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from functools import lru_cache
 
 from lthviz.config import UNSTRUCTURED
 from lthviz.core.frontier import Spot, fastest, frontier, spots
@@ -37,8 +38,8 @@ def words() -> list[str]:
     said = [
         "Sparsity is no end in itself. What a user has of a ticket is one point: how accurate it is, and how fast it runs *measured* on a machine. The dense network sits at 1×, "
         "and it is the fastest dense form that counts, not the slowest one that can be found.",
-        "A method is not a point but a trail of them, a round each: faster, then faster and wrong. A ticket stays in the game while it **wins**, within the tolerance of the dense "
-        "accuracy. Of those that remain, whatever another one beats in both accuracy and speed is nobody's choice. What is left is the **frontier**; to choose on it is a matter of need, not of skill.",
+        "A method is not a point but a trail of them, a round each: faster, then faster and wrong. A ticket that another one beats in both accuracy and speed is "
+        "nobody's choice. What is left is the **frontier**, and on it a ticket stays in the game while it **wins**, within the tolerance of the dense accuracy. To choose among those is a matter of need, not of skill.",
     ]
     if not measured(of):
         return [*said, NOT_TIMED]
@@ -71,7 +72,7 @@ def frames(of: Evidence) -> list[Frame]:
             for i, (said, drawn) in enumerate(zip(says, drawings, strict=True))]
 
 
-_frames = evidence.kept(frames)
+_frames = lru_cache(maxsize=8)(frames)
 
 
 def dense_words(of: Evidence) -> str:
@@ -99,11 +100,13 @@ def _winners(of: Evidence, every: Sequence[Spot]) -> str:
 
 def _estimates(of: Evidence) -> str:
     """How far the kept estimates are off the measurements."""
-    off = [abs(t.time_ratio * t.dense_ms / t.estimated_ms - 1) for here in of.timings.values() for t in here if t.estimated_ms and not t.disturbed]
+    kept = [t for here in of.timings.values() for t in here if t.estimated_ms and not t.disturbed]
+    off = [abs(t.time_ratio * t.dense_ms / t.estimated_ms - 1) for t in kept]
+    controls = any(is_control(t.structure) for t in kept)
     if not off:
         return "No estimate was kept with these measurements. An estimate is a prediction from layers timed before; it never stands under the name of a measurement."
-    return (f"Open: where a calibration had predicted each ticket, before it ran. Over {len(off)} tickets the predictions are {100 * statistics.median(off):.0f} % off in the median, "
-            f"{100 * max(off):.0f} % at most: good for planning, no evidence.")
+    return (f"Open: where a calibration had predicted each ticket, before it ran. Over {len(off)} tickets{', controls among them,' if controls else ''} the predictions are {100 * statistics.median(off):.0f} % off in the median, "
+            f"{100 * max(off):.0f} % at most: enough to plan with, never to report.")
 
 
 def _scatter(of: Evidence) -> str:
@@ -117,7 +120,7 @@ def _scatter(of: Evidence) -> str:
 
 def _dominated(every: Sequence[Spot], best: Sequence[Spot]) -> str:
     rest = [s for s in every if s not in best]
-    said = f"On the frontier lie {len(best)} of {len(every)}. The other {len(rest)}, drawn faint, nobody should choose"
+    said = f"On the frontier lie {len(best)} of {len(every)}; {sum(s.wins for s in best)} of them win. The other {len(rest)}, drawn faint, nobody should choose"
     pair = telling(every, best)
     return f"{said}: {spot_name(pair[0])} ({times(pair[0].speedup)}, {pair[0].accuracy:.1f} %), for one, is beaten in both by {spot_name(pair[1])} ({times(pair[1].speedup)}, {pair[1].accuracy:.1f} %)." if pair else f"{said}."
 
@@ -149,7 +152,7 @@ def question() -> Question | None:
     if len(options) < 2:
         return None
     options.sort(key=lambda o: o.text)
-    return Question(f"Accuracy may fall by no more than {of.level.tolerance:.2g} points below the dense {of.level.accuracy:.1f} %. Which of these tickets would you deploy?", tuple(options))
+    return Question(f"You need speed; accuracy may fall by no more than {of.level.tolerance:.2g} points below the dense {of.level.accuracy:.1f} %. Which of these tickets would you deploy?", tuple(options))
 
 
 def _offer(s: Spot) -> str:

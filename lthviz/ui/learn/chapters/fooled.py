@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from functools import lru_cache
 
 from lthviz.config import UNSTRUCTURED
 from lthviz.core.study import study_id
@@ -18,15 +19,15 @@ from lthviz.words import capital
 
 TRICKS = ("One seed", "Choice by test set", "Equal rounds", "FLOPs as speed")
 TOLD = ("As it is told", "As it is")
-CONTROLS = (Control("Trick", TRICKS, "choice"), Control("Shown", TOLD, "choice", start=1))
+CONTROLS = (Control("Trick", TRICKS, "choice"), Control("Shown", TOLD, "choice"))
 
 
 def words() -> list[str]:
     evidence.found()
     return [
         "Nobody needs to lie to be wrong about sparse networks. Each of these four tricks was played on the very runs of this course, with numbers that are all true, and "
-        "each makes a method look better than it is.",
-        "**One seed** tells of its luck as much as of the method. **Choosing on the test set** picks the luckiest of many tickets, and its luck does not come again. "
+        "each makes a method look better than it is. Turn each from *as it is told* to *as it is*.",
+        "**One seed** tells of its luck as much as of the method. **Choosing on the test set** picks the best of many tickets by the very images that it is then reported on. "
         "**Equal rounds** set networks of different density side by side. **Counting multiply-adds** takes work for time.",
         "The cure is dull: several seeds with the mean, the spread and their number; a choice made on validation images; equal *achieved* density or equal *measured* speed; a clock. "
         "The paper itself judges its winning tickets by a single seed each (ICML 2022, section 4.1).",
@@ -45,7 +46,7 @@ def frames(of: Evidence, speed: Evidence | None = None) -> list[Frame]:
     return [*_one_seed(of), *_chosen(of), *_equal_round(of), *_work(speed or of)]
 
 
-_frames = evidence.kept(frames)
+_frames = lru_cache(maxsize=8)(frames)
 
 
 def _missing(why: str) -> list[Frame]:
@@ -123,7 +124,10 @@ def question() -> Question | None:
     why = (f"It is {fair:.1f} % on average, {abs(gap):.1f} points {'less' if gap > 0 else 'more'}. The best of many is chosen for its ability and its luck; only the ability comes again. "
            "This is regression to the mean, and no fault of the ticket.")
     return Question(f"Of each seed's tickets you take the one with the best test accuracy: {told:.1f} % on average. What do these same tickets reach on the other seeds?", (
-        Option("About as much: it is the same mask recipe", right == "same", why), Option("Clearly less", right == "less", why), Option("More: more seeds, better means", right == "more", why)))
+        Option("More: more seeds, better means", right == "more", f"{'' if right == 'more' else 'More seeds do not raise a mean, they only make it surer. '}{why}"),
+        Option("About as much: it is the same mask recipe", right == "same",
+               f"{'' if right == 'same' else 'The recipe is the same, but it was picked for its score on these images, and part of that score was luck. '}{why}"),
+        Option("Clearly less", right == "less", why)))
 
 
 def links() -> list[Link]:

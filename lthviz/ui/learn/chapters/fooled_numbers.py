@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from lthviz.config import UNSTRUCTURED
@@ -12,7 +13,7 @@ from lthviz.core.intervals import Interval, interval
 from lthviz.core.study import summary
 from lthviz.core.versus import Versus, versus
 from lthviz.figures.paying import is_control
-from lthviz.ui.learn.evidence import Evidence, kept
+from lthviz.ui.learn.evidence import Evidence
 
 
 class OneSeed(NamedTuple):
@@ -35,7 +36,7 @@ class OneSeed(NamedTuple):
         return sum(d * self.told < 0 for d in self.pairs.values())
 
 
-@kept
+@lru_cache(maxsize=8)
 def one_seed(of: Evidence) -> OneSeed | None:
     """Of the tickets that win, the one whose best seed flatters it most though on average it is no better than its control; None where no
     ticket has a control, or all have one seed. A control of a round keeps as many weights, so that round and density are equal."""
@@ -66,7 +67,7 @@ class Chosen(NamedTuple):
     held: float | None
 
 
-@kept
+@lru_cache(maxsize=8)
 def chosen_on_test(of: Evidence) -> list[Chosen]:
     """For each seed the best of all its tickets, controls aside; [] with one seed."""
     found = []
@@ -94,7 +95,7 @@ class EqualRound(NamedTuple):
     honest: float
 
 
-@kept
+@lru_cache(maxsize=8)
 def equal_round(of: Evidence) -> EqualRound | None:
     """The round in which Regroup looks most unlike itself: against Refill or the unstructured ticket, at the same round instead of the same density."""
     found = []

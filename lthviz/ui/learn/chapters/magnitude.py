@@ -9,11 +9,10 @@ import numpy as np
 
 from lthviz.config import UNSTRUCTURED
 from lthviz.core.magnitude import prune
-from lthviz.errors import AddressError
 from lthviz.records import Masks, Run
 from lthviz.ui import cache, frame
 from lthviz.ui.learn import material
-from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
+from lthviz.ui.learn.chapter import Chapter, Link, Missing, Option, Question
 from lthviz.ui.learn.chapters import real
 from lthviz.ui.learn.chapters.magnitude_frames import controls, frames, matrices
 from lthviz.ui.learn.chapters.refill_frames import percent, share
@@ -31,7 +30,7 @@ def shown(found: Run) -> tuple[Piece, Piece]:
     """Of the first and the last prunable layer, as the dense network trained them, rows and columns evenly spaced."""
     layers = [x for x in found.layers if x.convolution and x.matrix[0] >= ROWS and x.matrix[1] >= COLS]
     if len(layers) < 2:
-        raise AddressError(f"run {found.id} has no two convolutions to compare; start the digits study on Home, and the course shows it")
+        raise Missing(f"run {found.id} has no two convolutions to compare; start the digits study on Home, and the course shows it")
     first, last = (material.piece(found, 0, x.name, _spread(x.matrix[0], ROWS), _spread(x.matrix[1], COLS)) for x in (layers[0], layers[-1]))
     return first, last
 
@@ -50,14 +49,13 @@ def words() -> Sequence[str]:
     first, last = shown(found)
     rate, left, deep = found.config.rate, densities(found), found.finished[-1]
     masks = cache.round(found.id, deep).ticket(UNSTRUCTURED).masks
-    steps = ", ".join(_short((1 - rate) ** i) for i in range(1, 4))
     return [
         "Which weights can go? The plainest answer is the best known: those **smallest in magnitude** |w|. A weight near 0 adds little to its channel's sum. Move the "
         "rate and see which go.",
         "**Global** pruning sorts the weights of all layers together and has one threshold; a layer of small weights then loses more than one of large weights. **Layer by layer**, each "
         f"loses the same share, and its own threshold follows. Every run here prunes globally; in this one, {first.layer.short} keeps {percent(masks.density(first.layer.name), 1)} "
         f"after round {deep}, {last.layer.short} {percent(masks.density(last.layer.name), 1)}.",
-        f"**Iterative** pruning does not take all at once. Each round trains, removes {percent(rate)} of the weights that are left, and rewinds; after i rounds {_power(rate)} are left: {steps}, … "
+        f"**Iterative** pruning does not take all at once. Each round trains, removes {percent(rate)} of the weights that are left, and goes back to early weights (*rewinding*, which has a chapter of its own). "
         f"This run's {deep} rounds left {percent(left[deep], 1)}.",
         _why_rounds(found),
     ]
@@ -66,10 +64,6 @@ def words() -> Sequence[str]:
 def _short(value: float) -> str:
     """`80 %`, `51.2 %`."""
     return f"{round(100 * value, 1):g}\u00a0%"
-
-
-def _power(rate: float) -> str:
-    return f"{1 - rate:g}ⁱ"
 
 
 def _why_rounds(found: Run) -> str:

@@ -11,11 +11,10 @@ import numpy as np
 from lthviz.config import UNSTRUCTURED
 from lthviz.core.refill import magnitude_scores, ranking
 from lthviz.core.stats import flops_ratio
-from lthviz.errors import AddressError
 from lthviz.records import Layer, Masks, Run
 from lthviz.ui import cache, frame
 from lthviz.ui.learn import material
-from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
+from lthviz.ui.learn.chapter import Chapter, Link, Missing, Option, Question
 from lthviz.ui.learn.chapters import editing, real
 from lthviz.ui.learn.chapters.neighbours_frames import CONTROLS, Pair, frames, matrices, without
 from lthviz.ui.learn.chapters.refill_frames import percent
@@ -28,13 +27,13 @@ NAME = "neighbours"
 
 
 def layers(found: Run) -> tuple[Layer, Layer]:
-    """The first layer that reads nothing but one other prunable layer, behind that one. AddressError where there is none."""
+    """The first layer that reads nothing but one other prunable layer, behind that one. Missing where there is none."""
     for b in found.layers:
         if b.convolution and b.groups == 1 and not b.classifier and b.sources and len(b.sources) == 1:
             a = found.by_name[b.sources[0]]
             if a.convolution and a.groups == 1 and min(a.shape[0], b.shape[0]) >= CHANNELS and a.shape[1] >= INPUTS:
                 return a, b
-    raise AddressError(f"run {found.id} has no layer that reads one other alone; start the digits study on Home, and the course shows it")
+    raise Missing(f"run {found.id} has no layer that reads one other alone; start the digits study on Home, and the course shows it")
 
 
 @lru_cache(maxsize=4)
@@ -72,10 +71,11 @@ def _middle_rows(layer: Layer, inputs: np.ndarray) -> np.ndarray:
 
 def words() -> Sequence[str]:
     found = material.run()
+    layers(found)
     return [
         "An output channel of one layer is an input channel of the next. So a channel that is removed takes more with it than its own row.",
         "First its **BatchNorm**. A row without weights computes zero, but BatchNorm makes of zero its shift β, and unless the ReLU behind stops it the next layer hears a constant. In a "
-        "structural ticket the channel's scale and shift therefore go with it, and are held at zero while the ticket trains.",
+        "structural ticket the channel's scale γ and shift therefore go with it, and are held at zero while the ticket trains.",
         "Then **what reads it**. In the next layer, the columns of that input channel are multiplied by zero: they are dead, although the mask may still keep them. The *effective* density leaves "
         "them out, and the network can be rebuilt smaller without them: it computes the same.",
         f"An unstructured mask with an empty row gains nothing of this: nobody removes its BatchNorm.{_whole_run(found)}",
@@ -133,7 +133,7 @@ def asked(pair: Pair) -> Question:
                (0.25, "a quarter: half of the rows, and of each row half", "Half of B's rows go, and of the others half of the columns are dead: the two factors multiply."),
                (0.75, "three quarters: half of the rows, half of the columns, but not both", "A weight is needed only where its row stays and its column is alive: both must hold, so the shares multiply."))
     return Question(f"Half of A's channels and half of B's are removed, each with its BatchNorm. What is left of B's {b.size} multiplications a pixel?",
-                    tuple(Option(f"{percent(x)}, {text}", math.isclose(x, share), f"{why} {numbers}") for x, text, why in options))
+                    tuple(Option(f"{percent(x)}, {text}", math.isclose(x, share), f"{why} {numbers}") for x, text, why in sorted(options)))
 
 
 def links() -> Sequence[Link]:

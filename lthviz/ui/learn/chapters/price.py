@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 
 import numpy as np
 
@@ -64,7 +65,7 @@ def frames(of: Evidence, wide: bool = False) -> tuple[list[Frame], list[Control]
     return made, [Control("Round", tuple(f"{k}: pruned to {percent(of.study.ticket(k, UNSTRUCTURED).density.mean)}" for k in of.rounds), "slider", start=(len(of.rounds) - 1) // 2)]
 
 
-_frames = evidence.kept(frames)
+_frames = lru_cache(maxsize=8)(frames)
 
 
 def keeper(of: Evidence) -> Run | None:
@@ -108,13 +109,13 @@ def sentence(of: Evidence, k: int, found: Mapping[str, Values]) -> str:
     for label, v in found.items():
         if label == UNSTRUCTURED:
             continue
-        said = f"{saying.name(label)} makes {percent(v.density)} of it ({v.density / base.density:.2f} times)"
+        said = f"{saying.name(label)} keeps {percent(v.density)} ({v.density / base.density:.2f} times as many)"
         if v.time is not None:
             said += f" and takes {percent(v.time, 0)} of the dense time"
         if v.accuracy is not None:
             said += f" at {percent(v.accuracy)} accuracy{', which wins' if v.wins else ', which does not win'}"
         parts.append(said)
-    own = f", which takes {percent(base.time, 0)} of the dense time" if base.time is not None else ""
+    own = f"; that ticket takes {percent(base.time, 0)} of the dense time" if base.time is not None else ""
     return f"Round {k} prunes to {percent(base.density)} of the weights{own}. {'. '.join(parts)}{'.' if parts else ''}"
 
 
@@ -129,12 +130,14 @@ def question() -> Question | None:
     later = {j: values(of, j, {}) for j in of.rounds}
     ratios = {j: v[of.regroup].density / v[UNSTRUCTURED].density for j, v in later.items() if of.regroup in v}
     most = max(ratios, key=ratios.get)
-    why = (f"Regroup keeps {percent(made)} in round {k}: blocks are filled up, and every weight outside them is dropped"
+    why = (f"Regroup keeps {percent(made)} in round {k}: empty places inside the blocks are filled, and every weight outside them is dropped"
            + (". Here more is dropped than filled. " if right == "fewer" else ". ") +
            (f"In round {most} it is the other way round: {ratios[most]:.2f} times the density." if ratios[most] > 1 and right == "fewer" else f"At most it is {ratios[most]:.2f} times the density, in round {most}."))
-    return Question(f"Round {k} prunes to {percent(base)} of the weights. Regroup then makes dense blocks of that mask. How many weights does its ticket keep?", (
-        Option("More: to be dense, blocks must be filled up", right == "more", why), Option("As many: they only change places", right == "as many", why),
-        Option("Fewer: what is outside of the blocks is dropped", right == "fewer", why)))
+    wrong = {"fewer": "What is outside does go, but that is only one half. ", "more": "Blocks are filled, but that is only one half. ",
+             "as many": "Sorting moves rows and columns only in the drawing; a weight stays where it is or goes. "}
+    options = {"fewer": "Fewer: what is outside of the blocks is dropped", "as many": "As many: they only change places", "more": "More: to be dense, blocks must be filled up"}
+    return Question(f"Round {k} prunes to {percent(base)} of the weights. Regroup then makes dense blocks of that mask. How many weights does its ticket keep?",
+                    tuple(Option(text, x == right, why if x == right else wrong[x] + why) for x, text in options.items()))
 
 
 def links() -> list[Link]:

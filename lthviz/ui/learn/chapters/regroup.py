@@ -9,11 +9,10 @@ import numpy as np
 
 from lthviz.config import UNSTRUCTURED
 from lthviz.core import stats
-from lthviz.errors import AddressError
 from lthviz.records import Masks, Run, Structured
 from lthviz.ui import cache, frame
 from lthviz.ui.learn import material
-from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
+from lthviz.ui.learn.chapter import Chapter, Link, Missing, Option, Question
 from lthviz.ui.learn.chapters import editing, real
 from lthviz.ui.learn.chapters.refill_frames import percent, share
 from lthviz.ui.learn.chapters.regroup_frames import CONTROLS, GROUPS, T1, USUAL, divide, frames, kept_magnitude, make, matrix
@@ -29,7 +28,7 @@ NAME = "regroup"
 @lru_cache(maxsize=4)
 def shown(found: Run) -> Piece:
     """Of the three largest groups of the run's own Regroup ticket: the columns that one group uses much more often than the two others, and the rows
-    of the group that use these most and the others' least. AddressError where the run has no such ticket."""
+    of the group that use these most and the others' least. Missing where the run has no such ticket."""
     round, layer = material.third(found), material.middle(found)
     label, now = material.label(found, round, "regroup"), cache.round(found.id, round)
     blocks = now.ticket(label).blocks.get(layer.name) if label in now.tickets else None
@@ -39,7 +38,7 @@ def shown(found: Run) -> Piece:
     largest = sorted(same.items(), key=lambda x: -sum(r.size for r in x[1]) * len(x[0]))
     groups = [g for g in (np.concatenate(x) for _, x in largest) if g.size >= ROWS][:GROUPS]
     if len(groups) < GROUPS:
-        raise AddressError(f"round {round} of run {found.id} has no Regroup ticket with {GROUPS} groups in layer {layer.short}; start the digits study on Home, and the course shows it")
+        raise Missing(f"round {round} of run {found.id} has no Regroup ticket with {GROUPS} groups in layer {layer.short}; start the digits study on Home, and the course shows it")
     whole = material.pruned(found, round, layer.name)
     used = np.stack([whole.mask[g].mean(axis=0) for g in groups])
     cols: list[np.ndarray] = []
@@ -64,7 +63,7 @@ def words() -> Sequence[str]:
         "A dense block needs neither whole rows nor whole columns: only some rows that keep their weights in the same columns. **Regroup** (ICML 2022, section 3.3) looks for them as "
         "one would sort a crossword: put rows with the same filled squares together, then move the filled squares to the left.",
         "**Which rows?** The mask is read as a hypergraph, a vertex for every row and a hyperedge for every column, and a partitioner divides the rows into groups of nearly equal size "
-        f"that few columns cross. Here the connectivity km1 falls from {found.before} to {found.partition.km1}.",
+        f"that few columns cross. Their *connectivity* km1 counts the groups that each column touches beyond its first; here it falls from {found.before} to {found.partition.km1}.",
         "**Which columns?** A group sorts the columns by how many of its rows use them. Let L(i) be the most weights that one of its rows has outside the first i. The block takes the "
         "smallest i with i > t1 · L(i): a larger t1 makes wider blocks. Inside everything is given back at θk, outside everything is removed.",
         f"At t1 = {T1[USUAL]:g} the density of this piece goes from {share(before, piece.mask.size)} to {share(after, piece.mask.size)}, and "
@@ -120,11 +119,11 @@ def asked(mask: np.ndarray, weights: np.ndarray) -> Question:
     return Question(
         f"Dragging t1 from {T1[USUAL]:g} to {T1[RAISED]:g} asks for {T1[RAISED]:g} columns in the block for each weight that its worst row leaves outside. What becomes of the blocks, "
         "and of the weights that are lost?",
-        (Option("Wider blocks: fewer weights are lost, more zeros are filled, the density rises", larger > area, f"i > t1 · L(i) is harder to meet, so i goes on until L(i) is smaller. {told}"),
+        (Option("The same blocks: t1 only says which rows go together", larger == area,
+                f"Which rows go together is decided before, by the partitioner, and stays. t1 decides where a group's columns are cut. {told}"),
          Option("Narrower blocks: more weights are lost, the density falls", larger < area,
                 f"A larger t1 makes every weight that is left out cost more columns, so a block that is too narrow no longer passes. {told}"),
-         Option("The same blocks: t1 only says which rows go together", larger == area,
-                f"Which rows go together is decided before, by the partitioner, and stays. t1 decides where a group's columns are cut. {told}")))
+         Option("Wider blocks: fewer weights are lost, more zeros are filled, the density rises", larger > area, f"i > t1 · L(i) is harder to meet, so i goes on until L(i) is smaller. {told}")))
 
 
 def _told(mask: np.ndarray, weights: np.ndarray, one: Structured, other: Structured, before: np.ndarray, after: np.ndarray) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 
 from lthviz.config import UNSTRUCTURED
 from lthviz.core import winning
@@ -57,7 +58,7 @@ def figure() -> None:
     saying.origin(of, key="ticket", query=saying.runs_query(of, x="kept", seeds="1"))
 
 
-@evidence.kept
+@lru_cache(maxsize=8)
 def _round_frames(of: Evidence, run_id: str) -> list[Frame]:
     return ticket_round.frames(cache.run(run_id), cache.round)
 
@@ -65,7 +66,7 @@ def _round_frames(of: Evidence, run_id: str) -> list[Frame]:
 def frames(of: Evidence, wide: bool = False) -> tuple[list[Frame], list[Control]]:
     """For each method and round a frame; the controls that choose it. wide: for a page that is shown to others, side by side."""
     there, rounds = labels(of), of.rounds
-    slider = Control("Round", tuple(f"{k}: {percent(of.study.ticket(k, UNSTRUCTURED).density.mean)} kept" for k in rounds), "slider", start=_start(of))
+    slider = Control("Round", tuple(f"{k}: {percent(of.study.ticket(k, UNSTRUCTURED).density.mean)} kept" for k in rounds), "slider", start=(len(rounds) - 1) // 2)
     choice = [Control("Drawn", tuple(NAMES[x] for x in there), "choice")] if len(there) > 1 else []
     made = []
     for name in there:
@@ -77,7 +78,7 @@ def frames(of: Evidence, wide: bool = False) -> tuple[list[Frame], list[Control]
     return made, [*choice, slider]
 
 
-_frames = evidence.kept(frames)
+_frames = lru_cache(maxsize=8)(frames)
 
 
 def _start(of: Evidence) -> int:
@@ -106,17 +107,21 @@ def question() -> Question | None:
     k = rounds[-1]
     of_round = {x: of.study.ticket(k, label) for x, label in there.items()}
     right = frozenset(x for x, t in of_round.items() if winning.wins(t, of.level))
-    texts = {frozenset({"ticket"}): "Only the ticket", frozenset({"ticket", "reinit"}): "The ticket, and its mask re-initialised", frozenset(there): "All three",
-             frozenset(): "None of them"}
+    texts = {frozenset(): "None of them", frozenset({"ticket"}): "Only the ticket", frozenset({"ticket", "reinit"}): "The ticket, and its mask re-initialised", frozenset(there): "All three"}
     texts.setdefault(right, "Only " + " and ".join(NAMES[x].lower() for x in sorted(right)))
-    numbers = ", ".join(f"{NAMES[x].lower()} {t.accuracy.mean:.1f} %" for x, t in of_round.items())
     lead = of_round["ticket"].accuracy.mean - max(of_round["reinit"].accuracy.mean, of_round["random"].accuracy.mean)
-    ending = (f"What sets the ticket apart is not that it wins but that it is {lead:.1f} points ahead of both controls." if lead > 0 and len(right) > 1 else
+    ending = (f"What sets the ticket apart is not that it wins but that it is {lead:.1f} points ahead of the better control." if lead > 0 and len(right) > 1 else
               f"The ticket is {abs(lead):.1f} points {'ahead of' if lead > 0 else 'behind'} the better control.")
-    why = f"{numbers} (n = {of_round['ticket'].accuracy.n}); {of.level.least:.1f} % is what it takes. {ending}"
+    numbers = {x: f"{NAMES[x] if x != 'random' else 'A random mask'} has {t.accuracy.mean:.1f}\u00a0% (n = {t.accuracy.n})" for x, t in of_round.items()}
+
+    def why(who: frozenset[str]) -> str:
+        """Of a wrong answer, those of whom it is wrong; of the right one, all."""
+        said = [f"{numbers[x]} and {'wins' if x in right else 'does not win'}" for x in there if (x in who) != (x in right) or who == right]
+        return f"{'; '.join(said)}: it takes {of.level.least:.1f}\u00a0%. {ending}"
+
     density = of_round["ticket"].density.mean
     return Question(f"In round {k}, at {percent(density)} of the weights, which of the three still win on {of.study.config.data}?",
-                    tuple(Option(text, who == right, why) for who, text in texts.items()))
+                    tuple(Option(text, who == right, why(who)) for who, text in sorted(texts.items(), key=lambda x: len(x[0]))))
 
 
 def links() -> list[Link]:

@@ -11,14 +11,14 @@ import streamlit as st
 from lthviz.config import UNSTRUCTURED
 from lthviz.figures import measured, theme
 from lthviz.records import Layer, Run
-from lthviz.ui import cache, examples_shown, frame, stages, where
+from lthviz.ui import cache, examples_shown, frame, stages
 from lthviz.ui.learn import material, timed
 from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.ui.learn.figure import Control, Frame, lesson_figure
 
 LEFT = (0.5, 0.25, 0.12)
 """Shares of the weights of which the nearest rounds are shown."""
-SIZE, SMALL = (f"font-size: calc({px}px * min(var(--u), 1.35))" for px in (14, 12))
+SIZE, SMALL = (f"font-size: calc({size}rem * min(var(--u), 1.35))" for size in (0.875, 0.75))
 """Letters as large as the page's, whatever the drawing's scale; --u is its units a pixel."""
 FORMS = {"blocks": "row by row", "quads": "four rows at a time", "dense": "as if dense", "turned": "turned"}
 """How our kernel runs scattered weights."""
@@ -46,12 +46,13 @@ class Shown(NamedTuple):
 
 
 def shown() -> Shown:
-    """The middle layer of the course's run, at the rounds nearest to LEFT."""
+    """The largest convolution of the course's run, at the rounds nearest to LEFT. Missing where there is none."""
     run = material.run()
-    layer = where.find_layer(run.layers, "")[0]
+    layer = material.largest(run)
     kept = {r["round"]: r["density"] for r in run.rows if r["structure"] == UNSTRUCTURED and r["round"]}
     rounds = tuple(dict.fromkeys(min(kept, key=lambda k: abs(kept[k] - share)) for share in LEFT))
-    labels = (UNSTRUCTURED, *(s.label for s in run.config.structures if s.kind in ("refill", "regroup")))
+    there = [cache.round(run.id, k).tickets for k in rounds]      # a branch may have rounds without some of its structures
+    labels = (UNSTRUCTURED, *(s.label for s in run.config.structures if s.kind in ("refill", "regroup") and all(s.label in t for t in there)))
     return Shown(run, layer, rounds, labels)
 
 
@@ -98,7 +99,7 @@ def words() -> Sequence[str]:
         "sparse library does, the layer may even be slower than with all its weights. Our kernel takes four scattered rows at a time, and part of the gain is still lost.",
         "Put the same number of weights into whole channels or dense blocks and every load serves a whole block again. That is the reason for everything that follows: "
         "the structure matters as much as the number.",
-        "Here one real layer runs under three patterns of zeros, on this machine, beside itself without zeros. All run on one kernel, so the pattern is the only difference.",
+        "Here is one real layer under three patterns of zeros, beside itself without zeros. Time it on this machine: all run on one kernel then, so the pattern is the only difference.",
     ]
 
 
@@ -121,7 +122,7 @@ def _live(of: Shown) -> None:
     own, other = here(of, now.found), stored(of)
     frames = [drawn(k, own.get(k) or other.get(k, []), bool(own.get(k)), frame.dark()) for k in of.rounds]
     texts = tuple(f"{100 * density(of, k):.0f} %" for k in of.rounds)
-    lesson_figure(frames, [Control("Weights left", texts, "choice")] if len(texts) > 1 else [], key="learn-time")
+    lesson_figure(frames, [Control("Weights left", texts, "choice", start=1)] if len(texts) > 1 else [], key="learn-time")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
         pressed = st.button("Time it again" if now.found else "Time it on this machine", key="learn-time-it", icon=":material/timer:", disabled=now.running, type="secondary" if done else "primary")
         if now.running:
@@ -163,10 +164,10 @@ def drawn(k: int, bars: Sequence[Bar], own: bool, dark: bool = False) -> Frame:
         if b.high > b.low:
             parts.append(f"<path d='M{x(b.low):.1f} {y + 41}H{x(b.high):.1f}M{x(b.low):.1f} {y + 36}v10M{x(b.high):.1f} {y + 36}v10' stroke='currentColor' fill='none'/>")
         parts.append(f"<path d='M{x(1):.1f} {y + 31}v20' stroke='var(--accent)' stroke-width='1.5' fill='none'/>")
-    parts.append(f"<text x='{min(x(1), wide - 60):.1f}' y='{step * len(bars)}' text-anchor='middle' style='{SMALL}' fill='var(--accent)'>| the dense layer</text>")
-    said = f"Round {k}: " + "; ".join(f"{b.title} with {100 * b.kept:.0f} % of the multiply-adds takes {100 * b.time:.0f} % of the dense layer's time" for b in bars) + "."
+    parts.append(f"<text x='{x(1):.1f}' y='{step * len(bars) + 4}' text-anchor='{'end' if x(1) > 90 else 'start'}' style='{SMALL}' fill='var(--accent)'>the dense layer: 100 %</text>")
+    said = f"Round {k}: " + "; ".join(f"{b.title} with {100 * b.kept:.0f}\u00a0% of the multiply-adds takes {100 * b.time:.0f}\u00a0% of the dense layer's time" for b in bars) + "."
     where_ = f"timed here, {min(b.n for b in bars if b.n)} turns or more each" if own else "as stored with the run"
-    svg = f"<svg viewBox='0 0 {wide} {step * len(bars) + 12}' font-family='inherit'>{''.join(parts)}</svg>"
+    svg = f"<svg viewBox='0 0 {wide} {step * len(bars) + 12}' preserveAspectRatio='xMinYMin' font-family='inherit'>{''.join(parts)}</svg>"
     return Frame(f"{said} ({where_[0].upper()}{where_[1:]}.)", drawing=svg, alt=said)
 
 
@@ -179,11 +180,16 @@ def question() -> Question | None:
 def asks(of: Shown, scattered: Bar, others: Sequence[Bar]) -> Question:
     """How much of the layer's time goes with the scattered weights of the first round shown."""
     gone, saved = 1 - scattered.kept, 1 - scattered.time
-    answers = {"About as much: half of it": abs(saved - gone) <= 0.15, "Much less": saved < gone - 0.15, "More, since the processor can skip": saved > gone + 0.15}
+    right = "none" if saved <= 0.05 else "same" if abs(saved - gone) <= 0.15 else "less" if saved < gone else "more"
     best = min(others, key=lambda b: b.time) if others else None
-    why = f"With {100 * gone:.0f} % of the multiply-adds of {of.layer.short} gone, {100 * saved:.0f} % of its time goes" + (f"; {best.title} saves {100 * (1 - best.time):.0f} %." if best else ".")
-    why += f" Measured with run {of.run.id}, with a kernel that runs four scattered rows at a time; general sparse libraries save less."
-    return Question(f"{100 * gone:.0f} % of a layer's weights are zero, at scattered places. How much of its time is saved?", tuple(Option(text, right, why) for text, right in answers.items()))
+    told = f"With {100 * gone:.0f} % of the multiply-adds of {of.layer.short} gone, {100 * max(0.0, saved):.0f} % of its time goes" + (f"; {best.title} saves {100 * (1 - best.time):.0f} %." if best else ".")
+    told += f" Measured with run {of.run.id}, with a kernel that runs four scattered rows at a time; general sparse libraries save less."
+    answers = {"none": ("None: it takes as long, or longer", "Row by row it may come to that; four rows at a time share some of their loads."),
+               "less": ("Some, but clearly less than as much", "The loads are shared by fewer rows, but that does not eat up the gain here."),
+               "same": ("About as much", "Only the multiplications go. The loads of the activations stay, and fewer rows share each of them."),
+               "more": ("More, since the processor can skip", "A processor skips nothing by itself: where each weight stands must be looked up, and that costs time.")}
+    return Question(f"{100 * gone:.0f} % of a layer's weights are zero, at scattered places. How much of its time is saved?",
+                    tuple(Option(text, x == right, told if x == right else f"{why} {told}") for x, (text, why) in answers.items()))
 
 
 def links() -> Sequence[Link]:
