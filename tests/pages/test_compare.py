@@ -178,3 +178,11 @@ def test_curves_unfolds_the_layers_where_the_link_asks(both, page, words):
     at = page("curves", run=other, x="kept", layers="random")
     assert len(at.get("plotly_chart")) == 2 and "Share of each layer's weights that Random" in words(at)
     assert len(page("curves", run=other, x="kept").get("plotly_chart")) == 1
+
+
+def test_runs_that_have_trained_nothing_say_how_they_stand_and_are_compared_in_their_settings(nothing, page, words):
+    queued = [nothing.begin(preset("digits").config.replace(seed=9, epochs=epochs), preset="digits") for epochs in (3, 4)]
+    at = page("compare", of=",".join(queued))
+    said = words(at)
+    assert all(f"Run {x} is queued." in said for x in queued) and "Nothing is trained yet" in said
+    assert not at.get("plotly_chart") and "epochs" in str(at.dataframe[0].value.to_dict())

@@ -15,7 +15,7 @@ from lthviz.figures.replicated import Studies
 from lthviz.figures.replicated_words import seeds
 from lthviz.records import Run
 from lthviz.speed import machine
-from lthviz.ui import cache, curves, frame, measure, one_run, pickers, studies, where
+from lthviz.ui import cache, curves, frame, measure, one_run, pickers, studies, untrained, where
 from lthviz.ui.compare import parts
 
 MOST = 8
@@ -97,9 +97,12 @@ def _body(named: tuple[tuple[str, tuple[Run, ...]], ...]) -> None:
     _legend(of, baseline)
     for sentence in limits(of):
         frame.told("info", sentence, "balance")
-    parts.picture(of, x, setting, together, points)
-    measure.live(runs)
-    parts.outcomes(of, density, baseline)
+    if any(run.rows for run in runs):
+        parts.picture(of, x, setting, together, points)
+        measure.live(runs)
+        parts.outcomes(of, density, baseline)
+    else:
+        untrained.show(runs, "Nothing is trained yet", "Their curves and outcomes are compared here as soon as a first ticket is trained; what sets their settings apart stands below.")
     parts.settings(of)
     parts.layers(of, baseline)
     parts.terminal(of, density, baseline, points, setting)
