@@ -121,7 +121,7 @@ class Canvas:
         used = "".join(self.parts)
         colours = {colour_of(x)[4:-1]: f"light-dark({s.colour}, {s.on_dark})" for x, s in theme.STYLES.items() if colour_of(x) in used}
         style = "".join(f"{name}:{value};" for name, value in colours.items()) + f"max-width:{35 * self.width / WIDTH:g}rem;max-height:82vh"
-        return f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {self.width:g} {self.height:g}' style='{style}'>{used}</svg>"
+        return f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {self.width:g} {self.height:g}' preserveAspectRatio='xMinYMin' style='{style}'>{used}</svg>"
 
 
 def _title(words: str) -> str:

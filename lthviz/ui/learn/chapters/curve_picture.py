@@ -90,7 +90,10 @@ class Picture:
             plot.mark((s.speedup, s.accuracy), symbol_of(label), colour, r=4.4, title=title, opacity=(0.45 if faint else 1) if best is None or s in best else 0.3)
 
     def _frontier(self, plot: Plot, best: Sequence[Spot]) -> None:
-        plot.line(_stairs([(s.speedup, s.accuracy) for s in reversed(best)]), ACCENT, width=1.8)
+        stairs = _stairs([(s.speedup, s.accuracy) for s in reversed(best)])
+        plot.line(stairs, ACCENT, width=1.8)
+        for (a, b), (c, d) in itertools.pairwise(map(plot.place, stairs)):      # no name is to stand on it
+            plot.canvas.marks.append(Box(min(a, c) - 2, min(b, d) - 2, max(a, c) + 2, max(b, d) + 2))
 
     def _scatter(self, plot: Plot, shown: Sequence[Spot]) -> None:
         for s in shown:

@@ -26,9 +26,9 @@ def words() -> list[str]:
     evidence.found()
     return [
         "Nobody needs to lie to be wrong about sparse networks. Each of these four tricks was played on the very runs of this course, with numbers that are all true, and "
-        "each makes a method look better than it is. Turn each from *as it is told* to *as it is*.",
+        "each makes a method look better than it is.",
         "**One seed** tells of its luck as much as of the method. **Choosing on the test set** picks the best of many tickets by the very images that it is then reported on. "
-        "**Equal rounds** set networks of different density side by side. **Counting multiply-adds** takes work for time.",
+        "**Equal rounds** set networks of different density side by side. **Counting multiply-adds** takes work for time. Turn each from *as it is told* to *as it is*.",
         "The cure is dull: several seeds with the mean, the spread and their number; a choice made on validation images; equal *achieved* density or equal *measured* speed; a clock. "
         "The paper itself judges its winning tickets by a single seed each (ICML 2022, section 4.1).",
     ]

@@ -79,7 +79,7 @@ def words() -> Sequence[str]:
         "prediction. **Density** is the share of ones, **sparsity** the share of zeros.",
         f"A convolution's weights W[C_out, C_in, kh, kw], here W[{outputs}, {inputs}, {high}, {wide}], are read as a **matrix**: a row for each of the {rows} output channels, and in it the "
         f"{inputs} kernels of {high} × {wide}, one after the other, {n:,} columns. So a row is an output channel, and {high * wide} neighbouring columns are an input channel.",
-        f"In the whole layer, {counted(whole.nnz(layer.name), whole.size(layer.name))}. Such a mask is **unstructured**: any single weight may stay or go. Click one to switch it.",
+        f"In the whole layer, after {piece.round} rounds of pruning (the next chapter), {counted(whole.nnz(layer.name), whole.size(layer.name))}. Such a mask is **unstructured**: any single weight may stay or go. Click one to switch it.",
         f"Some weights never have a bit: {_never(there)}. They are few, {left_out:,} of this network's {there.of:,} parameters ({percent(left_out / there.of, 1)}), and everything passes through "
         "them. Densities count only weights that could go.",
     ]
@@ -126,7 +126,7 @@ def asked(layer: Layer) -> Question:
     one = f"That is a single weight of {size:,}; a kernel has {high * wide}."
     options = ((1 / outputs, row), (1 / (outputs * inputs), kernel), (1 / inputs, column) if inputs != outputs else (1 / size, one))
     return Question(f"All {high * wide} weights of one {high} × {wide} kernel of layer {layer.short}, W[{outputs}, {inputs}, {high}, {wide}], are switched off. By how much does the layer's sparsity rise?",
-                    tuple(Option(f"by {percent(x, 3)}", abs(x - loss) < 1e-9, why) for x, why in options))
+                    tuple(Option(f"by {100 * x:.3f} percentage points", abs(x - loss) < 1e-9, why) for x, why in sorted(options)))
 
 
 def links() -> Sequence[Link]:

@@ -37,14 +37,12 @@ def shown(found: Run) -> Piece:
 
 def words() -> Sequence[str]:
     piece = shown(material.run())
-    n, nnz = piece.mask.shape[1], int(piece.mask.sum())
-    made = decide(piece.mask, piece.weights, "magnitude")
     return [
         "A scattered mask leaves every channel something to do. **Refill** (ICML 2022, section 3.2) starts from that mask and makes whole channels of it: the best output "
         "channels get all their weights back, the others lose all of theirs.",
-        f"**How many?** With nnz weights left and n to a channel, there are x = nnz / n channels' worth, here {nnz} / {n} = {nnz / n:.2f}; the K = ⌈x⌉ = {made.keeps} best channels "
-        "stay. Refill+ also keeps a share ρ of the others: K = ⌈x + (C − x)·ρ⌉. Since K is rounded up, the density may rise, by less than one channel: "
-        f"here from {share(nnz, piece.mask.size)} to {share(int(made.after.sum()), piece.mask.size)}{_whole_layer(piece)}.",
+        "**How many?** With nnz weights left and n to a channel, there are x = nnz / n channels' worth; the K = ⌈x⌉ best of the C channels "
+        "stay. Refill+ also keeps a share ρ of the others: K = ⌈x + (C − x)·ρ⌉. Since K is rounded up, the density may rise, by less than one channel"
+        f"{_whole_layer(piece)}.",
         f"**Which?** Score *magnitude* adds up |w| over the weights that the mask keeps, *remain* only counts them. {_scores_differ(piece)} Equal scores need a rule, else more than K "
         f"channels would stay: the lower number goes first.{_ties(piece)}",
         "What comes back are the weights of the rewinding step θk, from which every weight of the ticket trains on. A filled channel is dense, an emptied one is gone.",
@@ -57,7 +55,7 @@ def _whole_layer(piece: Piece) -> str:
     if label not in now.tickets:
         return ""
     before, after = (now.ticket(x).masks.density(piece.layer.name) for x in (UNSTRUCTURED, label))
-    return f", in the whole layer from {percent(before, 2)} to {percent(after, 2)}"
+    return f": in the whole layer from {percent(before, 2)} to {percent(after, 2)}"
 
 
 def _scores_differ(piece: Piece) -> str:

@@ -72,7 +72,7 @@ def _drawing(i: int, curves: Sequence[Sequence[tuple[float, float]]], step: int,
     if i == 3:
         canvas.line([(k, BOX.top + 14), (k, bottom)], again, dash="4 3", width=1.5)
         canvas.arrow(end, BOX.top + 14, k + 1, BOX.top + 14, again, width=2)
-        canvas.text((k + end) / 2, BOX.top + 9, "rewind", anchor="middle", colour=again, bold=True)
+        canvas.text(k + 0.3 * (end - k), BOX.top + 9, "rewind", anchor="middle", colour=again, bold=True)
     if i == 4 and curves[1]:
         canvas.line([(k, BOX.top + 14), (k, bottom)], again, dash="4 3")
         plot.line(curves[1], again, width=2.4)

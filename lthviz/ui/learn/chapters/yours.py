@@ -28,7 +28,7 @@ WHY = {
     "prune": "The smallest {rate} of the weights that are left go, over all layers at once.",
     "rewind": "Every weight, BatchNorm and classifier included, goes back to what it was early in the first training: the mask stays.",
     "refill": "The best output channels of every layer are given all their weights back, the others are emptied.",
-    "regroup": "Rows with zeros in the same places are gathered into groups, and each group's most used columns become a dense block.",
+    "regroup": "Rows that keep weights in the same columns are gathered into groups, and each group's most used columns become a dense block.",
     "random": "The control: as many weights in every layer, but thrown anywhere.",
 }
 """What a stage does, while it does it."""
@@ -37,10 +37,10 @@ WHY = {
 def words() -> Sequence[str]:
     found = preset(PRESET)
     return [
-        f"One press runs the whole method on this machine: {frame.plain(found.note)}. Nothing is prepared and nothing is replayed: a seed that has not been trained here yet draws new "
+        f"One press, and all of it runs on this machine ({frame.plain(found.note)}). Nothing is prepared and nothing is replayed: a seed that has not been trained here yet draws new "
         "weights and new batches.",
         "Watch three things. The loss falls and jumps back at every rewinding. The scattered ticket holds its accuracy far longer than you would think. And the structures pay for "
-        "their shape: whole channels first, dense blocks much later.",
+        "their shape: watch which of them first.",
         "The run is one like any other. When it is through, open it in the Lab and step back through every stage of it.",
     ]
 
@@ -191,7 +191,8 @@ def fell(of: Replicates) -> Question | None:
     why = f"Means over {len(of.seeds)} seeds in round {last}: {said}; the dense network has {of.dense.accuracy.mean:.1f} %."
     left = at[asked[0]].density.mean
     return Question(f"After the last round about one weight in {1 / left:.0f} is left. Which ticket has lost the most accuracy by then?",
-                    tuple(Option(stages.short(of.config, x), x == worst, why) for x in at))
+                    tuple(Option(stages.short(of.config, x), x == worst, why if x == worst else f"{stages.short(of.config, x)} is still {t.accuracy.mean - at[worst].accuracy.mean:.1f} points "
+                          f"above {stages.short(of.config, worst)}. {why}") for x, t in at.items()))
 
 
 def links() -> Sequence[Link]:

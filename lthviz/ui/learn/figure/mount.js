@@ -110,11 +110,11 @@ class Figure {
       const between = 1.75 * rem, columns = this.grids.map(g => g.m.shape[1]), sum = list => list.reduce((a, b) => a + b, 0);
       const sides = this.grids.map(g => g.left + g.right), most = Math.max(...columns.map((_, i) => this.grids[i].m.numbers ? 3.5 * rem : 1.75 * rem));
       const beside = (wide - sum(sides) - between * (columns.length - 1)) / sum(columns), below = Math.min(...columns.map((n, i) => (wide - sides[i]) / n));
-      const stacked = columns.length > 1 && beside < Math.min(below, 2.25 * rem);
+      const stacked = columns.length > 1 && beside < Math.min(below, (presented && !this.grids.some(g => g.m.numbers) ? 1.4 : 2.25) * rem);     // a slide has no room for two heights
       const pitch = Math.min(most, Math.max(3, stacked ? below : beside));
       this.matricesBox.classList.toggle("stacked", stacked);
       this.root.classList.add("still");                    // no gliding when only the room has changed
-      this.grids.forEach(g => g.layout(pitch >= 10 ? Math.floor(pitch) : pitch, rem, presented ? 0.44 * innerHeight / (stacked ? columns.length : 1) : Infinity));
+      this.grids.forEach(g => g.layout(pitch >= 10 ? Math.floor(pitch) : pitch, rem, presented ? 0.4 * innerHeight / (stacked ? columns.length : 1) : Infinity));
     }
     this.drawing.size();
     this.draw();

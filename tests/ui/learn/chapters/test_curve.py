@@ -44,7 +44,7 @@ def test_steps_say_what_the_numbers_are(store):
     fastest = max(winners, key=lambda key: winners[key][0])
     assert f"{len(winners)} of {len(at)} tickets win" in made[3].said and f"of round {fastest[0]} at {winners[fastest][0]:.2f}×" in made[3].said
     front = {key for key, (x, y) in at.items() if not any(a >= x and b >= y and (a, b) != (x, y) for a, b in at.values())}
-    assert f"On the frontier lie {len(front)} of {len(at)}. The other {len(at) - len(front)}" in made[6].said
+    assert f"On the frontier lie {len(front)} of {len(at)}; {sum(at[key][1] >= least() for key in front)} of them win. The other {len(at) - len(front)}" in made[6].said
     for frame in made:
         sound(frame.drawing)
     shown = [t for t in titles(made[2].drawing) if ", round " in t]

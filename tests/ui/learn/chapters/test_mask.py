@@ -108,8 +108,10 @@ def test_one_kernel_is_that_share_of_a_layer(shape):
     outputs, inputs, high, wide = shape
     right = [o for o in question.options if o.right]
     assert len(question.options) == 3 and len({o.text for o in question.options}) == 3
-    assert [o.text for o in right] == [f"by {100 * high * wide / (outputs * inputs * high * wide):.3f}\u00a0%"]
+    assert [o.text for o in right] == [f"by {100 * high * wide / (outputs * inputs * high * wide):.3f} percentage points"]
     assert f"= {outputs * inputs:,} kernels" in right[0].why
+    sizes = [float(o.text.split()[1]) for o in question.options]
+    assert sizes == sorted(sizes)
 
 
 def test_the_words_count_the_parameters_of_the_run(piece):

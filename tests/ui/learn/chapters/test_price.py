@@ -75,7 +75,7 @@ def test_the_verdicts_are_said(store):
     least = statistics.mean(dense) - statistics.stdev(dense)
     for k, frame in enumerate(made, 1):
         refill, regroup = (statistics.fmean(accuracies(k, x).values()) >= least for x in LABELS[1:])
-        parts = frame.said.split("Regroup makes")
+        parts = frame.said.split("Regroup keeps")
         assert ("does not win" in parts[0]) != refill and ("does not win" in parts[1]) != regroup
 
 
@@ -83,6 +83,7 @@ def test_the_right_answer_is_the_density_that_regroup_has(store):
     made, base = mean(1, REGROUP, "density"), mean(1, UNSTRUCTURED, "density")
     right = next(o for o in price.question().options if o.right)
     assert right.text.split(":")[0] == ("Fewer" if made < 0.98 * base else "More" if made > 1.02 * base else "As many")
+    assert len({o.why for o in price.question().options}) == 3
     assert f"{100 * made:.1f}" in right.why and sum(o.right for o in price.question().options) == 1
 
 

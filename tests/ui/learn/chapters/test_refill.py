@@ -148,7 +148,8 @@ def test_words_tell_what_each_score_keeps_and_where_the_line_is_a_tie(piece):
         tied = scores[order[keeps - 1]] == scores[order[keeps]]
         assert tied == refill_frames.decide(piece.mask, piece.weights, score).tied == ("lower number goes first" in frame(
             refill_frames.frames(piece.mask, piece.weights, piece.rows.tolist()), "Rank", 0.0, score).said)
-    assert f"{nnz} / {n} = {nnz / n:.2f}" in text
+    right = next(o.text for o in refill.asked(piece.mask, piece.weights).options if o.right)
+    assert f"{nnz / n:.2f}" not in text and right.split()[-2] not in text, "what is asked for is not told beside it"
     assert stay["magnitude"] != stay["remain"]      # the piece shows that they may differ
     for score, word in (("remain", "would keep"), ("magnitude", "keeps")):
         for channel in stay[score] - set.intersection(*stay.values()):

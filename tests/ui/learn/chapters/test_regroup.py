@@ -169,7 +169,7 @@ def test_the_answer_is_the_one_that_the_rule_gives(piece):
         groups = groups_of(mask)
         small, large = (sum(len(rows) * loops(mask, rows, T1[i])[2] for rows in groups) for i in (USUAL, regroup.RAISED))
         right = [o.right for o in question.options]
-        assert right == [large > small, large < small, large == small] and all(o.why for o in question.options)
+        assert right == [large == small, large < small, large > small] and all(o.why for o in question.options)
         cuts = [" + ".join(str(loops(mask, rows, T1[i])[2]) for rows in groups) for i in (USUAL, regroup.RAISED)]
         assert all(f"from {cuts[0]} columns to {cuts[1]}," in o.why for o in question.options)
 
@@ -186,7 +186,7 @@ def test_editing_changes_the_answer(piece):
 def test_words_and_links_name_the_runs_own_ticket(shipped, piece):
     text, groups = "\n".join(regroup.words()), groups_of(piece.mask)
     evenly = [list(x) for x in np.array_split(np.arange(len(piece.mask)), GROUPS)]
-    assert f"km1 falls from {km1(piece.mask, evenly)} to {km1(piece.mask, groups)}." in text
+    assert f"km1 counts the groups that each column touches beyond its first; here it falls from {km1(piece.mask, evenly)} to {km1(piece.mask, groups)}." in text
     area = sum(len(rows) * loops(piece.mask, rows, 1.5)[2] for rows in groups)
     assert f"from {100 * piece.mask.mean():.1f}\u00a0% to {100 * area / piece.mask.size:.1f}\u00a0%" in text
     for link, page in zip(regroup.links(), ("masks", "tune"), strict=True):

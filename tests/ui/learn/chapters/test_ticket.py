@@ -42,8 +42,9 @@ def test_frames_say_the_means_and_who_wins(store):
     assert len(marked) == 12 and f"round 4: {statistics.mean(accuracies(4, UNSTRUCTURED).values()):.1f}" in marked[3]
 
 
-def test_the_figure_starts_at_the_sparsest_round_that_wins(store):
+def test_the_link_is_to_the_sparsest_round_that_wins_and_the_figure_does_not_start_there(store):
     of = evidence.found()
+    assert ticket.frames(of)[1][1].start == 5, "its verdicts of the last round are what the question asks for"
     winning = [k for k in range(1, 13) if statistics.mean(accuracies(k, UNSTRUCTURED).values()) >= least()]
     assert of.rounds[ticket._start(of)] == winning[-1]
 
@@ -63,6 +64,11 @@ def test_the_right_answer_is_who_wins_in_the_last_round(store):
     assert [o.text for o in right] == [expected[frozenset(wins)]] and len(asked.options) >= 4
     for label in LABELS.values():
         assert f"{statistics.mean(accuracies(12, label).values()):.1f}" in right[0].why
+    who = {"None of them": set(), "Only the ticket": {"ticket"}, "The ticket, and its mask re-initialised": {"ticket", "reinit"}, "All three": set(LABELS)}
+    for o in asked.options:     # a wrong answer is told of those alone of whom it is wrong
+        for name, label in LABELS.items():
+            told = f"{statistics.mean(accuracies(12, label).values()):.1f}\u00a0% (n = 10) and {'wins' if name in wins else 'does not win'}" in o.why
+            assert told == (o.right or (name in who[o.text]) != (name in wins)), (o.text, name)
 
 
 def test_one_round_is_told_with_the_numbers_of_the_run(store):
