@@ -82,7 +82,7 @@ def found(need: str = "controls") -> Evidence:
                 return of
             poorer = poorer or of
     if poorer is None:
-        raise Missing("no finished run here has a trained ticket yet; start the digits study on Home, and the course shows its numbers")
+        raise Missing("no finished run here has trained an unstructured ticket yet; start the digits study on Home, and the course shows its numbers")
     return poorer
 
 

@@ -112,6 +112,6 @@ def pruned(found: Run, round: int, layer: str) -> Piece:
 
 
 def origin(found: Run, said: str, key: str) -> None:
-    """A quiet line of where numbers come from; the chapter's links lead there. said: a sentence without its end, what they are."""
+    """A quiet line of where numbers come from; the chapter's links lead there. said: what they are, in a sentence or more."""
     with st.container(key=f"origin-{key}", gap=None):
-        frame.quiet(f"{capital(said)}. From {pickers.run_title(found)}, run {found.id}.")
+        frame.quiet(f"{capital(said.removesuffix('.'))}. From {pickers.run_title(found)}, run {found.id}.")

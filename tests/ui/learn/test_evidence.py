@@ -77,3 +77,12 @@ def test_the_right_answer_is_told_when_it_is_chosen(tmp_path, monkeypatch):
     right = [o.right for o in curve.question().options].index(True)
     at.radio[0].set_value(right).run()
     assert "**Right.**" in said(at)
+
+
+def test_a_round_that_is_gone_costs_only_what_rests_on_it(tmp_path, monkeypatch):
+    store = examples(tmp_path, monkeypatch, [])
+    shutil.copytree(EXAMPLES / TIMED, store.root / TIMED)
+    (store.root / TIMED / "rounds" / "005.h5").unlink()
+    words = said(page("price"))
+    assert "cannot be read" not in words and "Nothing is at this address" not in words and "From " in words
+    assert "three rounds of pruning" in said(page("mask"))      # its chapters look at every round

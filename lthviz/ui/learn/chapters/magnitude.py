@@ -53,8 +53,8 @@ def words() -> Sequence[str]:
         "Which weights can go? The plainest answer is the best known: those **smallest in magnitude** |w|. A weight near 0 adds little to its channel's sum. Move the "
         "rate and see which go.",
         "**Global** pruning sorts the weights of all layers together and has one threshold; a layer of small weights then loses more than one of large weights. **Layer by layer**, each "
-        f"loses the same share, and its own threshold follows. Every run here prunes globally; in this one, {first.layer.short} keeps {percent(masks.density(first.layer.name), 1)} "
-        f"after round {deep}, {last.layer.short} {percent(masks.density(last.layer.name), 1)}.",
+        f"loses the same share, and its own threshold follows. Every run here prunes globally; in this one, {frame.plain(first.layer.short)} keeps {percent(masks.density(first.layer.name), 1)} "
+        f"after round {deep}, {frame.plain(last.layer.short)} {percent(masks.density(last.layer.name), 1)}.",
         f"**Iterative** pruning does not take all at once. Each round trains, removes {percent(rate)} of the weights that are left, and goes back to early weights (*rewinding*, which has a chapter of its own). "
         f"This run's {deep} rounds left {percent(left[deep], 1)}.",
         _why_rounds(found),
@@ -120,7 +120,7 @@ def asked(pieces: Sequence[Piece], rate: float) -> Question:
 def links() -> Sequence[Link]:
     found = material.run()
     first, last = shown(found)
-    return [*(real.masks(f"What round 1 took from {p.layer.short}", found, 1, UNSTRUCTURED, p.layer) for p in (first, last)), real.lab("Its rounds in the Lab", found, 1, f"prune:{UNSTRUCTURED}")]
+    return [*(real.masks(f"What round 1 took from {p.layer.short}", found, 1, UNSTRUCTURED, p.layer) for p in (first, last)), real.lab("Its rounds in the Lab", found, 1, f"prune:{UNSTRUCTURED}", first.layer)]
 
 
 CHAPTER = Chapter(words, figure, question, links)

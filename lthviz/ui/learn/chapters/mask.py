@@ -67,12 +67,17 @@ def parameters(ticket: Ticket) -> Share:
     return Share(sum(size for name, size in sizes.items() if name in ticket.masks), sum(sizes.values()), never)
 
 
+@lru_cache(maxsize=4)
+def _counted(found: Run, round: int) -> Share:
+    return parameters(cache.round(found.id, round).ticket(UNSTRUCTURED))
+
+
 def words() -> Sequence[str]:
     piece = shown(material.run())
     layer, (rows, n) = piece.layer, piece.layer.matrix
     whole = cache.round(piece.run.id, piece.round).ticket(UNSTRUCTURED).masks
     outputs, inputs, high, wide = layer.shape
-    there = parameters(cache.round(piece.run.id, piece.round).ticket(UNSTRUCTURED))
+    there = _counted(piece.run, piece.round)
     left_out = there.of - there.prunable
     return [
         "A **mask** m is one bit for every weight w: 1, it is kept; 0, it is gone. The network computes with m ⊙ w, each weight times its bit, in every training step and every "
@@ -87,7 +92,7 @@ def words() -> Sequence[str]:
 
 def _never(there: Share) -> str:
     said = {"stem": "the first convolution (the stem, {})", "classifier": "the classifier ({})", "BatchNorm": "BatchNorm's scales and shifts"}
-    parts = [text.format(", ".join(f"`{x}`" for x in there.never[kind])) for kind, text in said.items() if there.never[kind]]
+    parts = [text.format(", ".join("`" + x.replace("`", "'") + "`" for x in there.never[kind])) for kind, text in said.items() if there.never[kind]]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
@@ -131,7 +136,7 @@ def asked(layer: Layer) -> Question:
 
 def links() -> Sequence[Link]:
     piece = shown(material.run())
-    return [real.masks("This mask, the whole layer", piece.run, piece.round, UNSTRUCTURED, piece.layer), real.lab("The round in the Lab", piece.run, piece.round, f"prune:{UNSTRUCTURED}")]
+    return [real.masks("This mask, the whole layer", piece.run, piece.round, UNSTRUCTURED, piece.layer), real.lab("The round in the Lab", piece.run, piece.round, f"prune:{UNSTRUCTURED}", piece.layer)]
 
 
 CHAPTER = Chapter(words, figure, question, links)

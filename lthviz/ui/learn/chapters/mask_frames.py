@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lthviz.ui.learn.chapters.refill_frames import share
+from lthviz.ui.learn.chapters.refill_frames import codes, share
 from lthviz.ui.learn.drawing import MUTED, RULE, SMALL, Canvas
-from lthviz.ui.learn.figure import ADDED, KEPT, NEVER, REMOVED, Control, Frame, Matrix, Picture
+from lthviz.ui.learn.figure import Control, Frame, Matrix, Picture
 from lthviz.ui.learn.figure.payload import number
 from lthviz.ui.learn.material import Piece
 
@@ -26,11 +26,6 @@ def matrix(piece: Piece) -> Matrix:
     return Matrix(piece.weights, piece.mask.shape, f"Layer {piece.layer.short}", tuple(f"output channel {c}" for c in piece.rows.tolist()),
                   tuple(f"column {c} ({place})" for c, place in zip(piece.cols.tolist(), piece.places())), True,
                   f"{rows} of {all_rows} rows, {columns} of {all_columns:,} columns", tuple(str(c) for c in piece.rows.tolist()), tuple(str(c) for c in piece.cols.tolist()), STATES)
-
-
-def codes(was: np.ndarray, now: np.ndarray) -> np.ndarray:
-    """was: bool (C, n), the mask of the run; now: what the reader made of it."""
-    return np.select([was & now, ~was & now, was & ~now], [KEPT, ADDED, REMOVED], NEVER).astype(np.uint8)
 
 
 def frames(piece: Piece, now: np.ndarray) -> list[Frame]:

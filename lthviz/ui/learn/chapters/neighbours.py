@@ -106,7 +106,7 @@ def _figure(found: Run) -> None:
 
     lesson_figure(frames(pair, gone), CONTROLS, matrices(pair), key="learn-neighbours", on_cell=switch)
     editing.as_it_was(NAME, found.id, "channel")
-    frame.quiet(origin(found))
+    material.origin(found, origin(found), key=NAME)
 
 
 def origin(found: Run) -> str:

@@ -77,8 +77,10 @@ def magnitudes(of: Evidence, round: Callable[[str, int], Round]) -> dict[tuple[i
     """Share of Σ|w| of a round's unstructured mask that a structure keeps, by round and label. w: what the round was pruned by."""
     run, found = keeper(of), {}
     for k in (k for k in run.finished if k) if run else ():
-        before, tickets = round(run.id, k - 1).ticket(UNSTRUCTURED), round(run.id, k).tickets
-        if not before.weights or UNSTRUCTURED not in tickets:
+        if k - 1 not in run.finished:      # a file that is damaged or gone
+            continue
+        before, tickets = round(run.id, k - 1).tickets.get(UNSTRUCTURED), round(run.id, k).tickets
+        if before is None or not before.weights or UNSTRUCTURED not in tickets:
             continue
         sizes = {x.name: np.abs(before.weights[x.name]).ravel() for x in run.layers}
         base = tickets[UNSTRUCTURED].masks

@@ -97,7 +97,7 @@ def _figure(found: Run) -> None:
     lesson_figure(frames(mask, piece.weights, channels), CONTROLS, [matrix(mask, piece.weights, channels, piece.places(), float(np.abs(piece.weights).max()))],
                   key="learn-refill", on_cell=switch)
     editing.as_it_was(NAME, found.id)
-    frame.quiet(origin(piece))
+    material.origin(found, origin(piece), key=NAME)
 
 
 def origin(piece: Piece) -> str:

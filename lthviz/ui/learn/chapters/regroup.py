@@ -14,8 +14,8 @@ from lthviz.ui import cache, frame
 from lthviz.ui.learn import material
 from lthviz.ui.learn.chapter import Chapter, Link, Missing, Option, Question
 from lthviz.ui.learn.chapters import editing, real
-from lthviz.ui.learn.chapters.refill_frames import percent, share
-from lthviz.ui.learn.chapters.regroup_frames import CONTROLS, GROUPS, T1, USUAL, divide, frames, kept_magnitude, make, matrix
+from lthviz.ui.learn.chapters.refill_frames import matrix, percent, share
+from lthviz.ui.learn.chapters.regroup_frames import CONTROLS, GROUPS, T1, USUAL, divide, frames, kept_magnitude, make
 from lthviz.ui.learn.figure import Cell, lesson_figure
 from lthviz.ui.learn.material import Piece
 
@@ -65,7 +65,7 @@ def words() -> Sequence[str]:
         "**Which rows?** The mask is read as a hypergraph, a vertex for every row and a hyperedge for every column, and a partitioner divides the rows into groups of nearly equal size "
         f"that few columns cross. Their *connectivity* km1 counts the groups that each column touches beyond its first; here it falls from {found.before} to {found.partition.km1}.",
         "**Which columns?** A group sorts the columns by how many of its rows use them. Let L(i) be the most weights that one of its rows has outside the first i. The block takes the "
-        "smallest i with i > t1 · L(i): a larger t1 makes wider blocks. Inside everything is given back at θk, outside everything is removed.",
+        "smallest i with i > t1 · L(i). Inside everything is given back at θk, outside everything is removed.",
         f"At t1 = {T1[USUAL]:g} the density of this piece goes from {share(before, piece.mask.size)} to {share(after, piece.mask.size)}, and "
         f"{percent(kept_magnitude(piece.mask, made.after, piece.weights))} of Σ|w| stays.{_whole_layer(piece)}",
     ]
@@ -95,7 +95,7 @@ def _figure(found: Run) -> None:
     lesson_figure(frames(mask, piece.weights, channels), CONTROLS, [matrix(mask, piece.weights, channels, piece.places(), float(np.abs(piece.weights).max()))],
                   key="learn-regroup", on_cell=switch)
     editing.as_it_was(NAME, found.id)
-    frame.quiet(origin(piece))
+    material.origin(found, origin(piece), key=NAME)
 
 
 def origin(piece: Piece) -> str:

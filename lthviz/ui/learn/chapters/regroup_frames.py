@@ -17,7 +17,7 @@ from lthviz.core.regroup import Part
 from lthviz.records import Masks, Structured
 from lthviz.ui.learn.chapters.refill_frames import codes, percent, share
 from lthviz.ui.learn.chapters.regroup_drawing import curve, hypergraph
-from lthviz.ui.learn.figure import ADDED, REMOVED, Band, Control, Frame, Matrix, Picture
+from lthviz.ui.learn.figure import ADDED, REMOVED, Band, Control, Frame, Picture
 from lthviz.words import capital
 
 GROUPS, MIN_ROWS = 3, 2
@@ -77,12 +77,6 @@ def make(mask: np.ndarray, found: Division, t1: float) -> Made:
     masks = Masks.of({_NAME: mask})
     done = core.regroup(masks, Regroup(groups=GROUPS, min_rows=MIN_ROWS, t1=t1), partitions={_NAME: found.partition}, parts_by_layer={_NAME: found.parts})
     return Made(done, _cuts(found, t1), done.masks[_NAME], stats.coverage(done.masks, done.blocks).weights)
-
-
-def matrix(mask: np.ndarray, weights: np.ndarray, channels: Sequence[int], places: Sequence[str], largest: float) -> Matrix:
-    """The matrix that is shown: a weight that is not there has no number, since what it will be is decided by the rewinding."""
-    return Matrix(np.where(mask, weights, np.nan), mask.shape, "Weights of a layer", tuple(f"output channel {c}" for c in channels), tuple(places), True,
-                  "a row is an output channel", tuple(str(c) for c in channels), states=("pruned", "kept", "given back", "removed"), largest=largest)
 
 
 def frames(mask: np.ndarray, weights: np.ndarray, channels: Sequence[int]) -> list[Frame]:

@@ -8,7 +8,7 @@ import pytest
 
 from lthviz.core.partition import partition
 from lthviz.ui.learn import material
-from lthviz.ui.learn.chapters import regroup, regroup_frames
+from lthviz.ui.learn.chapters import refill_frames, regroup, regroup_frames
 from lthviz.ui.learn.chapters.regroup_drawing import curve, hypergraph
 from lthviz.ui.learn.chapters.regroup_frames import GROUPS, MIN_ROWS, STEPS, T1, USUAL
 from lthviz.ui.learn.figure import ADDED, KEPT, NEVER, REMOVED
@@ -145,7 +145,7 @@ def test_the_browser_takes_the_figure_also_when_nothing_or_little_is_left(piece)
     few = np.zeros_like(piece.mask)
     few[:2, 0] = True
     for mask in (piece.mask, few, np.zeros_like(few), np.ones_like(few)):
-        shown = regroup_frames.matrix(mask, piece.weights, piece.rows.tolist(), piece.places(), 0.2)
+        shown = refill_frames.matrix(mask, piece.weights, piece.rows.tolist(), piece.places(), 0.2)
         sent = payload(built(piece, mask), regroup_frames.CONTROLS, [shown], "regroup")
         assert ((np.array(sent["matrices"][0]["numbers"]).reshape(mask.shape) != "") == mask).all()
     assert "the mask stays as it is" in frame(built(piece, few), "Blocks", 1.5).said
@@ -185,6 +185,7 @@ def test_editing_changes_the_answer(piece):
 
 def test_words_and_links_name_the_runs_own_ticket(shipped, piece):
     text, groups = "\n".join(regroup.words()), groups_of(piece.mask)
+    assert "wider" not in text, "the question asks what a larger t1 does"
     evenly = [list(x) for x in np.array_split(np.arange(len(piece.mask)), GROUPS)]
     assert f"km1 counts the groups that each column touches beyond its first; here it falls from {km1(piece.mask, evenly)} to {km1(piece.mask, groups)}." in text
     area = sum(len(rows) * loops(piece.mask, rows, 1.5)[2] for rows in groups)
