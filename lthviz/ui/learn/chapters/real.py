@@ -16,6 +16,6 @@ def tune(text: str, found: Run, round: int, structure: str, layer: Layer) -> Lin
     return Link(text, "pages/tune.py", {"run": found.id, "round": str(round), "structure": structure, "layer": layer.name}, ":material/tune:")
 
 
-def lab(text: str, found: Run, round: int, stage: str) -> Link:
-    """A stage of a round (`prune:unstructured`), with those before and after it."""
-    return Link(text, "pages/lab.py", {"run": found.id, "round": str(round), "stage": stage}, ":material/science:")
+def lab(text: str, found: Run, round: int, stage: str, layer: Layer) -> Link:
+    """A stage of a round (`prune:unstructured`), with those before and after it, at a layer."""
+    return Link(text, "pages/lab.py", {"run": found.id, "round": str(round), "stage": stage, "layer": layer.name}, ":material/science:")

@@ -159,7 +159,7 @@ def drawn(k: int, bars: Sequence[Bar], own: bool, dark: bool = False) -> Frame:
         parts += [f"<text x='0' y='{y + 15}' style='{SIZE}' fill='currentColor'>{html.escape(b.title)}</text>",
                   f"<text x='{wide}' y='{y + 15}' text-anchor='end' style='{SIZE}' font-weight='700' fill='currentColor'>{100 * b.time:.0f} % of the time</text>",
                   f"<rect x='1' y='{y + 22}' width='{x(b.kept) - 1:.1f}' height='7' rx='1' fill='none' stroke='var(--muted)'/>",
-                  f"<text x='{x(b.kept) + 8:.1f}' y='{y + 30}' style='{SMALL}' fill='var(--muted)'>{100 * b.kept:.0f} % of the multiply-adds</text>",
+                  f"<text x='{x(b.kept) + 8:.1f}' y='{y + 29}' style='{SMALL}' fill='var(--muted)'>{100 * b.kept:.0f} % of the multiply-adds</text>",
                   f"<rect x='1' y='{y + 32}' width='{x(b.time) - 1:.1f}' height='18' rx='1' fill='{theme.style(b.label).line(dark)}'/>"]
         if b.high > b.low:
             parts.append(f"<path d='M{x(b.low):.1f} {y + 41}H{x(b.high):.1f}M{x(b.low):.1f} {y + 36}v10M{x(b.high):.1f} {y + 36}v10' stroke='currentColor' fill='none'/>")
