@@ -15,6 +15,7 @@ from lthviz.ui.learn.chapters import ticket_pictures, ticket_round
 from lthviz.ui.learn.evidence import Evidence
 from lthviz.ui.learn.figure import Control, Frame, lesson_figure
 from lthviz.ui.learn.saying import percent
+from lthviz.words import capital
 
 NAMES = {"ticket": "The ticket", "reinit": "Re-initialised", "random": "Random mask"}
 """What is set side by side, as it is called in the figure."""
@@ -112,12 +113,12 @@ def question() -> Question | None:
     lead = of_round["ticket"].accuracy.mean - max(of_round["reinit"].accuracy.mean, of_round["random"].accuracy.mean)
     ending = (f"What sets the ticket apart is not that it wins but that it is {lead:.1f} points ahead of the better control." if lead > 0 and len(right) > 1 else
               f"The ticket is {abs(lead):.1f} points {'ahead of' if lead > 0 else 'behind'} the better control.")
-    numbers = {x: f"{NAMES[x] if x != 'random' else 'A random mask'} has {t.accuracy.mean:.1f}\u00a0% (n = {t.accuracy.n})" for x, t in of_round.items()}
+    numbers = {x: f"{dict(ticket='the ticket', reinit='its mask re-initialised').get(x, 'a random mask')} has {t.accuracy.mean:.1f}\u00a0% (n = {t.accuracy.n})" for x, t in of_round.items()}
 
     def why(who: frozenset[str]) -> str:
         """Of a wrong answer, those of whom it is wrong; of the right one, all."""
         said = [f"{numbers[x]} and {'wins' if x in right else 'does not win'}" for x in there if (x in who) != (x in right) or who == right]
-        return f"{'; '.join(said)}: it takes {of.level.least:.1f}\u00a0%. {ending}"
+        return f"{capital('; '.join(said))}: it takes {of.level.least:.1f}\u00a0%. {ending}"
 
     density = of_round["ticket"].density.mean
     return Question(f"In round {k}, at {percent(density)} of the weights, which of the three still win on {of.study.config.data}?",
