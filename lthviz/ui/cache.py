@@ -35,7 +35,7 @@ def store() -> Store:
 
 def run(run_id: str) -> Run:
     """A run without its masks; AddressError, StoreError."""
-    return _run(str(store().path(run_id)), stamp(run_id))
+    return _run(str(store().path(run_id)), repr(stamp(run_id)))      # Streamlit hashes one text sooner than its many parts
 
 
 def stamp(run_id: str) -> Stamp:
@@ -137,7 +137,7 @@ def _head(path: str, stamp: Stamp) -> Head:
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _run(path: str, stamp: Stamp) -> Run:
+def _run(path: str, stamp: str) -> Run:
     return store().run(Path(path).name)
 
 
