@@ -6,6 +6,7 @@ is a hash of the masks, the shapes and the machine, so that what was timed once 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -72,8 +73,9 @@ def progress(root: Path, asked: Asked) -> Timed:
     found = {}
     if file.exists():
         for line in files.read_lines(file)[0]:
-            one = json.loads(line)
-            found[one["name"]] = one
+            with contextlib.suppress(ValueError, TypeError, LookupError):      # a damaged line is timed again when it is asked for
+                one = json.loads(line)
+                found[one["name"]] = one
     child = _children.get(given)
     running = child is not None and child.poll() is None
     error = ""

@@ -51,3 +51,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / timed.FOLDER).write_text("a file where a folder should be")
     with pytest.raises(StoreError, match=timed.FOLDER):
         timed.start(tmp_path, ASKED)
+
+
+def test_a_damaged_line_hides_no_other(tmp_path):
+    timed.start(tmp_path, ASKED)
+    whole = wait(tmp_path, ASKED)
+    file = tmp_path / timed.FOLDER / f"{ASKED.key}.jsonl"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([lines[0][: len(lines[0]) // 2], "[]", lines[1]]) + "\n")
+    now = timed.progress(tmp_path, ASKED)
+    assert dict(now.found) == {"b": whole.found["b"]} and "ended early" in now.error
