@@ -95,8 +95,8 @@ def words() -> Sequence[str]:
     rows, columns = of.layer.matrix
     return [
         f"A convolution multiplies its {rows} × {columns} matrix by the activations. A zero weight needs no multiplication, so with half of the weights gone half of the time should be gone too.",
-        "It is not. A processor is fast as long as one load of an activation serves many rows. Where zeros are scattered every row wants other activations: taken row by row, as a general "
-        "sparse library does, the layer may even be slower than with all its weights. Our kernel takes four scattered rows at a time, and part of the gain is still lost.",
+        "It is not. A processor is fast as long as one load of an activation serves many rows. Where zeros are scattered every row wants other activations: taken row by row, "
+        "the layer may even be slower than with all its weights. Our kernel takes four scattered rows at a time, and part of the gain is still lost.",
         "Put the same number of weights into whole channels or dense blocks and every load serves a whole block again. That is the reason for everything that follows: "
         "the structure matters as much as the number.",
         "Here is one real layer under three patterns of zeros, beside itself without zeros. Time it on this machine: all run on one kernel then, so the pattern is the only difference.",
@@ -183,7 +183,7 @@ def asks(of: Shown, scattered: Bar, others: Sequence[Bar]) -> Question:
     right = "none" if saved <= 0.05 else "same" if abs(saved - gone) <= 0.15 else "less" if saved < gone else "more"
     best = min(others, key=lambda b: b.time) if others else None
     told = f"With {100 * gone:.0f} % of the multiply-adds of {of.layer.short} gone, {100 * max(0.0, saved):.0f} % of its time goes" + (f"; {best.title} saves {100 * (1 - best.time):.0f} %." if best else ".")
-    told += f" Measured with run {of.run.id}, with a kernel that runs four scattered rows at a time; general sparse libraries save less."
+    told += f" Measured with run {of.run.id}, with a kernel that runs four scattered rows at a time."
     answers = {"none": ("None: it takes as long, or longer", "Row by row it may come to that; four rows at a time share some of their loads."),
                "less": ("Some, but clearly less than as much", "The loads are shared by fewer rows, but that does not eat up the gain here."),
                "same": ("About as much", "Only the multiplications go. The loads of the activations stay, and fewer rows share each of them."),
