@@ -15,6 +15,8 @@ COMMANDS = next(a for a in _parser()._actions if isinstance(a, argparse._SubPars
 OPTIONS = {o for p in COMMANDS.values() for a in p._actions for o in a.option_strings}
 OTHERS = {"--force-reinstall", "--index-url", "--head", "--nproc-per-node", "--no-cache-dir", "--gpu"}
 """Options of pip, ray and torchrun, which some hints are about."""
+COLOURS = {"--added", "--removed", "--kept", "--muted", "--rule", "--paper", "--accent", "--learn-accent", "--hue-"}
+"""Variables of style sheets, of which the figures' docstrings speak."""
 NAMES = [name for _, name, _ in PAGES]
 
 
@@ -46,8 +48,8 @@ def test_what_hints_speak_of_is_there(path):
             assert command in COMMANDS or command == "…", f"{path}: there is no command {command!r}: {text!r}"
             known = {o for a in COMMANDS[command]._actions for o in a.option_strings} if command in COMMANDS else OPTIONS
             assert set(options) <= known, f"{path}: {command} has no {sorted(set(options) - known)}: {text!r}"
-        for option in re.findall(r"(?<![\w-])--(?!lthviz-|st-)[a-z][a-z-]+", text):
-            assert option in OPTIONS | OTHERS, f"{path}: no command has {option}: {text!r}"
+        for option in re.findall(r"(?<![\w-])(?<!var\()--(?!lthviz-|st-)[a-z][a-z-]+", text):
+            assert option in OPTIONS | OTHERS | COLOURS, f"{path}: no command has {option}: {text!r}"
         for page in re.findall(r"\b(?:the|The) ([A-Z][a-z]+) page\b", text):
             assert page in NAMES, f"{path}: there is no page {page}: {text!r}"
 
