@@ -15,8 +15,7 @@ from lthviz.ui import cache, frame
 from lthviz.ui.learn import material
 from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.ui.learn.chapters import editing, real
-from lthviz.ui.learn.chapters.refill_frames import CONTROLS, Decision, decide, frames, matrix, named, percent, share
-from lthviz.ui.learn.figure import Cell, lesson_figure
+from lthviz.ui.learn.chapters.refill_frames import CONTROLS, Decision, decide, frames, named, percent, share
 from lthviz.ui.learn.material import Piece
 
 ROWS, COLS = 12, 12
@@ -89,15 +88,7 @@ def figure() -> None:
 
 def _figure(found: Run) -> None:
     piece = shown(found)
-    mask, channels = editing.switched(piece.mask, NAME, found.id), piece.rows.tolist()
-
-    def switch(cell: Cell) -> None:
-        editing.switch(NAME, found.id, cell)
-
-    lesson_figure(frames(mask, piece.weights, channels), CONTROLS, [matrix(mask, piece.weights, channels, piece.places(), float(np.abs(piece.weights).max()))],
-                  key="learn-refill", on_cell=switch)
-    editing.as_it_was(NAME, found.id)
-    material.origin(found, origin(piece), key=NAME)
+    editing.edited(NAME, found, piece, frames, CONTROLS, origin(piece))
 
 
 def origin(piece: Piece) -> str:
