@@ -48,12 +48,6 @@ def url(serve):
     return serve(SCRIPT)
 
 
-@pytest.fixture(scope="module")
-def context(browser):
-    with browser.new_context() as context:
-        yield context
-
-
 @pytest.fixture
 def show(context, url):
     """`show(width=1280, dark=False)`: the page, and an error in its console fails the test. still: with less motion."""
