@@ -6,6 +6,7 @@
     │   ├── MaskError           a mask that does not fit: key, shape, dtype, NaN, not 0/1
     │   ├── DataError           a data set that is missing or broken
     │   ├── AddressError        a run, round, structure or layer that is not there
+    │   ├── ExchangeError       a file that cannot come in, or a ticket that cannot go out in that form
     │   └── SpeedError          a measurement that cannot be made: batch, device, threads, model
     ├── StoreError              a run on disk cannot be read or written (exit code 1)
     │   ├── VersionError        written by a newer lthviz
@@ -49,6 +50,10 @@ class DataError(UsageError):
 
 
 class AddressError(UsageError):
+    pass
+
+
+class ExchangeError(UsageError):
     pass
 
 
