@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 import torch
@@ -32,8 +32,9 @@ class Alive(NamedTuple):
     width: int
 
 
-def layers(model: nn.Module, image_shape: tuple[int, int, int], *, linear: str = "none") -> tuple[Layer, ...]:
-    """Every prunable layer in the order they run. image_shape: (c, h, w). linear: as in RunConfig.
+def layers(model: nn.Module, image_shape: tuple[int, int, int], *, linear: str = "none", names: Collection[str] | None = None) -> tuple[Layer, ...]:
+    """Every prunable layer in the order they run. image_shape: (c, h, w). linear: as in RunConfig. names: exactly the layers with these
+    weights instead, the stem and the classifier among them where they are named.
 
     The stem is what `model.lthviz_stem` says: a name, '' for none, None for the first convolution that runs; without it a convolution
     called `conv1`. Sources come from a torch.fx trace. A network that cannot be traced is still described, with every input taken as
@@ -47,7 +48,8 @@ def layers(model: nn.Module, image_shape: tuple[int, int, int], *, linear: str =
     stem = next(iter(convolutions), "") if stem is None else stem
     ends = _classifiers(graph, modules, out) if graph else _last(maps, modules, out)
     rest = ends if linear != "all" else set()
-    prunable = [n for n in maps if n not in rest and (n != stem if n in convolutions else linear != "none")]
+    prunable = [n for n in maps if n not in rest and (n != stem if n in convolutions else linear != "none")] if names is None else \
+        [n for n in maps if f"{n}.weight" in names]
     inputs, norms = _channels(graph, modules, set(prunable)) if graph else (dict.fromkeys(prunable), {})
     at = {name: i for i, name in enumerate(maps)}
 

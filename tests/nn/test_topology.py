@@ -171,3 +171,12 @@ def test_unknown_operations_keep_channels_alive():
             return self.b(self.a(x).roll(1, dims=1))
 
     assert topology.layers(Mixed(), (3, 8, 8))[1].sources is None
+
+
+def test_named_layers_are_those_alone_and_their_channels_hang_together_anew():
+    model = models.build(RunConfig(model="resnet20"), (3, 8, 8), 10)
+    names = {"conv1.weight", "layer1.0.conv1.weight", "fc.weight"}
+    found = {x.name: x for x in topology.layers(model, (3, 8, 8), names=names)}
+    assert list(found) == ["conv1.weight", "layer1.0.conv1.weight", "fc.weight"]
+    assert found["layer1.0.conv1.weight"].sources == ("conv1.weight",), "the stem can lose channels now"
+    assert found["conv1.weight"].bn == "bn1" and found["fc.weight"].classifier and found["fc.weight"].sources is None
