@@ -39,8 +39,8 @@ class StageId(NamedTuple):
         return f"{self.kind}:{self.structure}"
 
 
-DERIVED = frozenset({"parent", "from_round", "earlier"})
-"""Settings that branching a run sets; nobody types them."""
+DERIVED = frozenset({"parent", "from_round", "earlier", "imported"})
+"""Settings that branching a run, or taking one in, sets; nobody types them."""
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,8 @@ class RunConfig:
     parent: str = knob("", "id of the run that this one branched from")
     from_round: int = knob(0, "the first round of its own that a branch makes; those before are its parent's", low=0, high=101)
     earlier: tuple[Earlier, ...] = knob((), "how the rounds were made that a branch took over, where not by its own settings")
+
+    imported: str = knob("", "fingerprint of the network that was taken in from other people's files")
 
     def __post_init__(self) -> None:
         for name, value in _lists(self.structures, self.milestones).items():

@@ -19,6 +19,7 @@ from lthviz.cli import bench as bench_command
 from lthviz.cli import branch as branch_command
 from lthviz.cli import compare as compare_command
 from lthviz.cli import sweep as sweep_command
+from lthviz.cli import take_in as take_in_command
 from lthviz.cli.ask import cancel, pause, play, step
 from lthviz.cli.masks import refill, regroup
 from lthviz.cli.runs import ls, pack, resume, run, show, unpack, work
@@ -81,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="lthviz", description="A laboratory for structurally sparse lottery tickets.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    def command(act: Callable, help: str, *, runs: bool = True, **more: Any) -> argparse.ArgumentParser:
-        p = commands.add_parser(act.__name__, help=help, description=help, **more)
+    def command(act: Callable, help: str, *, runs: bool = True, name: str = "", **more: Any) -> argparse.ArgumentParser:
+        p = commands.add_parser(name or act.__name__, help=help, description=help, **more)
         p.set_defaults(act=act)
         p.add_argument("--json", action="store_true", help="print the result as JSON")
         if runs:
@@ -117,6 +118,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--force", action="store_true", help="overwrite the file")
     p = command(unpack, "take a run from such a file")
     p.add_argument("file", metavar="F.h5")
+    take_in_command.add_options(command(take_in_command.take_in, "take in other people's networks: pruned checkpoints, masks, folders of rounds", name="import",
+                                        epilog=take_in_command.EPILOG, **raw))
     p = command(work, "take queued runs and measurements until none is left (the app starts this by itself)")
     p.add_argument("--measure", metavar="RUN", help=argparse.SUPPRESS)
     compare_command.add_options(command(compare_command.compare, "several seeds as one study: mean, spread, who wins, and methods at equal density or speed",

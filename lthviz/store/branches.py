@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any, NamedTuple
 
 from lthviz.config import RunConfig
 from lthviz.errors import StoreError
-from lthviz.records import Checkpoint, Round, Ticket
-from lthviz.store import about, files, log, reading, timings, writing
+from lthviz.records import Checkpoint, Layer, Round, Ticket
+from lthviz.store import about, files, hdf5, log, reading, timings, writing
 from lthviz.store.folders import Head
 from lthviz.store.measured import Measured
 from lthviz.store.writing import ROUND, ahead_path, checkpoint_path, round_path
@@ -81,6 +82,31 @@ class Branches(Measured):
             for timing in timings.read_all(self.timing_folders(config.parent))[0]:
                 if timing.round < first or (timing.round, timing.structure) in kept:
                     timings.write(folder / timings.FOLDER, timing)
+        return run_id
+
+    def put_imported(self, config: RunConfig, layers: Sequence[Layer], info: Mapping[str, Any], rounds: Sequence[tuple[Round, Sequence[Mapping[str, Any]]]], checkpoint: Checkpoint,
+                     *, title: str = "", source: str = "") -> str:
+        """Makes the folder of a run that was made elsewhere, finished; its id. A run of that id is left as it is.
+
+        rounds: each complete, with the rows of its tickets. checkpoint: what a branch of it goes on from. source: name of what it came in. StoreError.
+        """
+        run_id = config.run_id
+        if self.taken(run_id):
+            return run_id
+        with self.new_folder(run_id) as folder:
+            files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), "", about.checked_title(title)).to_dict()))
+            files.write(folder / about.FILE, files.json_bytes(about.About(source=about.one_line(source)[:about.TITLE])._asdict()))
+            head = {"format": hdf5.FORMAT, "lthviz": files.version()}
+            files.write(folder / "layers.json", files.json_bytes(head | {"layers": [dataclasses.asdict(x) for x in layers], "info": dict(info)}))
+            lines = [log.line("begin", info=dict(info))]
+            for round, rows in rounds:
+                files.write(round_path(folder, round.index), writing.round_image(run_id, round, rows))
+                for label, ticket in round.tickets.items():
+                    lines.append(log.line("stage", round=round.index, kind="train", structure=label, seconds=0.0, stages_done=round.stages_done, complete=True,
+                                          test_acc=ticket.test_acc, val_acc=ticket.val_acc))
+            lines.append(log.line("state", state="finished", message="taken in", pid=0))
+            files.write(folder / "events.jsonl", b"".join(x + b"\n" for x in lines))
+            files.write(checkpoint_path(folder), writing.checkpoint_image(run_id, checkpoint, rounds[-1][1]))
         return run_id
 
 

@@ -8,6 +8,7 @@ import pickle
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from http.client import HTTPException
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from lthviz.errors import DataError
 UNREADABLE = (RuntimeError, OSError, ValueError, TypeError, AssertionError, IndexError, EOFError, KeyError, pickle.UnpicklingError,
               zlib.error, tarfile.TarError, HTTPException)
 """What torchvision's readers and downloads raise for files that are missing, cut off or not what their name says."""
+_FETCHES: ContextVar[bool] = ContextVar("_FETCHES", default=True)
 
 
 def load(dataset: type[VisionDataset], root: Path, title: str, get: str, state: Callable[[Path], str]) -> tuple[VisionDataset, VisionDataset]:
@@ -30,12 +32,25 @@ def load(dataset: type[VisionDataset], root: Path, title: str, get: str, state: 
         return dataset(str(root), train=True), dataset(str(root), train=False)
     except UNREADABLE:
         pass   # missing or damaged, torchvision has one word for both; or another process is writing it at this moment
+    if not _FETCHES.get():
+        there = state(root)
+        raise DataError(f"{title} is not in {str(root.resolve())!r}{there and f' ({there})'}; {get}")
     try:
         with _alone(root):
             return dataset(str(root), train=True, download=True), dataset(str(root), train=False)
     except UNREADABLE as e:
         there = state(root)
         raise DataError(f"{title} is not in {str(root.resolve())!r}{there and f' ({there})'} and cannot be downloaded ({_line(e)}); {get}") from None
+
+
+@contextlib.contextmanager
+def none() -> Iterator[None]:
+    """Inside, nothing is fetched: what is not here is missing."""
+    token = _FETCHES.set(False)
+    try:
+        yield
+    finally:
+        _FETCHES.reset(token)
 
 
 @contextlib.contextmanager

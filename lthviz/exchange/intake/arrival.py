@@ -1,0 +1,242 @@
+"""What has come: the files read, every tensor matched to the network, every layer's mask found. Nothing is stored here."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lthviz.choices import MODELS
+from lthviz.config import RunConfig
+from lthviz.errors import ExchangeError
+from lthviz.exchange import parcel
+from lthviz.exchange.intake import folders, masking, network, tensors
+from lthviz.exchange.intake.names import Matched, match
+from lthviz.exchange.intake.tensors import Found
+from lthviz.records import Layer, Masks
+
+Image = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user says of what comes; what is empty is found out, or taken from the file.
+
+    model, form, data, data_dir: as in RunConfig. image: (c, h, w) of images that are no data set of ours; masks: a file of masks alone; dense: of the dense
+    network's trained weights; rewind: of the weights to rewind to. settings: of the run, by name.
+    """
+
+    model: str = ""
+    form: str = ""
+    data: str = ""
+    data_dir: str = ""
+    image: Image | None = None
+    masks: Path | None = None
+    dense: Path | None = None
+    rewind: Path | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Came:
+    """One round of what came. masks: of every layer, None of a dense network. how: by layer, where its mask was found. about: what a file of ours says."""
+
+    round: int
+    file: Found
+    matched: Matched
+    masks: Masks | None
+    how: Mapping[str, str]
+    claims: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def about(self) -> parcel.About | None:
+        return self.file.about
+
+
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """A network that can be taken in. rounds: round 0 first; what is round 0 of a single pruned network has no masks. rewind: the weights to rewind to,
+    None where there are none: training then goes on from those that came. said: what is worth telling before it is taken in."""
+
+    source: str
+    kind: str
+    config: RunConfig
+    image_shape: Image
+    classes: int
+    layers: tuple[Layer, ...]
+    shapes: Mapping[str, tuple[int, ...]]
+    rounds: tuple[Came, ...]
+    rewind: tuple[Found, Matched] | None
+    said: tuple[str, ...]
+
+    @property
+    def about(self) -> parcel.About | None:
+        return self.rounds[-1].about
+
+
+def look(path: Path, asked: Asked | None = None) -> Arrival:
+    """What is in a file or a folder, as it would be taken in. ExchangeError, MaskError and ConfigError: what cannot be, with the way out."""
+    asked = asked or Asked()
+    levels = folders.read(path) if path.is_dir() else folders.Levels("file", (folders.Level(1, path, asked.masks),), asked.rewind)
+    files = [tensors.read(level.weights) for level in levels.levels]
+    said = [s for f in files[-1:] for s in f.said]
+    about = files[-1].about
+    plain = _plain(files[-1], said)
+    if levels.kind == "file" and _masks_only(plain):
+        raise ExchangeError(f"{path} holds masks and no weights: give the weights, and this file as the masks (--masks)")
+    config, image, classes = _settings(asked, about, levels, plain, str(path), said)
+    model, layers = _build(config, image, classes)
+    shapes = {n: tuple(t.shape) for n, t in model.state_dict().items()}
+    rounds = [_came(level, file, config, shapes, layers, said if file is files[-1] else []) for level, file in zip(levels.levels, files, strict=True)]
+    if (linear := masking.linear_of(rounds, model, config)) != config.linear:
+        config = config.replace(linear=linear)
+        _, layers = _build(config, image, classes)
+        said.append(f"linear layers have masks too: linear = {linear}")
+    rounds = [dataclasses.replace(r, **masking.found(r, level.masks, layers, said if r is rounds[-1] else []))
+              for r, level in zip(rounds, levels.levels, strict=True)]
+    rounds = _numbered(rounds, levels, asked, config, shapes, layers, said)
+    rewind = _rewind(levels.rewind, files[0], shapes, said)
+    config = config.replace(rounds=rounds[-1].round)
+    return Arrival(path.name, levels.kind, config, image, classes, tuple(layers), shapes, tuple(rounds), rewind, tuple(said))
+
+
+def _plain(file: Found, said: list[str]) -> dict[str, tuple[int, ...]]:
+    """The file's tensors as the network has them: `X_orig` and `X_mask` are both X's."""
+    strange = {n: t for n, t in file.tensors.items() if t.dtype not in tensors.FLOATS and len(t.shape) > 1 and not n.endswith("_mask") and t.dtype not in ("bool",)}
+    if strange:
+        name, tensor = next(iter(strange.items()))
+        if tensor.dtype in ("quantised", "int8", "uint8", "sparse"):
+            raise ExchangeError(f"{file.path}: {name!r} is {tensor.dtype}: " + ("a weight of that kind is quantised; give the network as it was before quantisation, in floating point"
+                                if tensor.dtype != "sparse" else "sparse tensors are not read; save it with .to_dense()"))
+    halves = sorted({t.dtype for t in file.tensors.values()} & {"float16", "bfloat16", "float64"})
+    if halves:
+        said.append(f"weights are {' and '.join(halves)} and become float32")
+    return {n.removesuffix("_orig"): t.shape for n, t in file.tensors.items() if not n.endswith("_mask")}
+
+
+def _masks_only(shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether nothing but masks is there: no vector (a BatchNorm's or a bias) beside the matrices."""
+    return not any(len(s) == 1 for s in shapes.values())
+
+
+def _settings(asked: Asked, about: parcel.About | None, levels: folders.Levels, shapes: Mapping[str, tuple[int, ...]], path: str, said: list[str]) -> tuple[RunConfig, Image, int]:
+    channels, classes = network.ends(shapes)
+    if about is not None and not (asked.model or asked.data or asked.image):
+        config = about.config.replace(parent="", from_round=0, earlier=(), structures=(), in_loop="", imported="")
+        return _with(config, asked), about.image_shape, len(about.classes)
+    data = asked.data or levels.data or ("folder" if asked.image else network.data_of(channels, classes))
+    if not data:
+        raise ExchangeError(f"{path} is a network for images of {channels} channel{'s' * (channels != 1)} and {classes} classes; say which: --data {'|'.join(network.IMAGES)}, "
+                            f"or --image {channels}xHxW for images of your own")
+    known = network.IMAGES.get(data)
+    image = asked.image or (known[0] if known else None)
+    if image is None:
+        raise ExchangeError(f"data = {data!r} may be images of any size; say of which: --image {channels}xHxW")
+    if image[0] != channels or (known and known[1] != classes):
+        raise ExchangeError(f"{path} is a network for {channels} channels and {classes} classes; {data!r} has {image[0]} channels" + (f" and {known[1]} classes" if known else "")
+                            + ": give the images that it was trained on")
+    if not asked.data and not levels.data and not asked.image:
+        said.append(f"taken to be a network for {data}: {channels} channels, {classes} classes; say so with data if it is not")
+    model, form = asked.model or levels.model, asked.form or "auto"
+    if not model:
+        like = network.identify(shapes, channels, classes)
+        if not like:
+            near = network.nearest(shapes, channels, classes)
+            raise ExchangeError(f"{path} is a network that is not known by its shapes" + (f" (the nearest is {near})" if near else "") +
+                                "; name it with --model, one of ours, torchvision:NAME or timm:NAME")
+        model = like[0][0]
+        form = _form(model, like)
+        others = list(dict.fromkeys(m for m, _ in like if m != model))
+        said.append(f"by its shapes it is {model}" + (f" in form {form}" if form != "auto" else "") + (f" (or {', '.join(others[:3])}; say so with model)" if others else ""))
+    else:
+        form = asked.form or _form(model, network.identify(shapes, channels, classes) if model in MODELS else [])
+    return _with(RunConfig(model=model, form=form, data=data, structures=()), asked), image, classes
+
+
+def _form(model: str, like: list[tuple[str, str]]) -> str:
+    """The form in which a network of ours has the file's shapes, where only one has; `auto` goes by the images."""
+    fitting = [f for m, f in like if m == model]
+    return fitting[0] if len(fitting) == 1 else "auto"
+
+
+def _with(config: RunConfig, asked: Asked) -> RunConfig:
+    return config.replace(**{k: v for k, v in (("data_dir", asked.data_dir), ("form", asked.form)) if v}, **asked.settings)
+
+
+def _build(config: RunConfig, image: Image, classes: int) -> tuple[Any, tuple[Layer, ...]]:
+    from lthviz.nn import models, topology
+
+    model = models.build(config.replace(device="cpu"), image, classes)
+    return model, topology.layers(model, image, linear=config.linear)
+
+
+def _came(level: folders.Level, file: Found, config: RunConfig, shapes: Mapping[str, tuple[int, ...]], layers: tuple[Layer, ...], said: list[str]) -> Came:
+    theirs = {n.removesuffix("_orig"): t.shape for n, t in file.tensors.items() if not n.endswith("_mask")}
+    matched = match(theirs, shapes)
+    if matched.missing:
+        raise network.misfit(str(file.path), config.model, matched.missing, sum(not n.endswith("num_batches_tracked") for n in shapes), theirs)
+    if matched.prefix:
+        said.append(f"names begin with {matched.prefix!r}, which is left out")
+    if by_order := [m.name for m in matched.matches if m.how == "order"]:
+        said.append(f"{len(by_order)} of {len(shapes)} tensors have other names and were matched by the order of layers of their shapes: look through the table")
+    if matched.biases:
+        said.append(f"{len(matched.biases)} convolutions have a bias there and none here: the BatchNorm behind each takes it over")
+    if left := [n for n in matched.left if not n.endswith("num_batches_tracked")]:
+        said.append(f"{len(left)} tensor{'s' * (len(left) > 1)} of the file {'are' if len(left) > 1 else 'is'} not used ({', '.join(left[:3])}{'…' if len(left) > 3 else ''})")
+    return Came(level.round, file, matched, None, {}, level.claims)
+
+
+def _numbered(rounds: list[Came], levels: folders.Levels, asked: Asked, config: RunConfig, shapes, layers, said: list[str]) -> list[Came]:
+    """Round 0 in front of a single network: the dense one's file, or what came without its masks. A network without a zero is round 0 itself."""
+    if levels.kind != "file":
+        return [dataclasses.replace(rounds[0], masks=None), *rounds[1:]]
+    one = rounds[0]
+    if one.masks is None or one.masks.nnz() == one.masks.size():
+        said.append("no weight is masked: it is taken in as a dense network, to be pruned here")
+        return [dataclasses.replace(one, round=0, masks=None)]
+    if asked.dense is None:
+        return [dataclasses.replace(one, round=0, masks=None, claims={}), one]
+    dense = _came(folders.Level(0, asked.dense), tensors.read(asked.dense), config, shapes, layers, said)
+    return [dense, one]
+
+
+def _rewind(path: Path | None, first: Found, shapes: Mapping[str, tuple[int, ...]], said: list[str]) -> tuple[Found, Matched] | None:
+    if path is not None:
+        file = tensors.read(path)
+    elif first.more:
+        key = next(k for k in tensors.INITIAL_KEYS if k in first.more)
+        file = dataclasses.replace(first, tensors=first.more[key])
+    else:
+        return None
+    matched = match({n.removesuffix("_orig"): t.shape for n, t in file.tensors.items() if not n.endswith("_mask")}, shapes)
+    if matched.missing:
+        raise ExchangeError(f"{file.path}: the weights to rewind to have no {matched.missing[0].name} ({matched.missing[0].why}); give others, or leave them out")
+    said.append(f"weights to rewind to: {path.name if path else 'init_weight of the file'}")
+    return file, matched
+
+
+def state(came: Came, shapes: Mapping[str, tuple[int, ...]], bns: Mapping[str, str], *, file: Found | None = None, matched: Matched | None = None) -> dict[str, np.ndarray]:
+    """Every parameter and buffer by the network's names, float32, nothing masked. bns: by a convolution's weight, the module of the BatchNorm behind it.
+    ExchangeError for a value that is not finite."""
+    file, matched = file or came.file, matched or came.matched
+    out = {}
+    for name, shape in shapes.items():
+        if name not in matched.found:
+            out[name] = np.zeros(shape, np.int64)     # a BatchNorm's counter
+            continue
+        other = matched.found[name]
+        value = file.tensors[other if other in file.tensors else f"{other}_orig"].read()
+        value = value.astype(np.int64 if name.endswith("num_batches_tracked") else np.float32).reshape(shape)
+        if bad := int(np.count_nonzero(~np.isfinite(value))):
+            raise ExchangeError(f"{file.path}: {other!r} has {bad:,} values that are not finite; a network with such weights computes nothing: give another checkpoint")
+        out[name] = value
+    for weight, bias in matched.biases.items():
+        if weight not in bns:
+            raise ExchangeError(f"{file.path}: {bias!r} has no BatchNorm behind it in this network that could take it over; name the network that has it with --model")
+        mean = f"{bns[weight]}.running_mean"
+        out[mean] = out[mean] - file.tensors[bias].read().astype(np.float32)   # what is subtracted from the convolution's output
+    return out

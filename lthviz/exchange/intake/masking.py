@@ -1,0 +1,129 @@
+"""The masks of what came: those that a file tells, else the zeros in its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lthviz.config import RunConfig
+from lthviz.errors import ExchangeError, did_you_mean
+from lthviz.exchange.intake import tensors
+from lthviz.exchange.intake.names import WRAPPERS
+from lthviz.records import Layer, Masks
+
+if TYPE_CHECKING:
+    from lthviz.exchange.intake.arrival import Came
+
+
+def linear_of(rounds: Sequence[Came], model: Any, config: RunConfig) -> str:
+    """`linear` as in RunConfig, so that every linear layer with a mask of its own is one that is pruned; never less than is asked for."""
+    if config.linear == "all":
+        return "all"
+    named = {m for came in rounds for m in _told(came)} | {n for came in rounds if came.about is not None for n in came.about.blocks}
+    linear = [n for n, t in model.state_dict().items() if n.endswith("weight") and t.dim() == 2]
+    masked = [n for n in linear if n in named]
+    return ("all" if linear[-1] in masked else "hidden") if masked else config.linear
+
+
+def _told(came: Came) -> dict[str, str]:
+    """By a weight of the network, the file's tensor that is its mask."""
+    bare = {m.found: m.name for m in came.matched.matches if m.found}
+    return {bare[n.removesuffix("_mask")]: n for n in came.file.tensors if n.endswith("_mask") and n.removesuffix("_mask") in bare}
+
+
+def found(came: Came, file: Path | None, layers: Sequence[Layer], said: list[str]) -> dict[str, Any]:
+    """masks and how, as fields of Came. ExchangeError: a mask that is none, of another shape, of no layer, or that the weights belie."""
+    told = {n: (came.file, m) for n, m in _told(came).items()}
+    where = "in the file"
+    if file is not None:
+        other = tensors.read(file)
+        told = {n: (other, m) for n, m in _of_file(other, came, layers).items()}
+        where = f"in {file.name}"
+    by_name = {layer.name: layer for layer in layers}
+    masks, how = {}, {}
+    for layer in layers:
+        weight = _weight(came, layer.name)
+        if layer.name in told:
+            source, entry = told[layer.name]
+            mask = _checked(source, entry, layer)
+            if f"{came.matched.found[layer.name]}_orig" not in came.file.tensors:
+                _agrees(weight, mask, layer.name, source, came)
+            masks[layer.name], how[layer.name] = mask, where
+        elif told:
+            masks[layer.name], how[layer.name] = np.ones(layer.shape, bool), "none: dense"
+        else:
+            masks[layer.name] = weight != 0
+            how[layer.name] = "zeros in the weights" if not masks[layer.name].all() else "no zeros: dense"
+    if beside := [n for n in told if n not in by_name]:
+        said.append(f"masks of {', '.join(beside[:3])}{'…' if len(beside) > 3 else ''} are put into the weights as zeros: such layers are not pruned here, and a training fills them")
+    if told and (whole := [n for n, h in how.items() if h == "none: dense"]):
+        said.append(f"{len(whole)} layers have no mask and are dense ({', '.join(whole[:3])}{'…' if len(whole) > 3 else ''})")
+    return {"masks": Masks.of(masks), "how": how}
+
+
+def beside(came: Came, layers: Sequence[Layer]) -> dict[str, np.ndarray]:
+    """Masks of what is not pruned here (the stem, the classifier), by the network's weight."""
+    known = {layer.name for layer in layers}
+    return {n: came.file.tensors[m].read() != 0 for n, m in _told(came).items() if n not in known}
+
+
+def _of_file(other: tensors.Found, came: Came, layers: Sequence[Layer]) -> dict[str, str]:
+    """By a weight of the network, the entry of a file of masks: `X_mask`, X as the network or as the file of weights calls it, or a module's name."""
+    bare = {m.found: m.name for m in came.matched.matches if m.found} | {m.name: m.name for m in came.matched.matches}
+    bare |= {n.removesuffix(".weight"): w for n, w in bare.items() if n.endswith(".weight")}
+    out, strange = {}, []
+    for entry in other.tensors:
+        name = entry.removesuffix("_mask").removesuffix(".mask")
+        while name not in bare and name.partition(".")[0] in WRAPPERS:
+            name = name.partition(".")[2]
+        if name in bare:
+            out[bare[name]] = entry
+        elif len(other.tensors[entry].shape) > 1:
+            strange.append(entry)
+    if strange:
+        raise ExchangeError(f"{other.path}: there is a mask {strange[0]!r}, but no such layer in the network; {did_you_mean(strange[0], [x.name for x in layers])}")
+    if not out:
+        raise ExchangeError(f"{other.path} holds no mask of a layer of this network; its entries are {', '.join(list(other.tensors)[:4])}")
+    return out
+
+
+def _weight(came: Came, name: str) -> np.ndarray:
+    other = came.matched.found[name]
+    return came.file.tensors[other if other in came.file.tensors else f"{other}_orig"].read()
+
+
+def _checked(source: tensors.Found, entry: str, layer: Layer) -> np.ndarray:
+    tensor, where = source.tensors[entry], f"{source.path}: mask {entry!r}"
+    if tuple(tensor.shape) != layer.shape:
+        raise ExchangeError(f"{where} has shape {'×'.join(map(str, tensor.shape))}; the weight {layer.name} has {'×'.join(map(str, layer.shape))}: the masks are of another network")
+    value = tensor.read()
+    if value.dtype.kind not in "buif":
+        raise ExchangeError(f"{where} has dtype {tensor.dtype}; it should be bool, or numbers that are 0 or 1")
+    kept = value != 0
+    if value.dtype != bool and (other := kept & (value != 1)).any():
+        raise ExchangeError(f"{where} has the value {value[other][0]} ({np.count_nonzero(other):,} entries are neither 0 nor 1); a mask says which weights are kept: save weight != 0")
+    return kept
+
+
+def _agrees(weight: np.ndarray, mask: np.ndarray, name: str, source: tensors.Found, came: Came) -> None:
+    """ExchangeError where weights are there that the mask says are gone."""
+    if wrong := int(np.count_nonzero((weight != 0) & ~mask)):
+        raise ExchangeError(f"{name}: {wrong:,} of {weight.size:,} weights are not zero where the mask of {source.path.name} says that they are gone; the masks are of another "
+                            f"checkpoint than {came.file.path.name}: give those that belong together, or leave the masks out to go by the zeros in the weights")
+
+
+def removes_channels(masks: Masks, state: Mapping[str, np.ndarray], layers: Sequence[Layer]) -> bool:
+    """Whether the network computes what it would without its empty rows: there are some, and each one's bias, and BatchNorm's scale and shift, are zero."""
+    empty = False
+    for layer in layers:
+        rows = ~masks.matrix(layer.name).any(axis=1)
+        if layer.classifier or not rows.any():
+            continue
+        empty = True
+        parts = [f"{layer.short}.bias", *([f"{layer.bn}.weight", f"{layer.bn}.bias"] if layer.bn else [])]
+        if any(state[p][rows].any() for p in parts if p in state):
+            return False
+    return empty
