@@ -179,6 +179,11 @@ class RunConfig:
         return next((e for e in self.earlier if round < e.until), self)
 
     @property
+    def taken_in(self) -> bool:
+        """Whether it came from elsewhere with all its rounds; a branch of such a run is made here."""
+        return bool(self.imported) and not self.parent
+
+    @property
     def every_structure(self) -> tuple[Structure, ...]:
         """Its structures and, of a branch, those of the rounds that it took over, each once."""
         return tuple(dict.fromkeys((*self.structures, *(s for e in self.earlier for s in e.structures))))
@@ -189,6 +194,8 @@ class RunConfig:
         if round == 0:
             return train
         shape = tuple(StageId(s.kind, s.label) for s in self.at(round).structures)
+        if self.taken_in:   # what was done elsewhere between the two is not known
+            return (StageId("prune", UNSTRUCTURED), *train)
         return (StageId("prune", UNSTRUCTURED), *shape, StageId("rewind", self.trunk_of(round)), *train)
 
     def structure(self, label: str) -> Structure | None:
@@ -203,7 +210,7 @@ class RunConfig:
     def title(self, label: str) -> str:
         """Name for people of a ticket's label."""
         s = self.structure(label)
-        return s.name if s else "Unstructured"
+        return s.name if s else "Imported" if self.taken_in else "Unstructured"
 
     def branch_of(self, parent: RunConfig, round: int) -> RunConfig:
         """These settings as those of a branch that makes the rounds of `parent` anew from `round` on."""

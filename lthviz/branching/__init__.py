@@ -6,6 +6,6 @@ trained weights, and those tickets of its first own round that its settings leav
 
 from __future__ import annotations
 
-from lthviz.branching.planning import FREE, Plan, begin, branched, plan, settings, words
+from lthviz.branching.planning import FREE, Plan, begin, branched, free, plan, settings, words
 
-__all__ = ["FREE", "Plan", "begin", "branched", "plan", "settings", "words"]
+__all__ = ["FREE", "Plan", "begin", "branched", "free", "plan", "settings", "words"]

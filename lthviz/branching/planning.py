@@ -20,6 +20,13 @@ FREE = frozenset({"structures", "rounds", "rate", "in_loop", "keep_weights", "ca
 """Settings in which a branch may differ from its parent, beside where it runs: what θk and the dense network rest on are the others."""
 
 
+def free(run: Run) -> frozenset[str]:
+    """Settings in which a branch of that run may differ from it. What was taken in from elsewhere rests on no setting of a training."""
+    if not run.config.taken_in:
+        return FREE | run.config.place
+    return frozenset(f.name for f in dataclasses.fields(RunConfig)) - DERIVED - {"model", "form", "data", "linear"}
+
+
 class Plan(NamedTuple):
     """What a branch takes over and what it costs.
 
@@ -106,7 +113,7 @@ def branched(run: Run, round: int, config: RunConfig) -> RunConfig:
         raise AddressError(f"run {run.id} cannot be branched at round {round}; {beside}; round 1 to {last + 1} will do")
     for f in dataclasses.fields(RunConfig):
         mine, theirs = getattr(config, f.name), getattr(run.config, f.name)
-        if f.name not in FREE | DERIVED | run.config.place and mine != theirs:
+        if f.name not in DERIVED | free(run) and mine != theirs:
             raise UsageError(f"{f.name} = {_said(mine)} differs from the parent's {_said(theirs)}, on which its rounds rest; a branch cannot "
                              "change that, so leave it or start a new run")
     if config.rounds < round:

@@ -7,11 +7,11 @@ import html
 import streamlit as st
 
 from lthviz import branching, launch
+from lthviz.commands import apply, branch_command, differences
 from lthviz.config import RunConfig
 from lthviz.errors import ConfigError, LthvizError
 from lthviz.records import Run
 from lthviz.ui import cache, forms, frame, pickers, where
-from lthviz.ui.command import apply, branch_command, differences
 from lthviz.words import capital
 
 MOST = 6
@@ -23,7 +23,7 @@ def new_branch(run: Run) -> None:
     last = _last(run)
     round, said = _round(run, last)
     base = branching.settings(run)
-    free = branching.FREE | base.place & set(forms.FIELDS)
+    free = branching.free(run) & set(forms.FIELDS)
     st.title(f"Branch from round {round}", anchor=False)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="branch-of"):
         frame.quiet(f"of {pickers.run_title(run)} · {run.id}", width="content")

@@ -31,6 +31,8 @@ class Change(NamedTuple):
 def label(config: RunConfig, round: int, stage: StageId) -> str:
     """A stage's name on the rail."""
     ticket = "dense" if round == 0 else short(config, stage.structure)
+    if config.taken_in:
+        return "Masks" if stage.kind == "prune" else f"{ticket[0].upper()}{ticket[1:]}"
     return {"prune": "Prune", "rewind": "Rewind", "train": f"Train {ticket}"}.get(stage.kind) or ticket
 
 
@@ -38,7 +40,7 @@ def short(config: RunConfig, structure: str) -> str:
     """A ticket's name where space is scarce: without its settings, unless the run has two of the kind."""
     found = config.structure(structure)
     if found is None:
-        return "Unstructured"
+        return config.title(structure)
     return found.name if sum(s.kind == found.kind for s in config.every_structure) > 1 else found.title
 
 
@@ -93,6 +95,8 @@ def detail(run: Run, position: Position, what: Change) -> str:
 
 
 def _trained(run: Run, position: Position, ticket: Ticket) -> str:
+    if ticket.curve is None and run.config.imported:
+        return _came(run, position, ticket)
     epochs = len(ticket.curve.epoch) if ticket.curve is not None else 0
     said = f"Trained {name(run.config, position.round, ticket.structure) if position.round else 'the dense network'} for {epochs} epoch{'s' * (epochs != 1)}"
     if ticket.test_acc is None:
@@ -102,6 +106,15 @@ def _trained(run: Run, position: Position, ticket: Ticket) -> str:
     if position.round and dense is not None:
         said += f" with {_percent(ticket.masks.density())} of the weights; the dense network has {dense:.1f} %"
     return said + "."
+
+
+def _came(run: Run, position: Position, ticket: Ticket) -> str:
+    """Of a ticket that was trained elsewhere."""
+    came = run.info.get("imported", {}).get("source", "")
+    what = f"{name(run.config, position.round, ticket.structure)}, trained elsewhere" + (f" and taken in from {came}" if came else "")
+    if ticket.test_acc is None:
+        return f"{what}: its accuracy is not known, as its images are not here." if position.round else f"{what}: what the masks were laid over."
+    return f"{what}: test accuracy {ticket.test_acc:.1f} %" + (f" with {_percent(ticket.masks.density())} of the weights." if position.round else ".")
 
 
 def _saved(run: Run, ticket: Ticket, dense: Curve | None) -> str:
