@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from lthviz.commands import bench_command
 from lthviz.core.study import study_id, title
 from lthviz.errors import AddressError
 from lthviz.figures import wording
@@ -18,7 +19,6 @@ from lthviz.records import Run
 from lthviz.speed import machine
 from lthviz.store.folders import Head
 from lthviz.ui import beside, cache, figure, frame, layerwise, measure, pickers, several, untrained, where
-from lthviz.ui.command import bench_command
 
 SHOWN = 4
 """So many commands are shown, when more tickets are to be measured."""

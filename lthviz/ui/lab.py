@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from lthviz import branching
+from lthviz.commands import ask_command, branch_command, run_command
 from lthviz.config import UNSTRUCTURED
 from lthviz.figures import wording
 from lthviz.figures.accuracy import accuracy_vs_density, accuracy_vs_density_table
@@ -17,7 +18,6 @@ from lthviz.figures.training import loss_curve, loss_curve_table
 from lthviz.records import Address, Curve, Layer, Run
 from lthviz.speed import machine
 from lthviz.ui import branch, cache, curves, figure, frame, pickers, play, stages, transport, where
-from lthviz.ui.command import ask_command, branch_command, run_command
 from lthviz.ui.masks.picture import picture
 from lthviz.ui.tune import tune_link
 from lthviz.ui.where import Position

@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 
+from lthviz.commands import bench_command
 from lthviz.config import UNSTRUCTURED
 from lthviz.figures import measured, wording
 from lthviz.figures.measured import Point, Setting, Study
@@ -15,7 +16,6 @@ from lthviz.figures.speed import alternatives, alternatives_table, layer_times, 
 from lthviz.records import Run, Timing
 from lthviz.speed import machine
 from lthviz.ui import cache, figure, frame, measure, one_run, pickers, stages, untrained, where
-from lthviz.ui.command import bench_command
 from lthviz.words import capital
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from lthviz import branching, launch
+from lthviz.commands import apply, differences, run_command
 from lthviz.config import RunConfig
 from lthviz.errors import ConfigError, LthvizError
 from lthviz.presets import PRESETS, Preset
 from lthviz.store import presets
 from lthviz.ui import cache, forms, frame, pickers, where
-from lthviz.ui.command import apply, differences, run_command
 from lthviz.words import capital
 
 

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 import streamlit as st
 
 from lthviz import launch
+from lthviz.commands import ask_command
 from lthviz.errors import LthvizError
 from lthviz.figures import theme
 from lthviz.records import Epoch, Run, Status
 from lthviz.ui import cache, frame, stages, where
-from lthviz.ui.command import ask_command
 from lthviz.ui.where import Position
 from lthviz.words import capital, duration, rounds_done
 

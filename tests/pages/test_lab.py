@@ -4,7 +4,7 @@ import pytest
 
 from lthviz.config import RunConfig
 from lthviz.presets import preset
-from lthviz.ui.command import run_command
+from lthviz.commands import run_command
 
 REGROUP = preset("digits").config.structures[1].label
 STAGES = ["prune:unstructured", "refill:refill", f"regroup:{REGROUP}", "random:random", "rewind:unstructured",

@@ -1,28 +1,8 @@
-"""The mask of a layer as a live picture in the browser.
-
-`view` is what pages call and what goes over; `levels` the sizes of weights that go along. The scripts are joined into one module in the order of
-`PARTS`: cells, kernels and weights hold what came, shape, window and zoom say what is seen, paint, motion and marks draw it, words, views,
-selection, link, controls, save and hands answer the reader, view puts them together and mount is Streamlit's way in.
-"""
+"""The mask view on the app's pages: `view` is what they call, mount.js Streamlit's way in; what it draws is lthviz/maskview/'s."""
 
 from __future__ import annotations
 
-from lthviz.ui.maskview.view import (
-    BAR,
-    CELLS,
-    FOOT,
-    KEYS,
-    LARGEST,
-    MODES,
-    ORDERS,
-    PARTS,
-    STAGE,
-    STYLE,
-    Picked,
-    joined,
-    mask_view,
-    packed,
-    payload,
-)
+from lthviz.maskview import BAR, CELLS, FOOT, KEYS, LARGEST, MODES, ORDERS, PARTS, STAGE, STYLE, Picked, joined, packed, payload
+from lthviz.ui.maskview.view import mask_view
 
 __all__ = ["BAR", "CELLS", "FOOT", "KEYS", "LARGEST", "MODES", "ORDERS", "PARTS", "STAGE", "STYLE", "Picked", "joined", "mask_view", "packed", "payload"]

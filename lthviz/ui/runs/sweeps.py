@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from lthviz import launch
+from lthviz.commands import sweep_command
 from lthviz.errors import ConfigError, LthvizError
 from lthviz.store.brief import Brief
 from lthviz.store.sweeps import Sweep
@@ -15,7 +16,6 @@ from lthviz.sweep import serial
 from lthviz.sweep.grid import Grid
 from lthviz.sweep.tally import AT_WORK, Tally, tally
 from lthviz.ui import cache, frame, transport
-from lthviz.ui.command import sweep_command
 from lthviz.ui.runs import notices, table
 from lthviz.ui.runs.table import Row
 

@@ -8,13 +8,13 @@ import shlex
 import streamlit as st
 
 from lthviz import branching, launch
+from lthviz.commands import branch_command
 from lthviz.config import Refill, RunConfig
 from lthviz.errors import LthvizError
 from lthviz.knobs import non_default, plain
 from lthviz.store import presets
 from lthviz.tuning import Source
 from lthviz.ui import cache, frame, pickers
-from lthviz.ui.command import branch_command
 from lthviz.ui.tune.address import Asked
 from lthviz.ui.tune.branches import branches
 from lthviz.words import capital

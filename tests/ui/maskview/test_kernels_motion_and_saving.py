@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from lthviz.figures import theme
 from lthviz.figures.masks import INK
 from lthviz.figures.order import grouped
-from lthviz.ui.maskview.levels import levels_of
+from lthviz.maskview.levels import levels_of
 from tests.ui.maskview.planted import PLANT, SHAPE, codes, hover, middle, pixels, plant, rgb, states
 
 C, CIN, KH, KW = SHAPE

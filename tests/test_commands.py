@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from lthviz import cli
 from lthviz.cli import runs
+from lthviz.commands import apply, differences, run_command
 from lthviz.config import Random, Refill, Regroup, RunConfig
 from lthviz.presets import PRESETS
-from lthviz.ui.command import apply, differences, run_command
 
 CONFIGS = st.builds(
     RunConfig, seed=st.integers(0, 9), rounds=st.integers(0, 100), rate=st.floats(0.001, 0.999), lr=st.floats(1e-9, 99.5),

@@ -1,5 +1,5 @@
 // The mask view: what it holds and how it is drawn. The files beside this one hold cells, pixels, words, views, zoom, selection, controls and hands; all
-// are joined into one module (view.py), whose default export (mount.js) Streamlit calls anew on every change of data or theme.
+// are joined into one module (payload.py). Streamlit calls its default export (ui/maskview/mount.js) anew on every change of data or theme; a report mounts it itself.
 const mounted = new WeakMap();
 
 function mount(View, { data, parentElement, setStateValue }) {

@@ -83,7 +83,7 @@ function permute(layer, order) {
 }
 
 // Summed-area table, (R + 1) × (C + 1): how often each code occurs above and left of a corner. Three counts share a number, and
-// wrap around in it; differences are exact as long as the region between corners has at most 1023 cells (see view.py, LARGEST).
+// wrap around in it; differences are exact as long as the region between corners has at most 1023 cells (see payload.py, LARGEST).
 function sumTable(codes, R, C) {
   const W = C + 1, table = new Int32Array((R + 1) * W), unit = Int32Array.of(0, 1, 1 << 10, 1 << 20);
   for (let r = 0, k = 0; r < R; r++) {

@@ -5,14 +5,14 @@ import json
 import numpy as np
 import pytest
 
+from lthviz import maskview
+from lthviz.maskview import payload
+from lthviz.maskview.levels import LEVELS, ROOM, bytes_of, choose, digits, levels_of
 from lthviz.records import Layer
-from lthviz.ui import maskview
-from lthviz.ui.maskview import payload
-from lthviz.ui.maskview.levels import LEVELS, ROOM, bytes_of, choose, digits, levels_of
 
 
 def unpacked(words, levels, count):
-    """Digits to the base `levels`, lowest first, as readLevels in maskview_weights.js takes them."""
+    """Digits to the base `levels`, lowest first, as readLevels in weights.js takes them."""
     out = []
     for word in words.tolist():
         for _ in range(digits(levels)):

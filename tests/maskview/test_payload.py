@@ -1,13 +1,12 @@
-"""What the mask view hands to the browser, and that it runs in Streamlit's own test harness."""
+"""What the mask view hands to the browser."""
 
 import json
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
+from lthviz.maskview import LARGEST, payload
 from lthviz.records import Blocks, Layer
-from lthviz.ui.maskview import LARGEST, payload
 
 
 def example(shape):
@@ -66,14 +65,3 @@ def test_what_does_not_fit_is_refused():
             payload(after, **bad)
     with pytest.raises(ValueError, match="too large to draw"):
         payload(np.zeros((1, LARGEST + 1), bool))
-
-
-def test_it_runs_in_streamlits_own_test_harness():
-    script = """
-import numpy as np, streamlit as st
-from lthviz.ui.maskview import mask_view
-st.text(repr(mask_view(np.eye(4, dtype=bool), np.ones((4, 4), bool), key="m", mode="diff")))
-"""
-    app = AppTest.from_string(script, default_timeout=20).run()
-    assert not app.exception
-    assert app.text[0].value == "None"
