@@ -117,6 +117,9 @@ class RunConfig:
                                low=-1, high=256)
     keep_weights: str = knob("trunk", "trained weights stored with each round", choices={
         "none": "no weights, masks only", "trunk": "the trunk's", "all": "every ticket's"})
+    log_to: str = knob("none", "other tools that the run is logged to while it trains (docs/logging.md)", choices={
+        "none": "none", "tensorboard": "event files in the run's folder, or below $LTHVIZ_TENSORBOARD", "mlflow": "a run at MLFLOW_TRACKING_URI, or in a database beside the runs",
+        "both": "TensorBoard and MLflow"})
     parent: str = knob("", "id of the run that this one branched from")
     from_round: int = knob(0, "the first round of its own that a branch makes; those before are its parent's", low=0, high=101)
     earlier: tuple[Earlier, ...] = knob((), "how the rounds were made that a branch took over, where not by its own settings")
@@ -150,7 +153,7 @@ class RunConfig:
     @property
     def place(self) -> frozenset[str]:
         """The settings that say where it runs: neither its id nor its study depends on them."""
-        return frozenset({"device", "threads", "loader_workers"} | ({"data_dir"} if self.data not in OWN_IMAGES else set()))
+        return frozenset({"device", "threads", "loader_workers", "log_to"} | ({"data_dir"} if self.data not in OWN_IMAGES else set()))
 
     @property
     def run_id(self) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
-from lthviz import measuring
+from lthviz import measuring, sinks
 from lthviz.ending import Busy, Cancelled, ending, outcome, reason
 from lthviz.records import Epoch, Event, Stage, Step
 from lthviz.store import Store
@@ -92,6 +92,8 @@ def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = 
 
 
 def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event], None] | None, world: World | None, worker: bool) -> None:
+    names = sinks.chosen(store.run(run_id).config.log_to)
+    sinks.require(names)
     store.set_state(run_id, "running", "loading")
     _calm_threads()
     from lthviz import engine  # costs seconds: torch
@@ -100,21 +102,33 @@ def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event],
     world = world or ALONE
     config, checkpoint = world.broadcast((store.run(run_id).config, store.checkpoint(run_id)))
     gate = _Gate(store, run_id, pulse, world.tell, measures=worker)
+    sink = sinks.Live(store, run_id, names, checkpoint)
+    try:
+        _each(store, run_id, pulse, on_event, sink, gate, engine.events(config, checkpoint, world, lambda k: store.ahead(run_id, k)))
+    except BaseException as e:
+        sink.end(ending(e, False)[0])
+        raise
+    sink.end("finished")
+    store.set_state(run_id, "finished")
+
+
+def _each(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event], None] | None, sink: sinks.Live, gate: _Gate, events: Iterator[Event]) -> None:
     saved, cost = time.monotonic(), 0.0
-    for event in engine.events(config, checkpoint, world, lambda k: store.ahead(run_id, k)):
+    for event in events:
         store.append(run_id, event)
         if isinstance(event, Step):
             pulse.step(event)
-        now = time.monotonic()
+        now, kept = time.monotonic(), isinstance(event, Stage)
         if isinstance(event, Epoch) and now - saved > max(CHECKPOINT_S, 20 * cost):
+            kept = True
             store.save_checkpoint(run_id, event.snapshot())
             saved, cost = time.monotonic(), time.monotonic() - now
         if isinstance(event, Stage):
             saved = now
+        sink(event, kept)
         if on_event:
             on_event(event)
         gate(event)
-    store.set_state(run_id, "finished")
 
 
 def follow(world: World, say: Callable[[str], None]) -> int:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 
 from filelock import FileLock, Timeout
 
-from lthviz import branching, measuring, processes
+from lthviz import branching, measuring, processes, sinks
 from lthviz.config import RunConfig
 from lthviz.driving import drive, follow, rank, world
 from lthviz.ending import Busy, Cancelled, reason
@@ -37,6 +37,7 @@ def start(store: Store, config: RunConfig, *, preset: str = "", paused: bool = F
 
     paused: it waits before its first stage for `step` or `play`.
     """
+    sinks.require(sinks.chosen(config.log_to))
     return _enqueue(store, store.begin(config, preset=preset), paused)
 
 
@@ -45,6 +46,7 @@ def branch(store: Store, run_id: str, round: int, config: RunConfig, *, title: s
 
     run_id: the parent, which may be at work, stopped or an example. What `branching.begin` refuses is refused here.
     """
+    sinks.require(sinks.chosen(config.log_to))
     return _enqueue(store, branching.begin(store, run_id, round, config, title=title), paused)
 
 

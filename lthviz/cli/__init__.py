@@ -18,6 +18,7 @@ from lthviz.cli import about as about_commands
 from lthviz.cli import bench as bench_command
 from lthviz.cli import branch as branch_command
 from lthviz.cli import compare as compare_command
+from lthviz.cli import log as log_command
 from lthviz.cli import sweep as sweep_command
 from lthviz.cli import take_in as take_in_command
 from lthviz.cli.ask import cancel, pause, play, step
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
                                         epilog=take_in_command.EPILOG, **raw))
     p = command(work, "take queued runs and measurements until none is left (the app starts this by itself)")
     p.add_argument("--measure", metavar="RUN", help=argparse.SUPPRESS)
+    log_command.add_options(command(log_command.log, "a stored run as TensorBoard event files or as an MLflow run", epilog=log_command.EPILOG, **raw))
     compare_command.add_options(command(compare_command.compare, "several seeds as one study: mean, spread, who wins, and methods at equal density or speed",
                                         epilog=compare_command.EPILOG, **raw))
     bench_command.add_options(command(bench_command.bench, "time a ticket against the fastest dense form of its network",

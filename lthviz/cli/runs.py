@@ -90,7 +90,7 @@ def _payload(store: Store, run_id: str) -> dict[str, Any]:
     stored = store.run(run_id)
     return {"run_id": run_id, "state": store.status(run_id).state, "seconds": round(stored.seconds, 3),
             "config": stored.config.to_dict(), "parent": stored.parent, "from_round": stored.config.from_round,
-            "branches": store.children(run_id), "info": dict(stored.info), "rounds": [dict(r) for r in stored.rows]}
+            "branches": store.children(run_id), "warnings": store.warnings(run_id), "info": dict(stored.info), "rounds": [dict(r) for r in stored.rows]}
 
 
 def _results(payload: Mapping[str, Any]) -> Table:
@@ -104,6 +104,8 @@ def _results(payload: Mapping[str, Any]) -> Table:
         table.caption = f"branch of {payload['parent']} from round {payload['from_round']}"
     if payload["branches"]:
         table.caption = "\n".join(filter(None, [table.caption, f"branches: {', '.join(payload['branches'])}"]))
+    for message in payload["warnings"]:
+        table.caption = "\n".join(filter(None, [table.caption, message]))
     for part, message in payload["info"].get("damaged", {}).items():
         table.add_row(part, f"damaged: {message}")
     return table

@@ -20,6 +20,12 @@ class Checkpoint:
     arrays: Mapping[str, np.ndarray]
     round: Round
 
+    @property
+    def epoch(self) -> int:
+        """The last epoch that it holds of a training under way; 0 between trainings."""
+        epochs = self.meta.get("epochs") or ((0,),)   # each as in nn.train.EpochDone
+        return int(epochs[-1][0])
+
 
 @dataclass(frozen=True, eq=False)
 class Begin:

@@ -133,6 +133,10 @@ class Looking(Folders):
         lines, end = files.read_lines(self.path(run_id) / "events.jsonl", offset)
         return log.parse(lines), end
 
+    def warnings(self, run_id: str) -> list[str]:
+        """What went wrong beside the run while it was at work, each line once."""
+        return list(dict.fromkeys(str(e.get("message", "")) for e in self.events(run_id)[0] if e["event"] == "warning"))
+
     def status(self, run_id: str) -> Status:
         """How the run stands: its last state, whether its worker lives, how far it is."""
         path = self.path(run_id)

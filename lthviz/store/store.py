@@ -131,6 +131,10 @@ class Store(Sweeps, Branches, Trash):
             raise UsageError(f"state {state!r} is not known; {did_you_mean(state, log.STATES)}")
         files.append_line(self.own(run_id) / "events.jsonl", log.line("state", state=state, message=message, pid=os.getpid()))
 
+    def warn(self, run_id: str, message: str) -> None:
+        """Notes in the run's log what went wrong beside it, in one line; the run goes on."""
+        files.append_line(self.own(run_id) / "events.jsonl", log.line("warning", message=message))
+
     def beat(self, run_id: str, *, done: int, total: int, eta_s: float | None, loss: float | None = None) -> None:
         """A sign of life: batches done of all, seconds left, the newest loss."""
         value = {"time": time.time(), "done": done, "total": total, "eta_s": eta_s, "loss": loss}

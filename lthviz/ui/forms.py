@@ -24,7 +24,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Pruning": ("rounds", "rate", "linear", "rewind", "after_rewind"),
     "Training": ("epochs", "batch_size", "lr", "schedule", "milestones", "gamma", "warmup", "momentum", "weight_decay",
                  "bn_l1"),
-    "Machine": ("device", "threads", "loader_workers", "precision", "memory_format", "compile", "keep_weights", "calibration_images"),
+    "Machine": ("device", "threads", "loader_workers", "precision", "memory_format", "compile", "keep_weights", "calibration_images", "log_to"),
 }
 TITLES = {"linear": "Linear layers", "data_dir": "Data folder", "lr": "Learning rate", "bn_l1": "L1 on BatchNorm scales", "rate": "Pruning rate", "in_loop": "Feed back into the trunk",
           "rewind": "Rewind to", "rho": "ρ", "t1": "t1", "min_rows": "Minimum rows",

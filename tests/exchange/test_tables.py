@@ -165,7 +165,7 @@ def test_a_run_that_has_not_begun_and_one_at_its_first_training(store, tmp_path)
 
 
 def test_what_goes_wrong_leaves_what_was_there(store, tmp_path):
-    with pytest.raises(ExchangeError, match="not written as 'xlsx'.*csv, parquet"):
+    with pytest.raises(ExchangeError, match=r"not written as 'xlsx'.*csv, parquet"):
         tables.write(store, RUN, tmp_path / "out", "xlsx")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ExchangeError, match="file is a file, and tables are a folder"):
