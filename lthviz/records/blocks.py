@@ -10,6 +10,9 @@ import numpy as np
 
 from lthviz.records.masks import Masks
 
+SPELT = 8
+"""So many blocks are spelt out where they are told in a line."""
+
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
@@ -24,6 +27,11 @@ class Blocks:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        sides = [f"{r.size}×{c.size}" for r, c in zip(self.rows, self.cols, strict=True)]
+        said = ", ".join(sides[:SPELT]) + (" …" if len(sides) > SPELT else "")
+        return f"Blocks({len(self)} of {self.shape[0]}×{self.shape[1]}{': ' if said else ''}{said})"
 
     @property
     def area(self) -> int:
@@ -43,3 +51,13 @@ class Structured:
     masks: Masks
     blocks: Mapping[str, Blocks]
     notes: Mapping[str, Mapping[str, Any]]
+
+    def __repr__(self) -> str:
+        inside, blocks = sum(b.area for b in self.blocks.values()), sum(len(b) for b in self.blocks.values())
+        covered = sum(len(b) > 0 for b in self.blocks.values())
+        kept = self.masks.nnz()
+        said = [f"{kept:,} of {self.masks.size():,} weights kept: {100 * self.masks.density():.2f} %"]
+        if counted := [n for n in self.notes.values() if "kept" in n and "channels" in n]:
+            said.append(f"{sum(n['kept'] for n in counted):,} of {sum(n['channels'] for n in counted):,} channels")
+        said.append(f"{blocks:,} block{'s' * (blocks != 1)} in {covered} of {len(self.masks)} layers hold {100 * inside / max(1, kept):.1f} % of them")
+        return f"Structured({'; '.join(said)})"

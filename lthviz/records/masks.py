@@ -56,6 +56,9 @@ class Masks(Mapping[str, np.ndarray]):
     def __hash__(self) -> int:
         return hash(self.digest)
 
+    def __repr__(self) -> str:
+        return f"Masks({len(self)} layer{'s' * (len(self) != 1)}, {self.nnz():,} of {self.size():,} weights kept: {100 * self.density():.2f} %)"
+
     def matrix(self, name: str) -> np.ndarray:
         """The mask of one layer as bool (C, n)."""
         mask = self[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -96,6 +97,26 @@ class Timing:
     def key(self) -> str:
         """What a newer measurement of the same thing replaces: ticket, device, precision, threads and batch."""
         return timing_key(self.round, self.structure, self.device, self.precision, self.threads, self.batch)
+
+    def __repr__(self) -> str:
+        doubt = f"; doubtful: {'; '.join(self.disturbed)}" if self.disturbed else ""
+        return f"Timing({self.speedup:.2f} times as fast: {self.ticket_ms:.2f} ms ({self.executor}) against {self.dense_ms:.2f} ms dense ({self.baseline}); {self._how}{doubt})"
+
+    @property
+    def _how(self) -> str:
+        low, high = self.spread
+        return (f"ratio {self.time_ratio:.3f}, quartiles {low:.3f} to {high:.3f}, {self.n} pairs; {self.batch} image{'s' * (self.batch != 1)}, {self.device}, "
+                f"{self.threads} thread{'s' * (self.threads != 1)}, {self.precision}")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the whole network in two sentences, and a line a layer."""
+        rows = "".join(f"<tr><td style='text-align:left'>{html.escape(x.name.removesuffix('.weight'))}</td><td>{x.kept:,}</td><td>{x.flops_ratio:.2f}</td>"
+                       f"<td>{x.dense_ms:.3f}</td><td>{x.ticket_ms:.3f}</td><td style='text-align:left'>{html.escape(x.executor)}</td></tr>" for x in self.layers)
+        head = "".join(f"<th>{x}</th>" for x in ("layer", "kept", "multiply-adds left", "dense (ms)", "ticket (ms)", "run by"))
+        doubt = f"<p><b>Doubtful:</b> {html.escape('; '.join(self.disturbed))}.</p>" if self.disturbed else ""
+        return (f"<p><b>{self.speedup:.2f} times as fast</b> as the fastest dense form: {self.ticket_ms:.2f} ms ({html.escape(self.executor)}) against "
+                f"{self.dense_ms:.2f} ms ({html.escape(self.baseline)}).<br>{self._how}.</p>{doubt}"
+                + (f"<table><caption>Each layer alone</caption><tr>{head}</tr>{rows}</table>" if rows else ""))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-able; `Timing.of` reads it back."""
