@@ -86,7 +86,7 @@ def look(path: Path, asked: Asked | None = None) -> Arrival:
     said = [s for f in files[-1:] for s in f.said]
     about = files[-1].about
     plain = _plain(files[-1], said)
-    if levels.kind == "file" and _masks_only(plain):
+    if levels.kind == "file" and _masks_only(plain) and len(plain) > 1:
         raise ExchangeError(f"{path} holds masks and no weights: give the weights, and this file as the masks (--masks)")
     config, image, classes = _settings(asked, about, levels, plain, str(path), said)
     model, layers = _build(config, image, classes)
@@ -128,7 +128,7 @@ def _settings(asked: Asked, about: parcel.About | None, levels: folders.Levels, 
     if about is not None and not (asked.model or asked.data or asked.image):
         config = about.config.replace(parent="", from_round=0, earlier=(), structures=(), in_loop="", imported="")
         return _with(config, asked), about.image_shape, len(about.classes)
-    data = asked.data or levels.data or ("folder" if asked.image else network.data_of(channels, classes))
+    data = asked.data or levels.data or ("folder" if asked.image else network.data_of(channels, classes) if classes else "")
     if not data:
         raise ExchangeError(f"{path} is a network for images of {channels} channel{'s' * (channels != 1)} and {classes} classes; say which: --data {'|'.join(network.IMAGES)}, "
                             f"or --image {channels}xHxW for images of your own")
@@ -136,6 +136,10 @@ def _settings(asked: Asked, about: parcel.About | None, levels: folders.Levels, 
     image = asked.image or (known[0] if known else None)
     if image is None:
         raise ExchangeError(f"data = {data!r} may be images of any size; say of which: --image {channels}xHxW")
+    if known and not classes:     # a network that ends elsewhere, or half of one: matching says what is missing
+        classes = known[1]
+    if not classes:
+        raise ExchangeError(f"{path} ends with no classifier that tells its classes; say which images it was trained on: --data {'|'.join(network.IMAGES)}")
     if image[0] != channels or (known and known[1] != classes):
         raise ExchangeError(f"{path} is a network for {channels} channels and {classes} classes; {data!r} has {image[0]} channels" + (f" and {known[1]} classes" if known else "")
                             + ": give the images that it was trained on")
@@ -178,7 +182,9 @@ def _came(level: folders.Level, file: Found, config: RunConfig, shapes: Mapping[
     theirs = {n.removesuffix("_orig"): t.shape for n, t in file.tensors.items() if not n.endswith("_mask")}
     matched = match(theirs, shapes)
     if matched.missing:
-        raise network.misfit(str(file.path), config.model, matched.missing, sum(not n.endswith("num_batches_tracked") for n in shapes), theirs)
+        raise network.misfit(str(file.path), config.model, matched.missing, sum(not n.endswith("num_batches_tracked") for n in shapes), theirs, matched.left)
+    if more := [n for n in matched.left if len(theirs[n]) in (2, 4) and not n.lower().removeprefix(matched.prefix).startswith("aux")]:
+        raise network.unlike(str(file.path), config.model, more, theirs)
     if matched.prefix:
         said.append(f"names begin with {matched.prefix!r}, which is left out")
     if by_order := [m.name for m in matched.matches if m.how == "order"]:

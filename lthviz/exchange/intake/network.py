@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from lthviz.choices import MODELS
 from lthviz.config import FORMS
@@ -24,13 +24,14 @@ def data_of(channels: int, classes: int) -> str:
 
 
 def ends(shapes: Shapes) -> tuple[int, int]:
-    """(channels of the images, classes) by the first convolution and the last layer. ExchangeError where there is none."""
-    weights = [s for n, s in shapes.items() if len(s) in (2, 4) and not n.endswith("_mask")]
+    """(channels of the images, classes) by the first convolution and the last linear layer, or the 1×1 convolution that a network ends with; 0 classes where
+    it ends otherwise. ExchangeError where there is no convolution."""
+    weights = [s for s in shapes.values() if len(s) in (2, 4)]
     first = next((s for s in weights if len(s) == 4), None)
-    last = next((s for s in reversed(weights) if len(s) == 2 or s[2:] == (1, 1)), None)
-    if first is None or last is None:
-        raise ExchangeError(f"there is no {'convolution' if first is None else 'classifier'} among the {len(shapes)} tensors; a convolutional classifier is needed")
-    return first[1], last[0]
+    if first is None:
+        raise ExchangeError(f"there is no convolution among the {len(shapes)} tensors; a convolutional classifier is needed")
+    last = next((s for s in reversed(weights) if len(s) == 2), weights[-1])
+    return first[1], last[0] if len(last) == 2 or last[2:] == (1, 1) else 0
 
 
 def identify(shapes: Shapes, channels: int, classes: int) -> list[tuple[str, str]]:
@@ -61,7 +62,7 @@ def _counts(shapes: Shapes) -> Counter[Shape]:
 
 @functools.cache
 def _known(channels: int, classes: int) -> tuple[tuple[str, str, Shapes], ...]:
-    return tuple(_made(channels, classes))
+    return tuple(_made(channels, classes or 10))     # of half a network: whatever it ends with is not there
 
 
 def _made(channels: int, classes: int) -> Iterator[tuple[str, str, Shapes]]:
@@ -96,19 +97,26 @@ def _shapes(network) -> Shapes:
     return {name: tuple(t.shape) for name, t in network.state_dict().items()}
 
 
-def misfit(path: str, model: str, missing: Sequence[Match], total: int, shapes: Shapes) -> ExchangeError:
-    """What is said where the file's tensors are not that network's, with what they look like."""
+def misfit(path: str, model: str, missing: Sequence[Match], total: int, shapes: Shapes, left: Collection[str]) -> ExchangeError:
+    """What is said where the file's tensors are not that network's, with what they look like. left: those that are none of the network's."""
     channels, classes = ends(shapes)
     like = identify(shapes, channels, classes)
     other = like[0][0] if like else nearest(shapes, channels, classes)
     names = ", ".join(f"{m.name} ({m.why})" for m in missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
     have = total - len(missing)
     classifier = len(missing) <= 2 and all(m.found for m in missing)
+    if not left and not any(m.found for m in missing):
+        return ExchangeError(f"{path} holds {have} of the {total} tensors of {model} and nothing else: a part of a checkpoint; give the file that has all of it (not there: {names})")
     what = f"{path} holds {have} of the {total} tensors of {model}; not there: {names}"
     if classifier:
         return ExchangeError(f"{what}: a classifier of other classes? say which images it was trained on (--data, or --image and --classes)")
     if other and other.split(" ")[0] != model:
         return ExchangeError(f"{what}; it looks like {other} of {classes} classes: give that as the model")
-    half = have > 0.5 * total
-    return ExchangeError(f"{what}; " + ("it is a part of a checkpoint: give the file that has all of it" if half and not other else
-                                        "it is another architecture, or a part of a checkpoint: name the network that it was saved from"))
+    return ExchangeError(f"{what}; it is another architecture: name the network that it was saved from")
+
+
+def unlike(path: str, model: str, more: Sequence[str], shapes: Shapes) -> ExchangeError:
+    """What is said where the file has layers that the network has not: all of that network may be in it, and yet it is another."""
+    other = next((m for m, _ in identify(shapes, *ends(shapes)) if m != model), "")
+    return ExchangeError(f"{path} has {len(more)} layer{'s' * (len(more) > 1)} that {model} has not ({', '.join(more[:3])}{'…' if len(more) > 3 else ''}), so it is another architecture; "
+                         + (f"it looks like {other}: give that as the model" if other else "name the network that it was saved from"))

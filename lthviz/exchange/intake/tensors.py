@@ -261,8 +261,9 @@ def _load(path: Path) -> Any:
         what = re.search(r"(?:GLOBAL|global|class|function)\s+`?([\w.]+)`?", str(e))
         names = [x for x in re.findall(r"\b([A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)+)\b", str(e)) if not x.startswith(("torch.serialization", "torch.load", "weights_only"))]
         named = what.group(1) if what and "." in what.group(1) else next((x for x in names if not x.startswith("pytorch.org")), "")
-        raise ExchangeError(f"{path} holds Python objects{f' ({named})' if named else ''}, and opening them would run their code; save tensors alone: "
-                            "torch.save(model.state_dict(), path)") from None
+        if not named:
+            raise ExchangeError(f"{path} begins like a torch file and cannot be read as one; it may be cut short: copy or save it again") from None
+        raise ExchangeError(f"{path} holds Python objects ({named}), and opening them would run their code; save tensors alone: torch.save(model.state_dict(), path)") from None
 
 
 def _state(value: Mapping) -> bool:
