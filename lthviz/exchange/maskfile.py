@@ -2,13 +2,18 @@
 
 A mask is an array of its weight's shape, bool or numbers that are all 0 or 1 (1 = kept). Nothing is unpickled: .npz is read
 without pickles, .pt with `weights_only`. Only .pt needs torch. Whatever is wrong with a file is a MaskError of one line.
+
+A file may say what it is of, as a text: in the metadata of .safetensors, in `_metadata` of a .pt's state dict, else as an array of bytes
+called `__lthviz__`, which is no mask.
 """
 
 from __future__ import annotations
 
 import io
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -16,10 +21,13 @@ import safetensors
 import safetensors.numpy
 
 from lthviz.errors import MaskError, did_you_mean
+from lthviz.exchange.parcel import KEY
 from lthviz.records import Masks
 from lthviz.store import files
 
 Arrays = dict[str, np.ndarray]
+T = TypeVar("T")
+ENTRY = f"__{KEY}__"
 
 
 def read(path: str | Path) -> Masks:
@@ -28,10 +36,16 @@ def read(path: str | Path) -> Masks:
     return Masks.of({name: _checked_mask(array, f"{path}: mask {name!r}") for name, array in arrays.items()})
 
 
-def write(path: str | Path, masks: Masks) -> None:
-    """Masks as bool (in .h5: uint8) arrays of their weights' shapes, in the format that the suffix names."""
+def write(path: str | Path, masks: Masks, description: str | None = None) -> None:
+    """Masks as bool (in .h5: uint8) arrays of their weights' shapes, in the format that the suffix names; with a text that `description` reads."""
     suffix = check_target(path)
-    files.write(Path(path), _WRITERS[suffix]({name: masks[name] for name in masks}))
+    files.write(Path(path), _WRITERS[suffix]({name: masks[name] for name in masks}, description))
+
+
+def description(path: str | Path) -> str | None:
+    """What the file says it is of, in any of the four formats; None where it says nothing. MaskError as `read`."""
+    path = Path(path)
+    return _opened(path, _DESCRIPTIONS[_suffix(path)])
 
 
 def check_target(path: str | Path) -> str:
@@ -100,19 +114,24 @@ def _suffix(path: Path) -> str:
 
 def _load(path: Path) -> Arrays:
     """All arrays of a file by name; bfloat16 comes as float32."""
-    suffix = _suffix(path)
+    arrays = _opened(path, _READERS[_suffix(path)])
+    arrays.pop(ENTRY, None)
+    if not arrays:
+        raise MaskError(f"{path} is empty: there is no array in it")
+    return arrays
+
+
+def _opened(path: Path, reader: Callable[[Path], T]) -> T:
+    """What a reader of its format makes of the file; MaskError for whatever it raises."""
     if not path.is_file():
         raise MaskError(f"there is no file {str(path)!r}")
     try:
-        arrays = _READERS[suffix](path)
+        return reader(path)
     except MaskError:
         raise
     except Exception as e:  # the four libraries raise a dozen types at a file that is not theirs
         why = e.strerror if isinstance(e, OSError) and e.strerror else str(e).strip().split("\n")[0]
-        raise MaskError(f"{path} cannot be read as {suffix}: {(why or type(e).__name__)[:160]}") from e
-    if not arrays:
-        raise MaskError(f"{path} is empty: there is no array in it")
-    return arrays
+        raise MaskError(f"{path} cannot be read as {_suffix(path)}: {(why or type(e).__name__)[:160]}") from e
 
 
 _NO_ARRAY = np.empty((), object)
@@ -171,7 +190,7 @@ def _read_safetensors(path: Path) -> Arrays:
     return out
 
 
-def _read_pt(path: Path) -> Arrays:
+def _state_dict(path: Path) -> Mapping:
     import torch
 
     value = torch.load(path, map_location="cpu", weights_only=True)
@@ -180,8 +199,14 @@ def _read_pt(path: Path) -> Arrays:
             value = value[key]
     if not isinstance(value, Mapping):
         raise MaskError(f"{path} holds a {type(value).__name__}; it should hold a dictionary of tensors by parameter name")
+    return value
+
+
+def _read_pt(path: Path) -> Arrays:
+    import torch
+
     out = {}
-    for name, tensor in value.items():
+    for name, tensor in _state_dict(path).items():
         if not isinstance(tensor, torch.Tensor) or tensor.layout != torch.strided or tensor.is_quantized:
             out[str(name)] = _NO_ARRAY
             continue
@@ -204,27 +229,61 @@ _READERS: dict[str, Callable[[Path], Arrays]] = {
     ".npz": _read_npz, ".safetensors": _read_safetensors, ".pt": _read_pt, ".h5": _read_h5}
 
 
-def _npz(arrays: Arrays) -> memoryview:
+def _described_pt(path: Path) -> str | None:
+    metadata = getattr(_state_dict(path), "_metadata", None)
+    said = metadata.get(KEY) if isinstance(metadata, Mapping) else None
+    return said if isinstance(said, str) else None
+
+
+def _described_safetensors(path: Path) -> str | None:
+    with safetensors.safe_open(path, "np") as f:
+        return (f.metadata() or {}).get(KEY)
+
+
+def _described(read: Callable[[Path], Arrays]) -> Callable[[Path], str | None]:
+    """Of the formats that have an array for it."""
+    def find(path: Path) -> str | None:
+        array = read(path).get(ENTRY)
+        return None if array is None else array.astype(np.uint8).tobytes().decode()
+    return find
+
+
+_DESCRIPTIONS: dict[str, Callable[[Path], str | None]] = {
+    ".npz": _described(_read_npz), ".safetensors": _described_safetensors, ".pt": _described_pt, ".h5": _described(_read_h5)}
+
+
+def _with_entry(arrays: Arrays, description: str | None) -> Arrays:
+    return arrays if description is None else {**arrays, ENTRY: np.frombuffer(description.encode(), np.uint8)}
+
+
+def _npz(arrays: Arrays, description: str | None) -> memoryview:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    np.savez_compressed(buffer, **_with_entry(arrays, description))
     return buffer.getbuffer()
 
 
-def _pt(arrays: Arrays) -> memoryview:
+def _pt(arrays: Arrays, description: str | None) -> memoryview:
     import torch
 
+    state = OrderedDict((name, torch.from_numpy(array)) for name, array in arrays.items())
+    if description is not None:
+        state._metadata = OrderedDict({KEY: description})   # where a state dict keeps what is no tensor; load_state_dict reads it by module
     buffer = io.BytesIO()
-    torch.save({name: torch.from_numpy(array) for name, array in arrays.items()}, buffer)
+    torch.save(state, buffer)
     return buffer.getbuffer()
 
 
-def _h5(arrays: Arrays) -> memoryview:
+def _safetensors(arrays: Arrays, description: str | None) -> bytes:
+    return safetensors.numpy.save(arrays, None if description is None else {KEY: description})
+
+
+def _h5(arrays: Arrays, description: str | None) -> memoryview:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w", track_order=True) as f:
-        for name, array in arrays.items():
+        for name, array in _with_entry(arrays, description).items():
             f.create_dataset(name, data=array.astype(np.uint8), compression="gzip", compression_opts=1)
     return buffer.getbuffer()
 
 
-_WRITERS: dict[str, Callable[[Arrays], bytes | memoryview]] = {
-    ".npz": _npz, ".safetensors": safetensors.numpy.save, ".pt": _pt, ".h5": _h5}
+_WRITERS: dict[str, Callable[[Arrays, str | None], bytes | memoryview]] = {
+    ".npz": _npz, ".safetensors": _safetensors, ".pt": _pt, ".h5": _h5}

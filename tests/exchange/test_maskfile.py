@@ -285,3 +285,27 @@ def test_only_pt_needs_torch(tmp_path):
             "    maskfile.write('n' + s, maskfile.read('m' + s))\nassert 'torch' not in sys.modules")
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, env=env, timeout=60)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_mask_file_says_what_it_is_of(tmp_path, suffix):
+    masks, words, path = Masks.of({"conv.weight": np.eye(4, dtype=bool)}), '{"say": "größer"}' * 9000, tmp_path / f"m{suffix}"
+    maskfile.write(path, masks, words)
+    assert maskfile.description(path) == words and maskfile.read(path) == masks   # the text is no mask
+    maskfile.write(path, masks)
+    assert maskfile.description(path) is None and maskfile.read(path) == masks
+
+
+def test_what_a_mask_file_says_is_where_each_format_keeps_it(tmp_path):
+    masks = Masks.of({"conv.weight": np.eye(4, dtype=bool)})
+    for suffix in SUFFIXES:
+        maskfile.write(tmp_path / f"m{suffix}", masks, "words")
+    with safetensors.safe_open(tmp_path / "m.safetensors", "np") as f:
+        assert f.metadata() == {"lthviz": "words"} and list(f.keys()) == ["conv.weight"]
+    state = torch.load(tmp_path / "m.pt", weights_only=True)
+    assert state._metadata == {"lthviz": "words"} and torch.equal(state["conv.weight"], torch.eye(4, dtype=torch.bool))
+    assert np.load(tmp_path / "m.npz")["__lthviz__"].tobytes() == b"words"
+    with h5py.File(tmp_path / "m.h5") as f:
+        assert f["__lthviz__"][:].tobytes() == b"words"
+    with pytest.raises(MaskError, match="there is no file"):
+        maskfile.description(tmp_path / "none.npz")
