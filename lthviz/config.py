@@ -70,7 +70,14 @@ class Earlier:
 
 @dataclass(frozen=True)
 class RunConfig:
-    """One run: a network, its data, how it is trained and pruned, and the structures that branch off each round."""
+    """One run: a network, its data, how it is trained and pruned, and the structures that branch off each round.
+
+    Errors: ConfigError names the setting, the value and the way out.
+    Source: ICML 2022, section 4.1 and its appendix.
+    Example:
+        config = lt.RunConfig(model="convnet", data="digits", structures=(lt.Refill(rho=0.2), lt.Regroup(groups=4)), rounds=3)
+        print(config.run_id)
+    """
 
     model: str = knob("resnet20", "the network; torchvision:NAME or timm:NAME for one of theirs", choices=MODELS, pattern=LIBRARY_MODELS)
     form: str = knob("auto", "how the network begins, for images of what size", choices=FORMS, source="section 4.1, released code, torchvision")

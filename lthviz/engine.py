@@ -43,8 +43,18 @@ def events(config: RunConfig, checkpoint: Checkpoint | None = None, world: World
     `config.stages(round)`. Not asking for the next event pauses the run. In a world of several processes each of them asks, and
     gets the same events; only the first's are kept.
 
+    config: the run.
+    checkpoint: to go on from; None: from the beginning.
+    world: the processes that train it together; one, unless torchrun started several.
     ahead: of a branch, the tickets of a round behind its first own one that its parent has trained and that are not trained again; asked of the
     first process alone.
+
+    Returns: an iterator of events (lthviz.records); a Stage's `round` has its tickets with masks, blocks, curves and accuracies.
+    Errors: ConfigError for settings that do not go together, DataError without the images, TrainingError where training cannot go on.
+    Source: ICML 2022, sections 3.1 and 4.1.
+    Example:
+        first = next(lt.events(lt.PRESETS["digits"].config))
+        print(len(first.layers), first.info["parameters"])
     """
     return iter(Experiment(config, checkpoint, world, ahead))
 

@@ -28,7 +28,15 @@ from collections.abc import Iterable
 
 
 class LthvizError(Exception):
-    """Base of all errors this project raises on purpose; `exit_code` is what the command line ends with."""
+    """Base of all errors this project raises on purpose; `exit_code` is what the command line ends with.
+
+    Source: the tree of errors above.
+    Example:
+        try:
+            lt.magnitude(model, density=2)
+        except lt.LthvizError as e:
+            print(e)
+    """
 
     exit_code = 1
 

@@ -11,6 +11,14 @@ def from_mask(mask2d: np.ndarray) -> Blocks:
     """The blocks of a bool (C, n) mask, ordered by their first row; rows without weights are in none.
 
     Rows and columns ascend. An unstructured mask gives about one block a row.
+
+    mask2d: one layer's mask as a matrix, `masks.matrix(name)`.
+
+    Returns: Blocks; all of the mask's weights are in them.
+    Errors: none but numpy's own.
+    Source: ICML 2022, section 3.3, as one representation of every structure.
+    Example:
+        found = lt.from_mask(channel.masks.matrix("layer1.0.conv1.weight"))
     """
     rows = np.flatnonzero(mask2d.any(axis=1))
     if not rows.size:
@@ -25,7 +33,16 @@ def from_mask(mask2d: np.ndarray) -> Blocks:
 
 
 def to_mask(blocks: Blocks) -> np.ndarray:
-    """bool (C, n): True inside the blocks."""
+    """The mask of a layer from its blocks.
+
+    blocks: of one layer.
+
+    Returns: bool (C, n), True inside the blocks.
+    Errors: none but numpy's own.
+    Source: ICML 2022, section 3.3.
+    Example:
+        matrix = lt.to_mask(channel.blocks["layer1.0.conv1.weight"])
+    """
     mask = np.zeros(blocks.shape, bool)
     for rows, cols in zip(blocks.rows, blocks.cols, strict=True):
         mask[np.ix_(rows, cols)] = True

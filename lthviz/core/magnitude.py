@@ -17,6 +17,16 @@ def prune(weights: Mapping[str, np.ndarray], masks: Masks, rate: float) -> Masks
     Exactly `round(rate · kept)` weights go, as in torch.nn.utils.prune.global_unstructured. Among equal magnitudes the
     weight of the later layer, then of the higher flat index, goes first. MaskError: a weight that is missing, of another
     shape or not finite, naming its layer.
+
+    weights: trained, by parameter name, of the masks' shapes.
+    masks: what is kept so far.
+    rate: 0 to 1.
+
+    Returns: Masks of the same layers.
+    Errors: ConfigError for a rate out of range; MaskError as above.
+    Source: ICML 2022, section 3.1.
+    Example:
+        sparser = lt.prune(lt.weights(model), masks, 0.2)
     """
     if not 0 <= rate <= 1:
         raise ConfigError(f"rate = {rate!r} is out of range; it must be between 0 and 1")

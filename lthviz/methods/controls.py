@@ -44,7 +44,13 @@ class _Control(Structure):
 
 @dataclass(frozen=True)
 class Random(_Control):
-    """A control: as many weights in every layer as another ticket has, at random places."""
+    """A control: as many weights in every layer as another ticket has, at random places.
+
+    Errors: ConfigError for a value that is not known.
+    Source: ICML 2022, section 4.
+    Example:
+        config = lt.RunConfig(structures=(lt.Refill(), lt.Random(of="refill", shuffle="channels")))
+    """
 
     kind: ClassVar[str] = "random"
     title: ClassVar[str] = "Random"

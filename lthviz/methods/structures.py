@@ -21,7 +21,13 @@ SCORES = {
 
 @dataclass(frozen=True)
 class Refill(PerLayer):
-    """Channel-wise: keep the K best output channels whole, remove the others whole (ICML 2022, section 3.2)."""
+    """Channel-wise: keep the K best output channels whole, remove the others whole (ICML 2022, section 3.2).
+
+    Errors: ConfigError for a value out of range.
+    Source: ICML 2022, section 3.2 and Algorithm 1.
+    Example:
+        lt.refill(model, masks, lt.Refill(rho=0.2))
+    """
 
     kind: ClassVar[str] = "refill"
     title: ClassVar[str] = "Refill"
@@ -45,7 +51,13 @@ class Refill(PerLayer):
 
 @dataclass(frozen=True)
 class Regroup(PerLayer):
-    """Group-wise: gather the non-zeros into dense blocks (ICML 2022, section 3.3; the released code's mistakes mended)."""
+    """Group-wise: gather the non-zeros into dense blocks (ICML 2022, section 3.3; the released code's mistakes mended).
+
+    Errors: ConfigError for a value out of range, or one that does nothing in the variant.
+    Source: ICML 2022, section 3.3, and the released code.
+    Example:
+        lt.regroup(masks, lt.Regroup(groups=4, min_rows=4))
+    """
 
     kind: ClassVar[str] = "regroup"
     title: ClassVar[str] = "Regroup"

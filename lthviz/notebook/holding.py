@@ -18,7 +18,10 @@ from lthviz.records import Layer, Masks
 class Held:
     """Masks over a network, as `lt.apply` puts them there. Use it as a context, or let it go with `release`.
 
-    model: the network, masked. masks: what is held, one bit a weight. The zeros hold through `model.to(…)` and `load_state_dict` as well: the next `enforce` sets them.
+    model: the network, masked.
+    masks: what is held, one bit a weight.
+
+    The zeros hold through `model.to(…)` and `load_state_dict` as well: the next `enforce` sets them.
 
     Errors: TrainingError and Diverged by `check` alone.
     Source: ICML 2022, section 3.1: momentum and weight decay revive pruned weights otherwise.

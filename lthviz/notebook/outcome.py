@@ -110,7 +110,7 @@ def bench(model: nn.Module, masks: Any = None, image_shape: Shape | None = None,
     Returns: Timing: dense_ms and ticket_ms (medians for a batch), time_ratio and its quartiles, speedup, flops_ratio, every layer alone, the machine; `disturbed`
     says why figures are doubtful.
     Errors: SpeedError for what cannot be measured here, or a missing image_shape; MaskError for masks that do not fit.
-    Source: docs/speed.md; ICML 2022, section 4.3, compared without the best dense form.
+    Source: docs/speed.md, the method card.
     Example:
         timing = lt.bench(model, channel, (3, 32, 32), batch=8, seconds=0.5, baselines="quick")
         print(timing.speedup, timing.spread)

@@ -82,7 +82,7 @@ def regroup(masks: Any, settings: Regroup | None = None, *, seed: int = 0, parti
     Source: ICML 2022, section 3.3.
     Example:
         blocks = lt.regroup(masks, groups=4, t1=1.5, min_rows=4)
-        print(blocks.blocks["layer1.0.conv1.weight"])
+        print(blocks.blocks["layer3.0.conv1.weight"])
     """
     own = settings_of(Regroup, settings, knobs, ("seed", "partitions"))
     if is_module(masks):

@@ -11,10 +11,20 @@ import numpy as np
 class Layer:
     """A prunable convolution or linear layer: where it stands in the network, without the network.
 
-    name: its weight's parameter name. shape: of the weight, `(C_out, C_in/groups, kh, kw)` or `(out, in)`. out_hw: of its output
-    map, (1, 1) of a linear layer. bn: module name of the BatchNorm behind it ('' if none). sources: the prunable layers whose output
+    name: its weight's parameter name.
+    shape: of the weight, `(C_out, C_in/groups, kh, kw)` or `(out, in)`.
+    out_hw: of its output map, (1, 1) of a linear layer.
+    bn: module name of the BatchNorm behind it ('' if none).
+    sources: the prunable layers whose output
     channel c, or'ed, decides whether input channel c can be non-zero; None: something unprunable feeds it, every input is alive. Of
-    a linear layer that reads a flattened map of c×h×w, channel c is h·w columns. classifier: its rows are the classes, which no structure removes.
+    a linear layer that reads a flattened map of c×h×w, channel c is h·w columns.
+    groups: of a convolution.
+    classifier: its rows are the classes, which no structure removes.
+
+    Source: ICML 2022, section 3.1.
+    Example:
+        layer = lt.layers(model, (3, 32, 32))[0]
+        print(layer.short, layer.matrix, layer.macs)
     """
 
     name: str

@@ -13,7 +13,13 @@ from lthviz.errors import MaskError
 class Masks(Mapping[str, np.ndarray]):
     """Immutable masks of a network, one bit a weight. `masks[name]` is a fresh bool array of the weight's shape.
 
-    Build with `Masks.of({name: array})` (bool, or numbers that are all 0 or 1). Equality and `digest` cover every bit.
+    Build with `Masks.of({name: array})` (bool arrays of the weights' shapes). Equality and `digest` cover every bit. A Mapping by parameter name.
+
+    Errors: MaskError for an array that is not bool.
+    Source: ICML 2022, section 3.1.
+    Example:
+        some = lt.Masks.of({"conv.weight": np.eye(4, dtype=bool).reshape(4, 1, 2, 2)})
+        print(some, some.density("conv.weight"), some.matrix("conv.weight").shape)
     """
 
     __slots__ = ("_digest", "_nnz", "_packed", "_shapes")

@@ -12,7 +12,17 @@ from lthviz.records.layer import Layer
 
 
 class Address(NamedTuple):
-    """Where something is: a run, and inside it a round, a structure, a layer. A page's state, a link, a cache key."""
+    """Where something is: a run, and inside it a round, a structure, a layer. A page's state, a link, a cache key.
+
+    run: its id.
+    round: its number.
+    structure: its label.
+    layer: a parameter name; '' for all.
+
+    Source: data/README.md.
+    Example:
+        where = lt.Address(run_id, round=1, structure="refill")
+    """
 
     run: str
     round: int = 0

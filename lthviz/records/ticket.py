@@ -37,8 +37,20 @@ class Curve:
 class Ticket:
     """Masks, how they were made, how they trained. Accuracies are percent; None until it is trained.
 
-    structure: its label. weights: the trained weights by parameter name where kept, float32, zero where the mask is. removes_channels: what
+    structure: its label, `unstructured`, `refill-rho=0.2`.
+    round: its number; round 0 holds the dense network.
+    masks, blocks, notes: as in Structured.
+    curve: how it trained, an array a quantity.
+    test_acc, val_acc: percent.
+    train_seconds: without what it waited.
+    weights: the trained weights by parameter name where kept, float32, zero where the mask is.
+    removes_channels: what
     `structural` says of a stored ticket, which keeps the rule that it was trained by; None: its method's.
+
+    Source: ICML 2022, section 3.
+    Example:
+        ticket = store.ticket(lt.Address(run_id, round=1, structure="refill"))
+        print(ticket.masks, ticket.test_acc)
     """
 
     structure: str

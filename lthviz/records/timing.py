@@ -44,14 +44,27 @@ class LayerTiming:
 class Timing:
     """A ticket's measured inference time against the fastest dense form of its network, on one machine.
 
-    dense_ms, ticket_ms: medians of a forward pass of `batch` images. time_ratio: median of the pairs' ratios, ticket over
-    dense; `spread`: their quartiles; `n` pairs. flops_ratio: multiply-adds really left, dead inputs removed. max_abs_err: largest
-    difference from the masked dense network's outputs, as a share of their scale. baseline: the dense form compared with;
-    others: medians in ms of every form a user has, by name. executor: what runs the ticket as a whole (`blocks`, `compact`,
-    `torch` …). estimated_ms: what the machine's calibration
+    round, structure: of the ticket, as far as it has them.
+    device, threads, batch, precision: under what it was timed; batch: images.
+    dense_ms, ticket_ms: medians of a forward pass of `batch` images.
+    time_ratio: median of the pairs' ratios, ticket over dense.
+    spread: their quartiles.
+    n: how many pairs.
+    flops_ratio: multiply-adds really left, dead inputs removed.
+    max_abs_err: largest difference from the masked dense network's outputs, as a share of their scale.
+    baseline: the dense form compared with.
+    others: medians in ms of every form a user has, by name.
+    executor: what runs the ticket as a whole (`blocks`, `compact`, `torch` …).
+    layers: each alone.
+    estimated_ms: what the machine's calibration
     predicts, without running the ticket: its share of the time that the block kernel takes for the dense network, times that time. None
-    without one. conditions: JSON-able (cpu, cores, load,
-    versions). time: seconds since 1970.
+    without one.
+    conditions: JSON-able (cpu, cores, load, versions).
+    time: seconds since 1970.
+
+    Source: docs/speed.md.
+    Example:
+        print(timing.speedup, timing.dense_ms, timing.ticket_ms, timing.disturbed)
     """
 
     round: int

@@ -36,6 +36,15 @@ class Store(Sweeps, Branches, Trash):
 
     root: None means $LTHVIZ_RUNS, else data/runs. examples: None means `examples` beside root, when it is there,
     else $LTHVIZ_EXAMPLES, else those that lthviz came with.
+
+    Errors: AddressError for a run, round or structure that is not there, StoreError for what cannot be read or written, DamagedError for a file that is not
+    what was written.
+    Source: data/README.md has the tree on disk.
+    Example:
+        store = lt.Store("data/runs")
+        run = store.run(store.runs()[0])
+        ticket = store.ticket(lt.Address(run.id, round=1, structure="refill"))
+        print(run.rows[-1]["test_acc"], ticket.masks)
     """
 
     def __init__(self, root: Path | str | None = None, examples: Path | None = None) -> None:

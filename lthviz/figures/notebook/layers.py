@@ -24,7 +24,7 @@ def densities(masks: Any, *, dark: bool = False) -> go.Figure:
 
     Returns: a plotly Figure; a row a layer, kept weights in percent.
     Errors: MaskError for what are no masks, or tickets that have no layer in common.
-    Source: ICML 2022, appendix, densities by layer.
+    Source: ICML 2022, section 3.1: pruned over all layers at once, they keep different shares.
     Example:
         lt.figures.densities({"pruned": masks, "Refill": channel})
     """

@@ -30,7 +30,7 @@ def mask(masks: Any, layer: str, *, before: Any = None, order: str = "auto", dar
 
     Returns: a plotly Figure; axes count rows (C) and columns (n = C_in·kh·kw). Where a pixel stands for several weights, the line under the title says so.
     Errors: AddressError for an unknown layer; MaskError for masks of another network; ConfigError for an unknown order, or `grouped` without blocks.
-    Source: ICML 2022, section 3.3 and its figures of masks before and after.
+    Source: ICML 2022, sections 3.2 and 3.3.
     Example:
         lt.figures.mask(channel, "layer1.0.conv1", before=masks)
     """

@@ -21,7 +21,7 @@ def accuracy_vs_density(runs: Run | Sequence[Run], *, dark: bool = False, height
 
     Returns: a plotly Figure; kept weights and test accuracy in percent, the dense network as a line.
     Errors: AddressError where there is no run.
-    Source: ICML 2022, figures 4 and 5.
+    Source: ICML 2022, section 4.
     Example:
         lt.figures.accuracy_vs_density(store.run(run_id))
     """
@@ -41,7 +41,7 @@ def accuracy_vs_speed(runs: Run | Sequence[Run], timings: Sequence[Timing] | Map
 
     Returns: a plotly Figure; speedup in times, the other costs in percent, accuracy in percent. The region that wins is shaded where the runs have one dense network.
     Errors: AddressError where there is no run; ConfigError for an unknown cost, or timings that do not say of which run.
-    Source: ICML 2022, section 4.3.
+    Source: ICML 2022, section 4; docs/speed.md has how it is measured.
     Example:
         lt.figures.accuracy_vs_speed(store.run(run_id), store.timings(run_id))
     """
