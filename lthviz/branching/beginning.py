@@ -33,7 +33,8 @@ def first_checkpoint(store: Store, run: Run, config: RunConfig, have: Have, take
     else:
         before = store.round(run.id, index - 1)
         at = dataclasses.replace(before, tickets={k: dataclasses.replace(t, weights=None) for k, t in before.tickets.items()})
-    images = {k: run.info[k] for k in IMAGES if k in run.info} if "train_images" in run.info else {}   # of one taken in without them nothing is known
+    known = "test_images" in run.info     # a network may be taken in without its images
+    images = {k: run.info[k] for k in IMAGES if k in run.info and known}
     meta = {"done": 0, "branch": {"inherited": list(inherited_labels(taken)), "again": not have.theta_k, "images": images}}
     return Checkpoint(meta, arrays, at)
 
