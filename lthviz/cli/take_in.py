@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import re
 import sys
 from pathlib import Path
@@ -36,6 +37,8 @@ def take_in(args: argparse.Namespace) -> int:
     base = _preset(store, args.preset) if args.preset else {}
     asked = intake.Asked(args.model, args.form, args.data, args.data_dir, _image(args.image), _path(args.masks), _path(args.dense), _path(args.rewind_to), {**base, **changes})
     arrival = intake.look(Path(args.file), asked)
+    if args.source:
+        arrival = dataclasses.replace(arrival, source=args.source)
     if args.dry:
         show_result(args, payload(arrival), lambda: _table(arrival))
         return 0
@@ -106,3 +109,4 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", metavar="P", help=f"how a branch of it trains, as one of {', '.join(PRESETS)}")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting of that; may be repeated")
     parser.add_argument("--title", default="", metavar="T", help="its name for people")
+    parser.add_argument("--source", default="", metavar="NAME", help=argparse.SUPPRESS)   # what the file was called before it was put where it is read

@@ -58,9 +58,9 @@ def pack(run: Path, out: Path, timing_folders: Sequence[Path] = (), *, overwrite
     return out
 
 
-def unpack(store: Folders, file: Path) -> str:
+def unpack(store: Folders, file: Path, source: str = "") -> str:
     """Makes a run's folder from a packed run, or adds its newer timings to the same run; its id. UsageError when the file is no packed run, StoreError when another run
-    of that id is here, VersionError and DamagedError as for any file."""
+    of that id is here, VersionError and DamagedError as for any file. source: what the file was called, where that is not its name here."""
     if not file.is_file():
         raise UsageError(f"there is no file {str(file)!r}")
     if (kind := hdf5.kind_of(file)) != PACK:
@@ -81,7 +81,7 @@ def unpack(store: Folders, file: Path) -> str:
             for name in (*_TEXTS, about.FILE):
                 if name in f:
                     files.write(folder / name, f[name][()].tobytes())
-            said = _said(folder)._replace(source=about.one_line(file.name))   # as it may be shown, whoever wrote the file
+            said = _said(folder)._replace(source=about.one_line(source or file.name))   # as it may be shown, whoever wrote the file
             files.write(folder / about.FILE, files.json_bytes(said._asdict()))
             for stem in f["rounds"]:
                 copy = partial(f.copy, f["rounds"][stem], name="round")

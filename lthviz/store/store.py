@@ -193,7 +193,7 @@ class Store(Sweeps, Branches, Trash):
         """One .h5 file that holds the run and its timings, without its checkpoint."""
         return pack.pack(self.path(run_id), Path(out), self.timing_folders(run_id), overwrite=overwrite)
 
-    def unpack(self, file: Path | str) -> str:
+    def unpack(self, file: Path | str, *, source: str = "") -> str:
         """Takes a packed run in; its id. The same run already there only gains what the file has of newer timings; another of
-        that id is an error."""
-        return pack.unpack(self, Path(file))
+        that id is an error. source: what the file was called, where that is not its name here."""
+        return pack.unpack(self, Path(file), source)
