@@ -100,7 +100,7 @@ def _signature(name: str, what: Any) -> str:
     for p in signature.parameters.values():
         star = "**" if p.kind is p.VAR_KEYWORD else ""
         kind = "" if p.annotation in (p.empty, "Any") else f": {p.annotation}"
-        default = "…" if callable(p.default) or dataclasses.is_dataclass(p.default) else repr(p.default)    # how it is shown has an address
+        default = repr(p.default) if isinstance(p.default, str | int | float | tuple | None) else "…"    # others are shown with their address
         parameters.append(f"{star}{p.name}{kind}" + ("" if p.default is p.empty else f" = {default}" if kind else f"={default}"))
     at = next((i for i, p in enumerate(signature.parameters.values()) if p.kind is p.KEYWORD_ONLY), None)
     if at is not None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from lthviz.errors import MaskError
-from lthviz.records import Masks
+from lthviz.records import Blocks, Masks, Structured
 
 arrays = hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=4, max_side=7))
 
@@ -41,3 +41,14 @@ def test_what_masks_refuse():
         masks.packed("a")[0] = 0
     masks["a"][:] = False
     assert masks.nnz("a") == 4 and masks["a"].all(), "what is handed out is a copy"
+
+
+def test_values_say_what_they_are_in_a_line():
+    mask = np.zeros((4, 1, 2, 2), bool)
+    mask[:2] = True
+    masks = Masks.of({"a.weight": mask})
+    assert repr(masks) == "Masks(1 layer, 8 of 16 weights kept: 50.00 %)"
+    blocks = Blocks((4, 4), (np.arange(2, dtype=np.int32),), (np.arange(4, dtype=np.int32),))
+    assert repr(blocks) == "Blocks(1 of 4×4: 2×4)" and repr(Blocks((4, 4), (), ())) == "Blocks(0 of 4×4)"
+    made = Structured(masks, {"a.weight": blocks}, {"a.weight": {"kept": 2, "channels": 4, "back": 0, "gone": 0}})
+    assert repr(made) == "Structured(8 of 16 weights kept: 50.00 %; 2 of 4 channels; 1 block in 1 of 1 layers hold 100.0 % of them)"
