@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -39,7 +40,9 @@ def end(child: subprocess.Popen) -> None:
 def end_with_parent(before: Callable[[], None] = lambda: None) -> None:
     """Ends this process as soon as its standard input ends: whoever started it is gone, however that went. before: what is done then."""
     def wait() -> None:
-        sys.stdin.buffer.read()
+        with contextlib.suppress(OSError):
+            while os.read(0, 1 << 12):     # not sys.stdin: a thread that waits inside it makes Python abort when it ends
+                pass
         try:
             before()
         finally:
