@@ -51,20 +51,19 @@ def layer_rounds(of: LayerRounds, *, dark: bool = False) -> go.Figure:
         hover = [["not trained" if math.isnan(v) else f"{v:.2f} % kept" for v in row] for row in percent]
         fig.add_heatmap(
             z=np.log10(np.maximum(percent, LEAST)).round(4).tolist(), x=[f"{k}" for k in of.rounds], y=list(of.layers), zmin=math.log10(LEAST), zmax=2,
-            colorscale=[[0, p.paper], [0.5, _mix(p.paper, p.accent, 0.75)], [1, p.kept]], xgap=1, ygap=1, text=said, customdata=hover, hoverongaps=False,
+            colorscale=[[0, p.paper], [0.5, theme.mix(p.paper, p.accent, 0.75)], [1, p.kept]], xgap=1, ygap=1, text=said, customdata=hover, hoverongaps=False,
             hovertemplate="<b>%{y}</b>, round %{x}<br>%{customdata}<extra></extra>",
-            colorbar=dict(title=dict(text="kept (%)", font=dict(size=13, color=p.text)), tickvals=[math.log10(v) for v in SHADES],
+            colorbar=dict(title=dict(text="kept (%)", side="right", font=dict(size=13, color=p.text)), tickvals=[math.log10(v) for v in SHADES],
                           ticktext=[f"{v}" if v > LEAST else f"≤ {v}" for v in SHADES], tickfont=dict(color=p.muted, size=12), outlinewidth=0, thickness=12, len=1))
     theme.apply(fig, dark, height=max(220, 96 + (22 if n <= NUMBERS[1] else 12) * n))
     if fig.data:
         fig.update_xaxes(title_text="round", type="category", showline=False, ticks="")
         fig.update_yaxes(title_text="layer, from the image on", title_standoff=18, ticklabelstandoff=4, type="category", autorange="reversed", showline=False, ticks="", tickfont=dict(color=p.muted, size=12))
         fig.update_layout(margin_t=12)
-        if numbers:
-            for j, (line, shades) in enumerate(zip(said, np.log10(np.maximum(percent, LEAST)) / 2)):
-                for i, (text, shade) in enumerate(zip(line, shades)):     # an axis of categories counts them from 0
-                    if text:
-                        fig.add_annotation(x=i, y=j, text=text, showarrow=False, font=dict(size=11, color=ink(_shade(p, shade))))
+        if numbers:      # all at once: plotly checks every annotation anew with each that is added
+            fig.update_layout(annotations=[
+                dict(x=i, y=j, text=text, showarrow=False, font=dict(size=11, color=ink(_shade(p, shade))))      # an axis of categories counts them from 0
+                for j, (line, shades) in enumerate(zip(said, np.log10(np.maximum(percent, LEAST)) / 2)) for i, (text, shade) in enumerate(zip(line, shades)) if text])
     else:
         theme.note(fig, "No ticket to show yet", dark)
     return theme.meta(fig, caption=layer_rounds_caption(of), alt=layer_rounds_alt(of), n=n, runs=[of.run])
@@ -106,10 +105,5 @@ def ink(cell: str) -> str:
 
 def _shade(p: theme.Palette, at: float) -> str:
     """The colour of a cell at 0..1 of the scale of shades."""
-    middle = _mix(p.paper, p.accent, 0.75)
-    return _mix(p.paper, middle, 2 * at) if at < 0.5 else _mix(middle, p.kept, 2 * at - 1)
-
-
-def _mix(a: str, b: str, share: float) -> str:
-    x, y = (tuple(int(c[i:i + 2], 16) for i in (1, 3, 5)) for c in (a, b))
-    return "#" + "".join(f"{round(u + share * (v - u)):02X}" for u, v in zip(x, y))
+    middle = theme.mix(p.paper, p.accent, 0.75)
+    return theme.mix(p.paper, middle, 2 * at) if at < 0.5 else theme.mix(middle, p.kept, 2 * at - 1)

@@ -113,6 +113,12 @@ def doubtful(symbol: str) -> str:
     return own.get(symbol, f"{symbol}-open-dot")
 
 
+def mix(a: str, b: str, share: float) -> str:
+    """A colour between two (#rrggbb), `share` of the way to the second."""
+    x, y = (tuple(int(c[i:i + 2], 16) for i in (1, 3, 5)) for c in (a, b))
+    return "#" + "".join(f"{round(u + share * (v - u)):02X}" for u, v in zip(x, y))
+
+
 def axis(p: Palette, **more: Any) -> dict[str, Any]:
     """A thin axis without grid: a line, outside ticks, quiet numbers."""
     return dict(showgrid=False, zeroline=False, showline=True, linecolor=p.rule, linewidth=1, ticks="outside", ticklen=4,

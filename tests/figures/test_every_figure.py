@@ -10,9 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 import pytest
 
-from lthviz.figures import accuracy, curves, layer_rounds, measured, replicate_curves, speed, theme, training
+from lthviz.figures import accuracy, curves, layer_rounds, measured, replicate_curves, speed, theme, training, training_rounds
 from lthviz.figures.layer_rounds import LayerRounds
-from lthviz.records import Epoch
+from lthviz.figures.training_rounds import TrainingRounds
+from lthviz.records import Curve, Epoch
 from lthviz.ui import figure
 from tests.figures import test_replicate_curves as of_seeds
 from tests.figures import test_speed as of_speed
@@ -21,6 +22,7 @@ RUNS = of_seeds.SEEDS
 TIMED = measured.study(RUNS[:1], {r.id: list(of_seeds.timings(r)) for r in RUNS})
 ROUNDS = LayerRounds("run-1", "Refill", ("a", "b"), (1, 2, 3), np.array([[1.0, 0.5, 0.004], [0.2, np.nan, 0.0]]))
 EPOCHS = [Epoch(2, "refill", e, 4, 3.0 / e, 50.0 + e, 40.0 + e, 0.1, 0.5) for e in range(1, 5)]
+TRAININGS = TrainingRounds("run-1", "refill", "Refill", {0: Curve.of(EPOCHS), 2: Curve.of(EPOCHS[:1]), 3: Curve.of(EPOCHS)})
 DRAWN = {   # every function that returns a figure, called with something to show
     accuracy.accuracy_vs_density: lambda dark: accuracy.accuracy_vs_density(RUNS, dark=dark),
     curves.accuracy_curves: lambda dark: curves.accuracy_curves(TIMED, dark=dark),
@@ -29,6 +31,7 @@ DRAWN = {   # every function that returns a figure, called with something to sho
     speed.layer_times: lambda dark: speed.layer_times(of_speed.TIMING, title="Regroup", dark=dark),
     speed.alternatives: lambda dark: speed.alternatives(of_speed.TIMING, title="Regroup", dark=dark),
     training.loss_curve: lambda dark: training.loss_curve(EPOCHS, dark=dark),
+    training_rounds.training_rounds: lambda dark: training_rounds.training_rounds(TRAININGS, dark=dark),
 }
 UNITS = re.compile(r"\([^)]+\)( +<b>.*)?$|^ms |^round$|^epoch|^layer")
 """A title of an axis: a quantity with its unit, or a count of things."""
