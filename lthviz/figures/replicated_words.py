@@ -51,6 +51,8 @@ def short(of: Studies, study: Replicates, label: str) -> str:
 def level(of: Studies, study: Replicates) -> str:
     """What winning means in a study, and how many trainings stand behind it."""
     bar = of.levels[study.id]
+    if bar is None and study.runs[0].config.taken_in:
+        return "how accurate its dense network was is not known, so no ticket is said to win"
     if bar is None:
         return "its dense network is not trained yet, so no ticket is said to win"
     return (f"the dense network reaches {mean_sd(study.dense.accuracy, '.2f')} % (n = {bar.n}); a ticket wins from a mean of {bar.least:.2f} % on: "
@@ -62,7 +64,7 @@ def extreme(of: Studies, study: Replicates, label: str) -> str:
     t = of.extremes[study.id, label]
     rule = ", with all less sparse ones" if of.unbroken else ""
     if t is None:
-        return "not known before the dense network is trained" if of.levels[study.id] is None else "no ticket wins"
+        return "not known without the dense network's accuracy" if of.levels[study.id] is None else "no ticket wins"
     return (f"{100 * (1 - t.density.mean):.1f} % sparse ({mean_sd(t.density, '.1f', 100)} % of the weights, round {t.round}): "
             f"{mean_sd(t.accuracy, '.2f')} %, n = {t.accuracy.n}{rule}")
 
