@@ -58,6 +58,17 @@ class Traced:
                 for other in node.all_input_nodes:
                     _read(wanted, other, True)
 
+    def fill(self, multiple: int) -> None:
+        """Count so many removed channels as live that each layer has a multiple of them: those that others beside it in a sum have, as far as there
+        are any. Grouped layers are left alone, but for depthwise ones.
+        """
+        for members in {id(m): m for m in self._spaces().values() if m}.values():
+            shared = np.logical_or.reduce([live for _, live in members])
+            for node, live in members:
+                layer = self._layers.get(node.target)
+                if layer is not None and not layer.classifier and layer.groups in (1, live.size):
+                    self.live[node.target] = filled(live, multiple, shared)
+
     def _reads(self, target: str) -> np.ndarray | bool:
         """Bool: the input channels (entries of a linear layer's input) in which a live row has a weight; True where all count."""
         if target not in self._layers:
@@ -71,6 +82,15 @@ class Traced:
 
         It decides how fast maps are joined, never what is computed.
         """
+        known: dict[int, np.ndarray] = {}
+        spaces = self._spaces()
+        for members in spaces.values():
+            if members and id(members) not in known:
+                known[id(members)] = place.order([live for _, live in members])
+        return {node: known[id(members)] for node, members in spaces.items() if members}
+
+    def _spaces(self) -> dict[fx.Node, list]:
+        """By node: the layers whose channels are added up with its own, each [node, bool (C,)]; the same list for all of them."""
         space: dict[fx.Node, list] = {}    # a node's feature map belongs to the same list as those it is added to
         for node in self.graph.nodes:
             kind = self.kind(node)
@@ -84,11 +104,20 @@ class Traced:
                 space[node] = _merge(space, *fed)
             elif kind in ("norm", "same") and fed:
                 space[node] = fed[0]
-        known: dict[int, np.ndarray] = {}
-        for members in space.values():
-            if members and id(members) not in known:
-                known[id(members)] = place.order([live for _, live in members])
-        return {node: known[id(members)] for node, members in space.items() if members}
+        return space
+
+
+def filled(live: np.ndarray, multiple: int, first: np.ndarray | None = None) -> np.ndarray:
+    """`live` (bool (C,)) with so many more that they are a multiple, or all; those of `first` before others, then in their order."""
+    want = min(live.size, -(-max(1, int(live.sum())) // multiple) * multiple)
+    if multiple == 1 or want == live.sum():
+        return live
+    free = np.flatnonzero(~live)
+    if first is not None:
+        free = free[np.argsort(~first[free], kind="stable")]
+    live = live.copy()
+    live[free[:want - int(live.sum())]] = True
+    return live
 
 
 def _read(wanted: dict[fx.Node, np.ndarray | bool], node: fx.Node, more: np.ndarray | bool) -> None:

@@ -22,7 +22,7 @@ import torch
 from torch import fx, nn
 
 from lthviz.nn import place
-from lthviz.nn.channels import Traced
+from lthviz.nn.channels import Traced, filled
 from lthviz.nn.masking import Masked
 from lthviz.records import Layer, Masks
 
@@ -38,33 +38,36 @@ class Shrunk:
     index: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def compact(model: nn.Module, layers: Sequence[Layer], masks: Masks) -> nn.Module:
+def compact(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, multiple: int = 1) -> nn.Module:
     """The network without its removed channels, in the same mode, with copies of the weights that are left.
 
     Rows of `masks` without a weight are removed channels, as in a structural ticket; weights masked inside the rest are zero. Channels
-    that no weight reads are gone too, as those before a removed depthwise channel.
+    that no weight reads are gone too, as those before a removed depthwise channel. multiple: of which each layer's number of channels is one,
+    as far as it has that many; the channels that this takes more are zero.
     It computes what the masked network computes, in evaluation and in training mode, in another order of summation.
     MaskError when the masks do not fit. A network that cannot be traced comes back whole, with a warning.
     """
     masked = Masked(model, layers, masks, structural=True)
-    made = shrink(model, layers, masks, unread=True)
+    made = shrink(model, layers, masks, unread=True, multiple=multiple)
     masked.within(made.network, made.index).enforce()
     return made.network
 
 
-def shrink(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, unread: bool = False) -> Shrunk:
+def shrink(model: nn.Module, layers: Sequence[Layer], masks: Masks, *, unread: bool = False, multiple: int = 1) -> Shrunk:
     """The smaller network and where its values come from; masks inside what is left are not applied.
 
     unread: channels that no weight reads go as well. Outputs do not depend on them, but the full network's training does change them.
+    multiple: as in `compact`.
     """
     try:
         traced = Traced(model, layers, masks)
         if unread:
             traced.drop_unread()
+        traced.fill(multiple)
     except Exception as e:  # fx raises errors of many kinds for control flow it cannot follow
         log.warning("%s cannot be traced (%s): its removed channels stay, as zeros", type(model).__name__, e)
         return Shrunk(copy.deepcopy(model))
-    return _Walk(traced).shrunk()
+    return _Walk(traced, multiple).shrunk()
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class _Map:
 class _Walk:
     """One walk through the graph; see `shrunk`."""
 
-    def __init__(self, traced: Traced) -> None:
+    def __init__(self, traced: Traced, multiple: int) -> None:
+        self.multiple = multiple
         self.traced, self.model, self.modules, self.new = traced, traced.model, traced.modules, fx.Graph()
         self.root: dict[str, nn.Module | torch.Tensor] = {}
         self.index: dict[str, np.ndarray] = {}
@@ -163,7 +167,7 @@ class _Walk:
         if a.flat or b.flat or a.line != b.line:
             return _Map(self._copy(node))
         order = self.orders.get(node, np.arange(a.total))
-        union = order[np.isin(order, a.channels) | np.isin(order, b.channels)]
+        union = order[filled(np.isin(order, a.channels) | np.isin(order, b.channels), self.multiple)]
         return _Map(self._place(union, [a, b]), union, a.total, line=a.line)
 
     def _product(self, node: fx.Node, a: _Map, b: _Map) -> _Map:

@@ -1,0 +1,123 @@
+"""A ticket's network: the masked one, and the one that is exported, which knows nothing of lthviz."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import fx, nn
+
+from lthviz.errors import ExchangeError, TrainingError
+from lthviz.exchange.outgoing import written
+from lthviz.exchange.parcel import Parcel
+from lthviz.nn import models, operations, place
+from lthviz.nn.compact import compact
+from lthviz.nn.masking import Masked
+from lthviz.nn.state import set_state
+
+
+def masked(parcel: Parcel) -> nn.Module:
+    """The ticket's network in its full size, its removed weights zero; on the CPU, in evaluation mode. ExchangeError without kept weights."""
+    weights = parcel.weights
+    model = models.build(parcel.config.replace(device="cpu", memory_format="contiguous"), parcel.image_shape, len(parcel.classes)).eval()
+    try:
+        set_state(model, weights)
+    except TrainingError as e:
+        raise ExchangeError(f"the weights of run {parcel.address.run} do not fit {parcel.config.model!r} as it is built here: {e}") from None
+    Masked(model, parcel.layers, parcel.masks, structural=parcel.ticket.structural).enforce()
+    return model.requires_grad_(False)
+
+
+def smaller(parcel: Parcel, *, multiple: int = 1) -> fx.GraphModule:
+    """The network that computes what `masked` does, without removed channels where the ticket is channel-wise, of nothing but torch's operations.
+
+    Modules keep their names. multiple: as in nn.compact. ExchangeError without kept weights, and for a network that torch.fx cannot trace.
+    """
+    model = masked(parcel)
+    if why := untraceable(model):
+        raise ExchangeError(f"{parcel.config.model!r} cannot be traced ({why}), so its smaller network cannot be made; "
+                            "export its weights (state-dict, safetensors or torch-prune), or the whole network with torch-export or onnx")
+    return _smaller(parcel, model, multiple)
+
+
+def runnable(parcel: Parcel, *, multiple: int = 1) -> nn.Module:
+    """`smaller`; of a network that torch.fx cannot trace `masked`, which torch.export may follow."""
+    model = masked(parcel)
+    return model if untraceable(model) else _smaller(parcel, model, multiple)
+
+
+def images(parcel: Parcel, n: int = 2) -> torch.Tensor:
+    """Random images (n, c, h, w) for the network."""
+    return torch.randn((n, *parcel.image_shape), generator=torch.Generator().manual_seed(0))
+
+
+def untraceable(model: nn.Module) -> str:
+    """Why torch.fx cannot trace the network, in a line; '' where it can."""
+    try:
+        operations.trace(model)
+    except Exception as e:  # fx raises errors of many kinds for control flow it cannot follow
+        return next(iter(str(e).splitlines()), type(e).__name__)[:160]
+    return ""
+
+
+def _smaller(parcel: Parcel, model: nn.Module, multiple: int) -> fx.GraphModule:
+    if parcel.ticket.structural:
+        return _plain(compact(model, parcel.layers, parcel.masks, multiple=multiple).eval())
+    return _plain(fx.GraphModule(model, operations.trace(model), type(model).__name__).eval())
+
+
+def _plain(network: fx.GraphModule) -> fx.GraphModule:
+    """The same network without functions of ours, and without other libraries' modules as far as torch's compute the same."""
+    graph, modules = network.graph, dict(network.named_modules())
+    for node in list(graph.nodes):
+        if node.op == "call_function" and node.target is place.place:
+            node.target = written.place
+            node.args = (tuple((n, *first) for _, n, first in node.args[0]), *node.args[1:])
+        elif node.op == "call_function" and getattr(node.target, "__name__", "") == "stochastic_depth":   # torchvision's; nothing outside of training
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
+        elif node.op == "call_module":
+            kind = type(modules[node.target])
+            if not kind.__module__.startswith("torch.nn") and (change := _CHANGES.get(kind.__name__)):
+                change(network, node, modules[node.target])
+    network.recompile()
+    network.delete_all_unused_submodules()
+    return network
+
+
+def _linear(network: fx.GraphModule, node: fx.Node, old: nn.Linear) -> None:
+    network.add_submodule(node.target, _with_tensors(nn.Linear(old.in_features, old.out_features, old.bias is not None), old))
+
+
+def _convolution_same(network: fx.GraphModule, node: fx.Node, old: nn.Conv2d) -> None:
+    """TensorFlow's border, which depends on the size of the map."""
+    new = nn.Conv2d(old.in_channels, old.out_channels, old.kernel_size, old.stride, 0, old.dilation, old.groups, old.bias is not None)
+    network.add_submodule(node.target, _with_tensors(new, old))
+    with network.graph.inserting_before(node):
+        padded = network.graph.call_function(written.pad_same, (node.args[0], old.kernel_size, old.stride, old.dilation))
+    node.args = (padded, *node.args[1:])
+
+
+def _norm_with_activation(network: fx.GraphModule, node: fx.Node, old: nn.BatchNorm2d) -> None:
+    new = nn.BatchNorm2d(old.num_features, old.eps, old.momentum, old.affine, old.track_running_stats)
+    network.add_submodule(node.target, _with_tensors(new, old))
+    after = node
+    for kind in ("drop", "act"):
+        module = getattr(old, kind)
+        if not isinstance(module, nn.Identity):
+            network.add_submodule(f"{node.target}_{kind}", module)
+            with network.graph.inserting_after(after):
+                after = network.graph.call_module(f"{node.target}_{kind}", (node,))
+            node.replace_all_uses_with(after, delete_user_cb=lambda user, mine=after: user is not mine)
+            node = after
+
+
+_CHANGES: dict[str, Callable[[fx.GraphModule, fx.Node, nn.Module], None]] = {
+    "Linear": _linear, "Conv2dSame": _convolution_same, "BatchNormAct2d": _norm_with_activation}
+"""timm's modules, by class name."""
+
+
+def _with_tensors(new: nn.Module, old: nn.Module) -> nn.Module:
+    for name, tensor in [*old.named_parameters(recurse=False), *old.named_buffers(recurse=False)]:
+        setattr(new, name, tensor)
+    return new.train(old.training)
