@@ -115,9 +115,9 @@ def _agrees(weight: np.ndarray, mask: np.ndarray, name: str, source: tensors.Fou
                             f"checkpoint than {came.file.path.name}: give those that belong together, or leave the masks out to go by the zeros in the weights")
 
 
-def removes_channels(masks: Masks, state: Mapping[str, np.ndarray], layers: Sequence[Layer]) -> bool:
-    """Whether the network computes what it would without its empty rows: there are some, and each one's bias, and BatchNorm's scale and shift, are zero."""
-    empty = False
+def removes_channels(masks: Masks, state: Mapping[str, np.ndarray], layers: Sequence[Layer]) -> bool | None:
+    """Whether the network computes what it would without its empty rows: each one's bias, and BatchNorm's scale and shift, are zero. None: it has none."""
+    empty = None
     for layer in layers:
         rows = ~masks.matrix(layer.name).any(axis=1)
         if layer.classifier or not rows.any():

@@ -103,7 +103,9 @@ def _ticket(came: Came, values: dict[str, np.ndarray], arrival: Arrival, said: l
     masks = came.masks
     weights = values | {n: np.where(masks[n], values[n], np.float32(0)) for n in masks}
     removes = masking.removes_channels(masks, values, arrival.layers)
-    if not removes and any(not masks.matrix(x.name).any(axis=1).all() for x in arrival.layers if not x.classifier):
+    if removes is None:     # nothing to remove: by what it was called where it came from
+        removes = came.about is not None and came.about.structural
+    elif not removes:
         said.append(f"round {came.round} has channels without weights whose BatchNorm still adds a constant: they count as masked, not as removed")
     told = came.about.blocks_of(masks) if came.about else _blocks(masks)
     return Ticket(UNSTRUCTURED, came.round, masks, blocks=told, weights=weights, removes_channels=removes), values
