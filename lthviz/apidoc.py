@@ -31,6 +31,8 @@ GROUPS = {
 CONSTANTS = {"PRESETS": "The named settings to start a run from, by name: `PRESETS[name].config` is a RunConfig, `.source` says where the settings are from; "
                         "`python -m lthviz run --preset` lists them.\n\nErrors: KeyError for an unknown name.\nSource: ICML 2022, section 4.1 and appendix; a shortened one says so.\n"
                         "Example:\n    config = lt.PRESETS[\"digits\"].config"}
+LOOKED_AT = {"Store": ("runs", "run", "round", "ticket", "mask", "weight", "epochs", "timings", "status", "about", "pack", "unpack")}
+"""Of a class that does more than a reader of runs needs: what is listed."""
 ITEM = re.compile(r"^([A-Za-z_]\w*(?:, [a-z_]\w*)*): (.*)$")
 SECTIONS = ("Returns", "Errors", "Source", "Example")
 
@@ -94,7 +96,8 @@ def _entry(name: str) -> Iterator[str]:
 
 def _signature(name: str, what: Any) -> str:
     if inspect.isclass(what) and (dataclasses.is_dataclass(what) or what.__name__ in ("Masks", "Held")):
-        return f"class lt.{name}" if not _knobs(what) else f"lt.{name}(" + ", ".join(f"{f.name}={f.default!r}" for f in dataclasses.fields(what)) + ")"
+        line = f"lt.{name}({', '.join(f'{f.name}={f.default!r}' for f in _knobs(what))})"
+        return f"class lt.{name}" if not _knobs(what) else line if len(line) < 300 else f"lt.{name}(**settings)    # those of the table below"
     signature = inspect.signature(what)
     parameters = []
     for p in signature.parameters.values():
@@ -164,7 +167,7 @@ def _members(what: type) -> Iterator[str]:
         for name, member in vars(base).items():
             inner = member.__func__ if isinstance(member, classmethod | staticmethod) else member
             text = inspect.getdoc(inner) if (inspect.isfunction(inner) or isinstance(inner, property)) else None
-            if not name.startswith("_") and text:
+            if not name.startswith("_") and text and name in LOOKED_AT.get(what.__name__, (name,)):
                 shown = name if isinstance(inner, property) else f"{name}({', '.join(p for p in inspect.signature(inner).parameters if p not in ('self', 'cls'))})"
                 found.append(f"| `.{shown}` | {_cell(_flowing(text))} |")
     if found:

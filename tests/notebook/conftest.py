@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -52,3 +54,25 @@ def own() -> Own:
 def untraceable() -> Untraceable:
     torch.manual_seed(3)
     return Untraceable().eval()
+
+
+class Block(nn.Module):
+    def __init__(self, c: int, out: int) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(c, out, 3, padding=1, stride=out // c, bias=False), nn.BatchNorm2d(out)
+
+    def forward(self, x):
+        return torch.relu(self.bn1(self.conv1(x)))
+
+
+def small() -> nn.Module:
+    """With the layers that the documents name: `layer1.0.conv1`, `layer3.0.conv1`."""
+    torch.manual_seed(0)
+    stages = {f"layer{i}": nn.Sequential(Block(c, out)) for i, (c, out) in enumerate([(16, 16), (16, 32), (32, 64)], 1)}
+    return nn.Sequential(OrderedDict(conv1=nn.Conv2d(3, 16, 3, padding=1, bias=False), bn1=nn.BatchNorm2d(16), relu=nn.ReLU(), **stages, pool=nn.AdaptiveAvgPool2d(1),
+                                     flat=nn.Flatten(), fc=nn.Linear(64, 10)))
+
+
+@pytest.fixture(scope="session")
+def small_network():
+    return small

@@ -19,9 +19,8 @@ import torchvision
 
 import lthviz as lt
 from lthviz import apidoc, figures
-from lthviz.config import RunConfig
-from lthviz.nn import models
 
+pytestmark = pytest.mark.usefixtures("partitions_once")
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = apidoc.public()
 FUNCTIONS = [n for n in NAMES if inspect.isfunction(apidoc.value(n))]
@@ -89,20 +88,20 @@ def test_a_notebook_completes_every_setting():
 
 
 @pytest.fixture(scope="module")
-def space(three_seeds):
+def space(small_network):
     """What the examples speak of: a network with a `layer1.0.conv1`, its masks, a store with a run of a Refill."""
-    model = models.build(RunConfig(model="resnet20"), (3, 8, 8), 7)
+    model = small_network()
     masks = lt.magnitude(model, density=0.3)
-    folder, ids = three_seeds
+    store = lt.Store(ROOT / "data" / "nobodys", examples=ROOT / "data" / "examples")
     channel = lt.refill(model, masks)
     return {"model": model, "masks": masks, "channel": channel, "np": np, "loss": torch.nn.functional.cross_entropy, "images": torch.randn(4, 3, 8, 8),
-            "labels": torch.arange(4), "store": lt.Store(folder), "run_id": ids[0], "optimizer": torch.optim.SGD(model.parameters(), lr=0.01),
-            "timing": lt.bench(model, channel, (3, 8, 8), batch=2, pairs=2, seconds=0.1, threads=1, baselines="quick"), "folder": folder}
+            "labels": torch.arange(4), "store": store, "run_id": store.runs()[0], "optimizer": torch.optim.SGD(model.parameters(), lr=0.01),
+            "timing": lt.bench(model, channel, (3, 8, 8), batch=2, pairs=2, seconds=0.1, threads=1, baselines="quick")}
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n != "bench"])    # what `space` calls already
 def test_the_example_runs(name, space):
-    code = apidoc.example(name).replace('lt.Store("data/runs")', "lt.Store(folder)")
+    code = apidoc.example(name).replace('lt.Store("data/runs")', "store")
     said, after = run(code, **space)
     assert said or "print" not in code
     last = code.splitlines()[-1]
@@ -121,9 +120,9 @@ def test_the_ten_lines_of_the_readme_run():
     assert after["masks"].nnz() == round(0.2 * 75_456)
 
 
-def test_the_walk_runs_with_a_smaller_network(monkeypatch):
-    """ResNet-20 in the place of ResNet-18, whose groups take half a minute: it has the layers that the page names."""
-    monkeypatch.setattr(torchvision.models, "resnet18", lambda num_classes: models.build(RunConfig(model="resnet20"), (3, 32, 32), num_classes))
+def test_the_walk_runs_with_a_smaller_network(monkeypatch, small_network):
+    """In the place of ResNet-18, whose groups take half a minute: it has the layers that the page names."""
+    monkeypatch.setattr(torchvision.models, "resnet18", lambda num_classes: small_network())
     code = "".join(blocks(ROOT / "docs" / "notebook.md"))
     assert 15 <= sum(bool(line.strip()) for line in code.splitlines()) <= 40
     said, after = run(code)

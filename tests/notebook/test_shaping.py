@@ -15,6 +15,7 @@ from lthviz.core import refill as core_refill
 from lthviz.core import regroup as core_regroup
 from lthviz.core.partition import partition_all
 
+pytestmark = pytest.mark.usefixtures("partitions_once")
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -44,7 +44,7 @@ def densities(masks: Any, *, dark: bool = False) -> go.Figure:
                         hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]:,} of %{customdata[2]:,} weights, %{x:.2f} %<extra></extra>")
     said = "; ".join(f"{title} keeps {100 * of.density():.1f} percent" for title, of in tickets.items())
     titled(fig, "Kept weights by layer", f"{len(names)} layers, from the image on", caption=f"Share of each layer's weights that is kept (n = {len(names)} layers).",
-           alt=f"Kept weights of {len(names)} layers: {said}.", dark=dark, height=150 + 24 * len(names), n=len(names))
+           alt=f"Kept weights of {len(names)} layers: {said}.", dark=dark, height=max(300, 170 + 24 * len(names)), n=len(names))
     fig.update_xaxes(title_text="kept weights (%)", rangemode="tozero")
     fig.update_yaxes(title_text="layer, from the image on", tickvals=list(place.values()), ticktext=[n.removesuffix(".weight") for n in names], range=[len(names) - 0.5, -0.5],
                      showline=False, ticks="", ticklabelstandoff=6)
