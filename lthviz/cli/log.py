@@ -11,7 +11,7 @@ from lthviz.store import Store
 
 EPILOG = """With --set log_to=… a run is logged while it trains, with the same contents (docs/logging.md).
 
-  lthviz log RUN --to tensorboard && tensorboard --logdir data/runs
+  lthviz log RUN --to tensorboard
   lthviz log RUN --to mlflow --where http://127.0.0.1:5000"""
 
 

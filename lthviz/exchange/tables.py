@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-import os
-import shutil
-import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +15,7 @@ from lthviz.errors import ExchangeError, did_you_mean
 from lthviz.exchange.columns import TABLES, Column, readme
 from lthviz.records import Round, Run, Timing
 from lthviz.store import Store, files
+from lthviz.store import parts as several
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,10 +34,7 @@ def write(store: Store, run_id: str, out: Path, format: str) -> None:
     made = frames(store, run_id)
     parts = {f"{name}.{format}": WRITERS[format](frame, TABLES[name].columns) for name, frame in made.items()}
     parts["README.txt"] = readme(run_id, f".{format}").encode()
-    if out.suffix.lower() == ".zip":
-        files.write(out, _zip(parts))
-    else:
-        _folder(out, parts)
+    several.write(out, parts, "tables")
 
 
 def frames(store: Store, run_id: str) -> dict[str, pd.DataFrame]:
@@ -141,7 +136,7 @@ def _parquet(frame: pd.DataFrame, columns: tuple[Column, ...]) -> memoryview:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise ExchangeError("Parquet needs pyarrow: pip install pyarrow; --format csv needs nothing more") from None
+        raise ExchangeError("Parquet needs pyarrow: pip install pyarrow; CSV needs nothing more") from None
     kinds = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
     schema = pa.schema([pa.field(c.name, kinds[c.kind], metadata={"unit": c.unit, "meaning": c.meaning}) for c in columns])
     table = pa.Table.from_arrays([pa.Array.from_pandas(frame[c.name], type=kinds[c.kind]) for c in columns], schema=schema)
@@ -151,31 +146,3 @@ def _parquet(frame: pd.DataFrame, columns: tuple[Column, ...]) -> memoryview:
 
 
 WRITERS: dict[str, Callable[[pd.DataFrame, tuple[Column, ...]], bytes | memoryview]] = {"csv": _csv, "parquet": _parquet}
-
-
-def _zip(parts: Mapping[str, bytes | memoryview]) -> memoryview:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
-        for name, data in parts.items():
-            z.writestr(zipfile.ZipInfo(name), bytes(data), zipfile.ZIP_DEFLATED)   # no date: the same run gives the same bytes
-    return out.getbuffer()
-
-
-def _folder(out: Path, parts: Mapping[str, bytes | memoryview]) -> None:
-    """Fills a folder aside, and puts it in the place of `out`."""
-    if out.exists() and not out.is_dir():
-        raise ExchangeError(f"{out} is a file, and tables are a folder; give another name, or one that ends in .zip for an archive")
-    aside, old = (out.with_name(f".{out.name}.{os.getpid()}.{what}") for what in ("new", "old"))
-    with files.failing(out):
-        aside.mkdir()
-        try:
-            for name, data in parts.items():
-                files.write(aside / name, data)
-            if out.exists():
-                os.rename(out, old)
-            os.rename(aside, out)
-            files.sync_folder(out.parent)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-            if old.exists():
-                shutil.rmtree(old) if out.exists() else os.rename(old, out)
