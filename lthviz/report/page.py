@@ -102,20 +102,19 @@ class _Body:
         if len(found) == 1:
             return self._figure(found[0])
         first = next((i for i, p in enumerate(found) if p.choice != "Unstructured"), 0)
-        group = found[0].key.rpartition("-")[0]
+        group = found[0].key.partition("-")[0]
         buttons = "".join(f'<button type="button" aria-pressed="{str(i == first).lower()}" aria-controls="fig-{p.key}">{text(p.choice)}</button>' for i, p in enumerate(found))
         self.figures += 1
         return (f'<div class="seg" role="group" aria-label="{text(what)}" data-group="{group}">{buttons}</div>'
                 + "".join(self._figure(p, f"{self.figures}{letter(i).lower()}", hidden=i != first) for i, p in enumerate(found)))
 
     def _figure(self, p: Picture, number: str = "", hidden: bool = False) -> str:
-        light = p.figure()
-        said = light.layout.meta
+        said = p.said
         self.figures += not number
         number = number or f"{self.figures}"
-        self.data[p.key] = {"light": pictures.plain(light), "dark": pictures.plain(p.figure(dark=True))}
+        self.data[p.key] = {"light": pictures.plain(p.light), "dark": pictures.plain(p.dark)}
         caption = said["caption"] if self.m.run.id in said["caption"] else f"{said['caption']} Run {self.m.run.id}."
-        height = int(light.layout.height)
+        height = int(p.light.layout.height)
         return (f'<figure id="fig-{p.key}"{" hidden" if hidden else ""}><h3>{text(p.title)}{f": {text(p.choice)}" if p.choice else ""}</h3>'
                 f'<div class="plot" id="plot-{p.key}" data-key="{p.key}" role="img" aria-label="{text(said["alt"])}" style="min-height:{height}px"></div>'
                 f'<figcaption><b>Figure {number}.</b> {text(caption)} <span class="save" data-of="{p.key}" data-name="lthviz-{text(p.key)}-{text(self.m.run.id)}"></span></figcaption>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,21 @@ class Picture:
     table: list[dict[str, Any]]
     choice: str = ""
 
-    def figure(self, dark: bool = False) -> go.Figure:
-        """The figure with its own zoom and legend alive: the app's are not, because there a click leads to a ticket."""
+    @cached_property
+    def light(self) -> go.Figure:
+        return self._alive(False)
+
+    @cached_property
+    def dark(self) -> go.Figure:
+        return self._alive(True)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """Its `caption`, its `alt` text and n."""
+        return self.light.layout.meta
+
+    def _alive(self, dark: bool) -> go.Figure:
+        """The figure with its own zoom and legend: the app's stand still, because there a click leads to a ticket."""
         fig = self.draw(dark)
         fig.update_layout(legend=dict(itemclick="toggle", itemdoubleclick="toggleothers"), dragmode="zoom", modebar=dict(remove=["lasso", "select"]))
         if not self.key.startswith("layers"):
@@ -96,11 +110,11 @@ def layers(m: Material) -> list[Picture] | str:
     if not m.pruned or not m.run.layers:
         return "No pruned round can be shown yet."
     out = []
-    for i, label in enumerate(m.labels):
+    for label in m.labels:
         there = [k for k in m.pruned if label in m.rounds[k].tickets]
         density = np.array([[_density(m, k, label, x.name) for k in there] for x in m.run.layers])
         of = LayerRounds(m.run.id, m.name(label), tuple(x.short for x in m.run.layers), tuple(there), density)
-        out.append(Picture(f"layers-{i}", "Density of every layer, round by round", lambda dark, of=of: layer_rounds(of, dark=dark), layer_rounds_table([of]), m.name(label)))
+        out.append(Picture(f"layers-{label}", "Density of every layer, round by round", lambda dark, of=of: layer_rounds(of, dark=dark), layer_rounds_table([of]), m.name(label)))
     return out
 
 
@@ -117,9 +131,9 @@ def training(m: Material) -> list[Picture] | str:
     if not found:
         return "No curve of a training is kept with this run: it was taken in as it is, or nothing has been trained yet."
     out = []
-    for i, (label, curves) in enumerate(found.items()):
+    for label, curves in found.items():
         of = TrainingRounds(m.run.id, label, m.name(label) if curves else "the dense network", ({0: dense} if dense is not None else {}) | curves)
-        out.append(Picture(f"training-{i}", "How every ticket trained", lambda dark, of=of: training_rounds(of, dark=dark), training_rounds_table(of), m.name(label) if curves else ""))
+        out.append(Picture(f"training-{label}", "How every ticket trained", lambda dark, of=of: training_rounds(of, dark=dark), training_rounds_table(of), m.name(label) if curves else ""))
     return out
 
 

@@ -1,0 +1,55 @@
+"""Several files that belong together, as a folder or as one archive: all of them or none."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from lthviz.errors import ExchangeError
+from lthviz.store import files
+
+
+def write(out: Path, parts: Mapping[str, bytes | memoryview], what: str) -> None:
+    """Writes `parts`, by their names with `/` between folders, into the folder `out`, or into one archive where that ends in .zip.
+
+    What stands at `out` is replaced once all is written. what: of what kind they are, for people. ExchangeError where a folder's place is taken by
+    a file; StoreError where nothing can be written.
+    """
+    if out.suffix.lower() == ".zip":
+        files.write(out, archive(parts))
+    else:
+        _folder(out, parts, what)
+
+
+def archive(parts: Mapping[str, bytes | memoryview]) -> memoryview:
+    """A .zip without dates: the same parts give the same bytes."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as z:
+        for name, data in parts.items():
+            z.writestr(zipfile.ZipInfo(name), bytes(data), zipfile.ZIP_DEFLATED)
+    return out.getbuffer()
+
+
+def _folder(out: Path, parts: Mapping[str, bytes | memoryview], what: str) -> None:
+    """Fills a folder aside, and puts it in the place of `out`."""
+    if out.exists() and not out.is_dir():
+        raise ExchangeError(f"{out} is a file, and {what} are a folder; give another name, or one that ends in .zip for an archive")
+    aside, old = (out.with_name(f".{out.name}.{os.getpid()}.{which}") for which in ("new", "old"))
+    with files.failing(out):
+        aside.mkdir()
+        try:
+            for name, data in parts.items():
+                (aside / name).parent.mkdir(parents=True, exist_ok=True)
+                files.write(aside / name, data, durable=False)
+            if out.exists():
+                os.rename(out, old)
+            os.rename(aside, out)
+            files.sync_folder(out.parent)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+            if old.exists():
+                shutil.rmtree(old) if out.exists() else os.rename(old, out)
