@@ -6,7 +6,8 @@ a round for each mask. What a file holds is looked at before anything is stored 
 
 from __future__ import annotations
 
-from lthviz.exchange.intake.arrival import Arrival, Asked, look
+from lthviz.exchange.intake.arrival import look
+from lthviz.exchange.intake.came import Arrival, Asked
 from lthviz.exchange.intake.run import take_in
 
 __all__ = ["Arrival", "Asked", "look", "take_in"]

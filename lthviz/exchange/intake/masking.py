@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lthviz.config import RunConfig
 from lthviz.errors import ExchangeError, did_you_mean
 from lthviz.exchange.intake import tensors
+from lthviz.exchange.intake.came import Came
 from lthviz.exchange.intake.names import WRAPPERS
 from lthviz.records import Layer, Masks
-
-if TYPE_CHECKING:
-    from lthviz.exchange.intake.arrival import Came
 
 
 def linear_of(rounds: Sequence[Came], model: Any, config: RunConfig) -> str:

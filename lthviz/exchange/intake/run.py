@@ -17,7 +17,7 @@ from lthviz.core import blocks as core_blocks
 from lthviz.core import stats
 from lthviz.errors import ConfigError, DataError, ExchangeError
 from lthviz.exchange.intake import masking
-from lthviz.exchange.intake.arrival import Arrival, Came, state
+from lthviz.exchange.intake.came import Arrival, Came, state
 from lthviz.records import Blocks, Checkpoint, Masks, Round, Ticket
 from lthviz.store import Store, about
 
