@@ -56,6 +56,12 @@ def bench_command(run_id: str, round: int, structure: str, setting: Setting) -> 
     return shlex.join(words)
 
 
+def export_command(run_id: str, format: str, out: str, *, round: int | None, structure: str) -> str:
+    """`python -m lthviz export …` of a run's ticket. round: None for what is made of the whole run."""
+    of = [] if round is None else ["--round", str(round), "--structure", structure]
+    return shlex.join(["python", "-m", "lthviz", "export", run_id, *of, "--format", format, "-o", out])
+
+
 def sweep_command(name: str, backend: str = "serial", workers: int = 0) -> str:
     """`python -m lthviz sweep …` of the file NAME.toml."""
     words = ["python", "-m", "lthviz", "sweep", f"{name}.toml", "--backend", backend]

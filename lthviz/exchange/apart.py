@@ -45,7 +45,7 @@ class Limits(NamedTuple):
     file_mb: int = 1000
 
 
-def run(words: Sequence[str], limits: Limits = Limits()) -> dict[str, Any]:
+def run(words: Sequence[str], limits: Limits | None = None) -> dict[str, Any]:
     """`python -m lthviz` with these words and --json, in a process of its own: what it answers. Raises as `Job.answer`."""
     return Job(words, limits).wait().answer()
 
@@ -53,9 +53,9 @@ def run(words: Sequence[str], limits: Limits = Limits()) -> dict[str, Any]:
 class Job:
     """A child at work, or waiting for its turn. folder: of its own, for files that it is to read or write; removed with the job, or by `forget`."""
 
-    def __init__(self, words: Sequence[str], limits: Limits = Limits(), folder: Path | None = None) -> None:
+    def __init__(self, words: Sequence[str], limits: Limits | None = None, folder: Path | None = None) -> None:
         """words: of the command, without --json. folder: a fresh one, which is the job's from now on."""
-        self.words, self.limits = tuple(words), limits
+        self.words, self.limits = tuple(words), limits or Limits()
         self.folder = folder or fresh_folder()
         self._asked, self._began = time.monotonic(), 0.0
         self._stopped, self._late, self._code = threading.Event(), False, 0
@@ -155,6 +155,11 @@ class Job:
 def fresh_folder() -> Path:
     """A new folder for the files of a job."""
     return Path(tempfile.mkdtemp(prefix="lthviz-exchange-"))
+
+
+def remove(folder: Path) -> None:
+    """A folder that no job took."""
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def told(error: LthvizError, names: dict[str, str]) -> str:

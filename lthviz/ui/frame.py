@@ -21,7 +21,7 @@ PAGES = (("app.py", "Home", ":material/home:"), ("pages/learn.py", "Learn", ":ma
          ("pages/masks.py", "Masks", ":material/grid_on:"), ("pages/tune.py", "Tune", ":material/tune:"),
          ("pages/speed.py", "Speed", ":material/speed:"),
          ("pages/curves.py", "Curves", ":material/show_chart:"), ("pages/compare.py", "Compare", ":material/compare_arrows:"),
-         ("pages/runs.py", "Runs", ":material/table_rows:"))
+         ("pages/exchange.py", "Exchange", ":material/swap_horiz:"), ("pages/runs.py", "Runs", ":material/table_rows:"))
 STATES = {"queued": ("schedule", "gray"), "running": ("play_arrow", "primary"), "paused": ("pause", "orange"),
           "finished": ("check", "gray"), "cancelled": ("stop", "gray"), "failed": ("error", "red"),
           "interrupted": ("power_off", "orange"), "example": ("auto_stories", "gray")}

@@ -18,6 +18,7 @@ from lthviz.figures.training import loss_curve, loss_curve_table
 from lthviz.records import Address, Curve, Layer, Run
 from lthviz.speed import machine
 from lthviz.ui import branch, cache, curves, figure, frame, pickers, play, stages, transport, where
+from lthviz.ui.exchange.link import give_link
 from lthviz.ui.masks.picture import picture
 from lthviz.ui.tune import tune_link
 from lthviz.ui.where import Position
@@ -90,7 +91,7 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
     _steps(run, there, place)
     what = stages.change(run.config, place, lambda k: cache.round(run.id, k))
     frame.said(stages.sentence(run, place, what, layer, dense=_dense(run, place)),
-               beside=lambda: tune_link(run, place.round, place.stage.structure, layer))
+               beside=lambda: _ways(run, place, layer))
     left, right = st.columns([1, 1] if frame.presenting() else [7, 5], gap="medium" if frame.presenting() else "large")
     with left:
         pickers.pick_layer(run.layers, layer)
@@ -104,6 +105,12 @@ def _stage(run: Run, there: Sequence[Position]) -> None:
     if place.stage.kind == "train" and what.ticket.curve is not None:
         st.subheader("How it trained", anchor=False)
         figure.show(loss_curve(what.ticket.curve, dark=frame.dark()), loss_curve_table(what.ticket.curve), key="loss")
+
+
+def _ways(run: Run, place: Position, layer: Layer) -> None:
+    """Where the stage's ticket can be gone on with."""
+    tune_link(run, place.round, place.stage.structure, layer)
+    give_link(run, place.round, place.stage.structure)
 
 
 def _steps(run: Run, there: Sequence[Position], place: Position) -> None:

@@ -67,7 +67,7 @@ function body(table, state) {
     const tr = document.createElement("tr");
     tr.dataset.id = row.id;
     tr.tabIndex = row.id === chosen || (!ids.includes(chosen) && row.id === ids[0]) ? 0 : -1;
-    if (row.fixed) tr.className = "fixed";
+    if (row.fixed) tr.className = row.fixed === "read" ? "read" : "fixed";
     else tr.setAttribute("aria-selected", row.id === chosen);
     for (const column of data.columns) {
       const td = document.createElement("td");

@@ -32,7 +32,8 @@ def _component() -> Callable[..., Any]:
 
 def linked_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, key: str, label: str, chosen: str, choose: Callable[[str], None],
                  required: bool = False, height: int = 340) -> None:
-    """Draw rows, each with an `id`; a row with `fixed` cannot be chosen. label: what the table is, spoken. chosen: id of the chosen row, ''
+    """Draw rows, each with an `id`; a row with `fixed` cannot be chosen and is
+    paler, one with `fixed` = "read" is not paler. label: what the table is, spoken. chosen: id of the chosen row, ''
     for none. choose: called with the id that the reader chose, '' when it was let go, which `required` forbids. height: css pixels at most."""
     _component()(key=key, data={"columns": [c._asdict() for c in columns], "rows": [dict(r) for r in rows], "label": label, "chosen": chosen,
                                 "required": required, "height": height}, on_choose_change=lambda: choose("" if (row := st.session_state[key]["choose"]) in (None, NONE) else row))

@@ -20,6 +20,7 @@ SPEED = ("run", "round", "ticket", "layer", "batch", "threads", "device")
 CURVES = ("run", "study", "x", "near", "seeds", "unbroken", "tolerance", "baseline", "layers", "batch", "threads", "device")
 COMPARE = ("of", "run", "x", "near", "seeds", "unbroken", "tolerance", "baseline", "layers", "pair", "density", "all", "batch", "threads", "device")
 TUNE = ("run", "round", "structure", "layer", "scope", "base", "map")
+EXCHANGE = ("run", "round", "ticket")
 """What each page has in its address to say where it stands, and under what is measured."""
 _BESIDE = {"baseline", "layers"}
 """What means something only beside the others that Compare shows, and is left behind there."""
@@ -74,7 +75,7 @@ def remember() -> None:
 
 
 def arrive(names: Iterable[str]) -> None:
-    """On a page opened from the menu, go on where the last page was left. names: LAB, MASKS, SPEED, CURVES or TUNE."""
+    """On a page opened from the menu, go on where the last page was left. names: LAB, MASKS, SPEED, CURVES, TUNE or EXCHANGE."""
     st.session_state[_PAGE] = tuple(names)
     if not {"run", "study", "new", "of"} & set(st.query_params):
         memory = st.session_state.get(_MEMORY, {})

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from lthviz.records import Address, Masks
+from lthviz.records import Address, Masks, Run
 from lthviz.ui import cache, figure, frame
+from lthviz.ui.exchange.link import give_link
 
 
 def npz(masks: Masks) -> bytes:
@@ -27,16 +28,17 @@ def python_lines(address: Address) -> str:
             f"ticket.masks[{address.layer!r}]  # bool, of the weight's shape")
 
 
-def offer(address: Address, rows: Sequence[Mapping[str, Any]]) -> None:
+def offer(run: Run, address: Address, rows: Sequence[Mapping[str, Any]]) -> None:
     """Downloads, and the same from a terminal and from Python."""
     file = f"lthviz-{address.run}-round{address.round}-{address.structure}"
-    with st.container(horizontal=True, gap="small", key="masks-files"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="masks-files"):
         st.download_button("Layers (CSV)", lambda: figure.csv_text([{k: v if not isinstance(v, list) else "×".join(map(str, v)) for k, v in r.items()} for r in rows]),
                            file_name=f"{file}-layers.csv", mime="text/csv", icon=":material/download:", key="layers-csv", on_click="ignore",
                            help="A row a layer with every number of the list, unrounded")
         st.download_button("Masks (.npz)", lambda: npz(cache.round(address.run, address.round).ticket(address.structure).masks), file_name=f"{file}.npz",
                            mime="application/octet-stream", icon=":material/download:", key="masks-npz", on_click="ignore",
                            help="The masks of all layers, bool arrays by parameter name, as `lthviz refill` and `lthviz regroup` read them")
+        give_link(run, address.round, address.structure, "Other forms: weights, ONNX …")
     same = st.expander("The same from a terminal and from Python", icon=":material/terminal:", type="compact", key="masks-terminal", on_change="rerun")
     if same.open:
         with same:

@@ -45,7 +45,7 @@ def _ticket(run: Run, there: Sequence[where.Position]) -> None:
     if words := sentences.alike_words(run, ticket, found, layer):
         frame.quiet(words)
     _words(ticket, before, layer)
-    files.offer(address._replace(layer=layer.name), rows)
+    files.offer(run, address._replace(layer=layer.name), rows)
 
 
 def _title(run: Run, ticket: Ticket, layer: Layer, found: against.Against) -> str:

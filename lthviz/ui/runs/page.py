@@ -10,7 +10,7 @@ import streamlit as st
 
 from lthviz import launch
 from lthviz.ui import cache, frame, pickers, several
-from lthviz.ui.runs import about, importing, notices, sweeps, table, trash
+from lthviz.ui.runs import about, notices, sweeps, table, trash
 from lthviz.ui.runs.table import FILTERS, Row
 
 _CHOSEN = "runs-chosen"
@@ -22,6 +22,8 @@ def show() -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="runs-head"):
         st.title("Runs", anchor=False, width="content")
         with st.container(horizontal=True, width="content", gap="small"):
+            st.page_link("pages/exchange.py", label="Take in a run or network", icon=":material/input:", query_params={"do": "in"},
+                         help="Packed runs, and other people's pruned networks")
             st.page_link("pages/lab.py", label="New run", icon=":material/add:", query_params={"new": "digits"})
     sizes = about.sizes(found)
     if found:
@@ -33,7 +35,6 @@ def show() -> None:
     sweeps.live(found)
     if found:
         _table(found, sizes)
-    importing.show()
     trash.show()
     for name, why in broken.items():
         frame.told("error", f"{name!r} cannot be read, and is left as it is: {why}", "broken_image")
@@ -151,6 +152,7 @@ def _open(chosen: Sequence[Row]) -> None:
                          query_params={"study": chosen[0].study, "run": run_id})
         for page, label, icon in (("lab", "Lab", "science"), ("masks", "Masks", "grid_on"), ("speed", "Speed", "speed"), ("curves", "Curves", "show_chart")):
             st.page_link(f"pages/{page}.py", label=label, icon=f":material/{icon}:", query_params={"run": run_id})
+        st.page_link("pages/exchange.py", label="Give out", icon=":material/output:", query_params={"do": "out", "run": run_id}, help="As a file for another program or another machine")
         st.page_link("pages/lab.py", label="Duplicate with changes", icon=":material/content_copy:", query_params={"new": run_id},
                      help="Start another run from its settings")
     else:
