@@ -232,7 +232,7 @@ class Experiment:
         return {
             "parameters": sum(p.numel() for p in self.model.parameters()), "prunable": sum(x.size for x in self.layers),
             "train_images": len(self.images.y_train), "val_images": len(self.images.y_val), "test_images": len(self.images.y_test),
-            "image_shape": list(self.images.shape), "classes": list(self.images.classes), "data_note": self.images.note,
+            "image_shape": list(self.images.shape), "classes": list(self.images.classes), "data_note": self.images.note, "normalisation": self.images.normalisation,
             "steps": self.trainer.total_steps, "rewind_step": self.trainer.rewind_step, "total_batches": self._total(),
             "device": str(self.images.device), "threads": self.trainer.threads, "processes": self.world.size, "machine": platform.processor() or platform.machine(),
             "versions": {p: metadata.version(p) for p in ("torch", "numpy")} | {"python": platform.python_version()},

@@ -24,7 +24,7 @@ class Parcel:
     """A ticket and what it belongs to.
 
     address: run, round and structure. image_shape: (c, h, w). classes: their names. dense_acc: percent, of the run's dense network, None where it
-    is not known. ticket: its weights are None where the run did not keep them; else every parameter and buffer by name, masked weights zero.
+    is not known. normalisation: mean and std of each channel in grey levels 0 to 255, by which images are normalised; None where the run did not note them. ticket: its weights are None where the run did not keep them; else every parameter and buffer by name, masked weights zero.
     """
 
     address: Address
@@ -34,6 +34,7 @@ class Parcel:
     classes: tuple[str, ...]
     dense_acc: float | None
     ticket: Ticket
+    normalisation: Mapping[str, list[float]] | None = None
 
     @property
     def masks(self) -> Masks:
@@ -56,7 +57,7 @@ def of(store: Store, address: Address) -> Parcel:
     ticket = store.ticket(address)
     dense = next((r["test_acc"] for r in run.rows if r["round"] == 0), None)
     return Parcel(Address(run.id, address.round, address.structure), run.config, run.layers, tuple(run.info["image_shape"]),
-                  tuple(map(str, run.info["classes"])), dense, ticket)
+                  tuple(map(str, run.info["classes"])), dense, ticket, run.info.get("normalisation"))
 
 
 def about(parcel: Parcel) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def about(parcel: Parcel) -> dict[str, Any]:
     t, a = parcel.ticket, parcel.address
     return {"format": FORMAT, "lthviz": files.version(), "run": a.run, "round": a.round, "structure": a.structure, "structural": bool(t.structural),
             "config": parcel.config.to_dict(), "image_shape": list(parcel.image_shape), "classes": list(parcel.classes),
-            "test_acc": t.test_acc, "val_acc": t.val_acc, "dense_acc": parcel.dense_acc,
+            "test_acc": t.test_acc, "val_acc": t.val_acc, "dense_acc": parcel.dense_acc, "normalisation": parcel.normalisation,
             "blocks": {name: _packed(b, t.masks.matrix(name)) for name, b in t.blocks.items()}}
 
 

@@ -45,6 +45,11 @@ class Source(ABC):
     def device(self) -> torch.device:
         return self.y_train.device
 
+    @property
+    def normalisation(self) -> dict[str, list[float]]:
+        """mean and std of each channel, in grey levels 0 to 255, to exactly what `normalise` uses: whoever deploys a network needs them."""
+        return {"mean": self.mean.flatten().tolist(), "std": self.std.flatten().tolist()}
+
     def normalise(self, x: torch.Tensor) -> torch.Tensor:
         """What a network takes: float32 of zero mean and unit deviation a channel, in x's memory format."""
         return x.to(torch.float32).sub_(self.mean).div_(self.std)

@@ -136,7 +136,7 @@ def _info(arrival: Arrival, config: Any, said: list[str]) -> tuple[dict[str, Any
         raise ExchangeError(f"{arrival.source} is a network for {'×'.join(map(str, arrival.image_shape))} and {arrival.classes} classes; the images of {config.data} here are "
                             f"{'×'.join(map(str, images.shape))} of {len(images.classes)}: give the data_dir of those that it was trained on")
     counts = {"test_images": len(images.y_test)}     # which of the others it was trained on is not known
-    return info | counts | {"classes": list(images.classes), "data_note": images.note}, images
+    return info | counts | {"classes": list(images.classes), "data_note": images.note, "normalisation": images.normalisation}, images
 
 
 def _accuracy(config: Any, images: Any, arrival: Arrival, ticket: Ticket, values: Mapping[str, np.ndarray]) -> float:
