@@ -98,7 +98,7 @@ def _title(p: pictures.Picture) -> str:
 
 def _page(m: Material, p: pictures.Picture, light: Mapping[str, Any]) -> str:
     said = p.said
-    body = (f'<h1>{text(_title(p))}</h1><div id="plot" role="img" aria-label="{text(said["alt"])}" style="min-height:{light["layout"]["height"]}px"></div>'
+    body = (f'<h1>{text(_title(p))}</h1><div id="plot" role="group" aria-label="{text(said["alt"])}" style="min-height:{light["layout"]["height"]}px"></div>'
             f'<p>{text(said["caption"])}</p><p><a href="{p.key}.csv">Its numbers</a></p>')
     data = script({"light": light, "dark": pictures.plain(p.dark)})
     draw = ('const all = JSON.parse(document.getElementById("data").textContent), wish = matchMedia("(prefers-color-scheme: dark)");\n'

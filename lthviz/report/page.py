@@ -116,7 +116,7 @@ class _Body:
         caption = said["caption"] if self.m.run.id in said["caption"] else f"{said['caption']} Run {self.m.run.id}."
         height = int(p.light.layout.height)
         return (f'<figure id="fig-{p.key}"{" hidden" if hidden else ""}><h3>{text(p.title)}{f": {text(p.choice)}" if p.choice else ""}</h3>'
-                f'<div class="plot" id="plot-{p.key}" data-key="{p.key}" role="img" aria-label="{text(said["alt"])}" style="min-height:{height}px"></div>'
+                f'<div class="plot" id="plot-{p.key}" data-key="{p.key}" role="group" aria-label="{text(said["alt"])}" style="min-height:{height}px"></div>'
                 f'<figcaption><b>Figure {number}.</b> {text(caption)} <span class="save" data-of="{p.key}" data-name="lthviz-{text(p.key)}-{text(self.m.run.id)}"></span></figcaption>'
                 f'<details><summary>The numbers of figure {number}</summary><p>{text(said["alt"])}</p>{table(p.table, f"The numbers of figure {number}", file=f"lthviz-{p.key}-{self.m.run.id}")}</details></figure>')
 

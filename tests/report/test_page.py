@@ -89,7 +89,7 @@ def test_every_figure_has_a_sentence_with_n_and_run_words_and_numbers(source):
     for figure in figures:
         caption = re.search(r"<figcaption>(.*?)</figcaption>", figure, re.S)[1]
         assert RUN in caption and re.search(r"\(n = \d+", caption) and "<details>" in figure and "<table" in figure
-        assert 'id="mask-view"' in figure or re.search(r'role="img" aria-label="[^"]{40,}"', figure)
+        assert 'id="mask-view"' in figure or re.search(r'role="group" aria-label="[^"]{40,}"', figure)
 
 
 def test_the_same_store_gives_the_same_bytes_in_a_file_of_moderate_size(whole, source, tmp_path):
