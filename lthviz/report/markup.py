@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -61,6 +62,17 @@ def _right(yes: bool) -> str:
     return ' class="n"' if yes else ""
 
 
+def prose(words: str) -> str:
+    """Sentences with their `commands` set as such."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(words))
+
+
 def missing(words: str) -> str:
     """A sentence in the place of a figure that there is nothing to draw of."""
-    return f'<p class="missing">{text(words)}</p>'
+    return f'<p class="missing">{prose(words)}</p>'
+
+
+def filled(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows without the columns of which nothing is known."""
+    empty = {k for k in (rows[0] if rows else ()) if all(r.get(k) is None for r in rows)}
+    return [{k: v for k, v in r.items() if k not in empty} for r in rows]

@@ -19,7 +19,7 @@ from lthviz.maskview import LARGEST, payload
 from lthviz.records import Layer, Ticket
 from lthviz.report.material import Material
 
-ROOM = 5_500_000
+ROOM = 6_000_000
 """Characters that the masks of a report may take: with plotly's 4.8 million and everything else a report stays below 12 million."""
 HEIGHT = 440
 

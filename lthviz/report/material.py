@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from lthviz.config import UNSTRUCTURED
@@ -20,7 +20,7 @@ from lthviz.store.about import About
 @dataclass(frozen=True, eq=False)
 class Material:
     """run: without masks. rounds: those that can be read, by number; weights are read when asked for, and no report asks. damaged: name of a part
-    → why it cannot be read. parent: the run that it branched from, where that is here. epochs: curves of trainings that have not ended."""
+    → why it cannot be read. parent: the run that it branched from, where that is here. unfinished: curves of trainings that have not ended."""
 
     run: Run
     about: About
@@ -28,7 +28,7 @@ class Material:
     timings: tuple[Timing, ...]
     damaged: Mapping[str, str]
     parent: Run | None = None
-    unfinished: Mapping[tuple[int, str], Curve] = None
+    unfinished: Mapping[tuple[int, str], Curve] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -72,7 +72,7 @@ class Material:
         now = self.rounds[ticket.round]
         if ticket.structure != UNSTRUCTURED:
             found = now.tickets.get(UNSTRUCTURED)
-            return (found.masks, f"Unstructured, round {ticket.round}") if found else (None, "")
+            return (found.masks, f"{self.name(UNSTRUCTURED)}, round {ticket.round}") if found else (None, "")
         last = self.rounds.get(ticket.round - 1)
         trunk = self.run.config.trunk_of(ticket.round - 1)
         if last is None or trunk not in last.tickets:
@@ -82,7 +82,7 @@ class Material:
     def curve(self, k: int, label: str) -> Curve | None:
         """How a ticket trained, as far as it has; None before its first epoch."""
         ticket = self.rounds[k].tickets.get(label) if k in self.rounds else None
-        found = ticket.curve if ticket is not None and ticket.curve is not None else (self.unfinished or {}).get((k, label))
+        found = ticket.curve if ticket is not None and ticket.curve is not None else self.unfinished.get((k, label))
         return found if found is not None and len(found.epoch) else None
 
 

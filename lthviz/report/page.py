@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import plotly
 
@@ -13,7 +14,7 @@ from lthviz.config import UNSTRUCTURED
 from lthviz.figures import rows
 from lthviz.figures.replicated import letter
 from lthviz.report import masks, pictures, saying
-from lthviz.report.markup import missing, script, table, text
+from lthviz.report.markup import missing, prose, script, table, text
 from lthviz.report.material import Material
 from lthviz.report.pictures import Picture
 from lthviz.store import files
@@ -21,6 +22,9 @@ from lthviz.store import files
 HERE = Path(__file__).parent
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'"
 """What the file allows itself: its own scripts and styles, pictures that it makes; no request, whatever is in it."""
+
+ROWS = 600
+"""About so many rows a table of epochs has at most."""
 
 
 @cache
@@ -58,6 +62,15 @@ def page(m: Material) -> str:
 <script type="module">{maskview.joined(*maskview.PARTS, HERE / "masks.js")}</script>
 </body></html>
 """
+
+
+def _thin(rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """Of a long table of epochs every n-th and the last of each training, and a sentence on it: a browser is slow with many thousands of cells."""
+    step = -(-len(rows) // ROWS)
+    if step < 2 or "epoch" not in rows[0]:
+        return rows, ""
+    last = {r["round"]: r["epoch"] for r in rows}
+    return [r for r in rows if r["epoch"] % step == 0 or r["epoch"] == last[r["round"]]], f" Of {len(rows):,} epochs the table has one in {step} and the last of each training."
 
 
 class _Body:
@@ -114,11 +127,12 @@ class _Body:
         number = number or f"{self.figures}"
         self.data[p.key] = {"light": pictures.plain(p.light), "dark": pictures.plain(p.dark)}
         caption = said["caption"] if self.m.run.id in said["caption"] else f"{said['caption']} Run {self.m.run.id}."
+        shown, thinned = _thin(p.table)
         height = int(p.light.layout.height)
         return (f'<figure id="fig-{p.key}"{" hidden" if hidden else ""}><h3>{text(p.title)}{f": {text(p.choice)}" if p.choice else ""}</h3>'
                 f'<div class="plot" id="plot-{p.key}" data-key="{p.key}" role="group" aria-label="{text(said["alt"])}" style="min-height:{height}px"></div>'
                 f'<figcaption><b>Figure {number}.</b> {text(caption)} <span class="save" data-of="{p.key}" data-name="lthviz-{text(p.key)}-{text(self.m.run.id)}"></span></figcaption>'
-                f'<details><summary>The numbers of figure {number}</summary><p>{text(said["alt"])}</p>{table(p.table, f"The numbers of figure {number}", file=f"lthviz-{p.key}-{self.m.run.id}")}</details></figure>')
+                f'<details><summary>The numbers of figure {number}</summary><p>{text(said["alt"])}{thinned}</p>{table(shown, f"The numbers of figure {number}", file=f"lthviz-{p.key}-{self.m.run.id}")}</details></figure>')
 
     # Tables ----------------------------------------------------------------------------------------------------------------
 
@@ -128,7 +142,8 @@ class _Body:
             return missing("No ticket has been trained yet.")
         n = len(found)
         speeds = " Speedups are over the fastest dense form of the network, medians with their quartiles." if "measured speedup (×)" in found[0] else ""
-        return self._table(found, f"Every trained ticket (n = {n} ticket{'s' * (n != 1)}, one training each; run {self.m.run.id}).{speeds}", "tickets")
+        what, each = ("ticket", "") if self.m.run.config.imported else ("trained ticket", ", one training each")
+        return self._table(found, f"Every {what} (n = {n} ticket{'s' * (n != 1)}{each}; run {self.m.run.id}).{speeds}", "tickets")
 
     def settings(self) -> str:
         found = saying.settings(self.m.run.config)
@@ -142,7 +157,7 @@ class _Body:
 
     def again(self) -> str:
         lines, said = saying.again(self.m)
-        return "".join(f'<pre tabindex="0"><code>{text(line)}</code></pre>' for line in lines) + (f"<p>{text(said)}</p>" if said else "")
+        return "".join(f'<pre tabindex="0"><code>{text(line)}</code></pre>' for line in lines) + (f"<p>{prose(said)}</p>" if said else "")
 
     def damaged(self) -> str:
         items = "".join(f"<li><b>{text(f'round {part}' if part.isdecimal() else part)}</b>: {text(why)}</li>" for part, why in self.m.damaged.items())
@@ -173,7 +188,7 @@ class _Body:
                 f'<div id="mask-view" data-round="{start}" data-ticket="{text(ticket)}" data-layer="{text(layer)}"></div><p id="mask-said" aria-live="polite"></p>'
                 f'<figcaption><b>Figure {self.figures}.</b> Which weights each ticket keeps, an output channel a row: kept, added and removed against the mask before; dense blocks are outlined, and in the '
                 f"grouped order their rows and columns stand together (n = {n} masks of {len(names)} layers in {len(found.rounds)} rounds; run {text(m.run.id)}). J and K change the layer. "
-                f'{text(found.left_out)}</figcaption>'
+                f'{prose(found.left_out)}</figcaption>'
                 f'<details><summary>The numbers of figure {self.figures}</summary>{table(found.table, f"The numbers of figure {self.figures}", file=f"lthviz-masks-{m.run.id}")}</details></figure>')
 
     def templates(self) -> str:

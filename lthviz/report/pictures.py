@@ -17,6 +17,7 @@ from lthviz.figures.curves import accuracy_curves
 from lthviz.figures.curves_words import accuracy_curves_table
 from lthviz.figures.layer_rounds import LayerRounds, layer_rounds, layer_rounds_table
 from lthviz.figures.training_rounds import TrainingRounds, training_rounds, training_rounds_table
+from lthviz.report.markup import filled
 from lthviz.report.material import Material
 
 
@@ -100,9 +101,7 @@ def _columns(table: list[dict[str, Any]], x: str) -> list[dict[str, Any]]:
     """Of a table with everything, what this figure shows."""
     own = {"kept": ("kept weights (%)",), "effective": ("effective density (%)", "kept weights (%)"), "speed": _SPEED}[x]
     names = ("round", "ticket", *own, "test accuracy (%)", "dense accuracy (%)")
-    shown = [{k: row[k] for k in names} for row in table if x != "speed" or row["measured speedup (×)"] is not None]
-    empty = {k for k in names if all(row[k] is None for row in shown)}
-    return [{k: v for k, v in row.items() if k not in empty} for row in shown]
+    return filled([{k: row[k] for k in names} for row in table if x != "speed" or row["measured speedup (×)"] is not None])
 
 
 def layers(m: Material) -> list[Picture] | str:

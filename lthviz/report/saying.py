@@ -11,6 +11,7 @@ from lthviz.core.study import MeanTicket
 from lthviz.figures import measured, rows, wording
 from lthviz.knobs import non_default
 from lthviz.records import Timing
+from lthviz.report.markup import filled
 from lthviz.report.material import Material
 from lthviz.words import duration, rounds_done
 
@@ -81,7 +82,7 @@ def winners(m: Material) -> list[dict[str, Any]]:
     if not m.accuracies or rows.dense(m.run) is None:
         return []
     study = m.studies.of[0]
-    return [_winner(m, label, m.studies.extremes[study.id, label]) for label in study.labels]
+    return filled([_winner(m, label, m.studies.extremes[study.id, label]) for label in study.labels])
 
 
 def _winner(m: Material, label: str, t: MeanTicket | None) -> dict[str, Any]:
@@ -103,8 +104,7 @@ def tickets(m: Material) -> list[dict[str, Any]]:
                     "effective density (%)": rows.scaled(r.get("effective_density")), "in blocks (%)": rows.scaled(r.get("coverage")), "multiply-adds (%)": rows.scaled(q.flops),
                     "test accuracy (%)": q.accuracy, "validation accuracy (%)": r.get("val_acc"), "measured speedup (×)": t.speedup if t else None,
                     "lower quartile (×)": low, "upper quartile (×)": high, "training (s)": r.get("seconds")})
-    empty = {k for k in (out[0] if out else ()) if all(r[k] is None for r in out)}
-    return [{k: v for k, v in r.items() if k not in empty} for r in out]
+    return filled(out)
 
 
 def other_settings(m: Material) -> str:

@@ -247,3 +247,10 @@ def test_a_ticket_of_an_empty_mask_is_shown_as_one(imported, whole):
     empty = Masks.of({x.name: np.zeros(x.shape, bool) for x in m.run.layers})
     m.rounds[1].tickets["unstructured"] = Ticket("unstructured", 1, empty)
     assert {row["kept"] for row in choosing.choose(m).table} == {0}
+
+
+def test_a_long_table_of_epochs_keeps_the_last_of_each_training():
+    rows = [{"round": k, "epoch": e, "training loss (nats)": 1.0} for k in range(11) for e in range(1, 163)]
+    shown, said = report.page._thin(rows)
+    assert len(shown) <= 660 and {(k, 162) for k in range(11)} <= {(r["round"], r["epoch"]) for r in shown} and "every 3th" not in said and "1,782" in said
+    assert report.page._thin(rows[:100]) == (rows[:100], "")
