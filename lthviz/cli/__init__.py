@@ -18,6 +18,7 @@ from lthviz.cli import about as about_commands
 from lthviz.cli import bench as bench_command
 from lthviz.cli import branch as branch_command
 from lthviz.cli import compare as compare_command
+from lthviz.cli import export as export_command
 from lthviz.cli import log as log_command
 from lthviz.cli import sweep as sweep_command
 from lthviz.cli import take_in as take_in_command
@@ -121,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("file", metavar="F.h5")
     take_in_command.add_options(command(take_in_command.take_in, "take in other people's networks: pruned checkpoints, masks, folders of rounds", name="import",
                                         epilog=take_in_command.EPILOG, **raw))
+    export_command.add_options(command(export_command.export, "a ticket or a run in the forms of other programs: masks, weights, ONNX, tables, a report", epilog=export_command.EPILOG, **raw))
     p = command(work, "take queued runs and measurements until none is left (the app starts this by itself)")
     p.add_argument("--measure", metavar="RUN", help=argparse.SUPPRESS)
     log_command.add_options(command(log_command.log, "a stored run as TensorBoard event files or as an MLflow run", epilog=log_command.EPILOG, **raw))

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import os
-import secrets
 import types
-import zipfile
 from pathlib import Path
 
 import safetensors.torch
@@ -20,14 +15,14 @@ from lthviz.exchange import parcel as parcels
 from lthviz.exchange.outgoing import network as networks
 from lthviz.exchange.outgoing.source import source
 from lthviz.exchange.parcel import Parcel
-from lthviz.store import files
+from lthviz.store import parts as several
 
 TOLERANCE = 1e-4
 """Largest difference from the masked network's outputs, as a share of the largest of them."""
 
 
 def write(parcel: Parcel, out: Path) -> None:
-    """The folder `out`, or a zip archive with that folder where the name ends in .zip.
+    """The folder `out`, or one archive where the name ends in .zip.
 
     ExchangeError without kept weights, and for a network that cannot be written as Python: one that torch.fx cannot trace, or of other parts than
     torch's. What was written is run once and compared with the masked network before it is kept.
@@ -38,14 +33,7 @@ def write(parcel: Parcel, out: Path) -> None:
     check(_made(text, state), parcel)
     parts = {"network.py": text.encode(), "weights.safetensors": safetensors.torch.save(state, {parcels.KEY: parcels.text(parcel)}),
              f"{parcels.KEY}.json": json.dumps(parcels.about(parcel), indent=1).encode(), "README.txt": _readme(parcel).encode()}
-    if out.suffix.lower() == ".zip":
-        buffer = io.BytesIO()
-        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as z:
-            for name, data in parts.items():
-                z.writestr(f"{out.stem}/{name}", data)
-        files.write(out, buffer.getbuffer())
-    else:
-        _folder(out, parts)
+    several.write(out, parts, "a network's files")
 
 
 def check(network: nn.Module, parcel: Parcel) -> None:
@@ -65,29 +53,6 @@ def _made(text: str, state: dict[str, torch.Tensor]) -> nn.Module:
     network = module.Network()
     network.load_state_dict(state)
     return network.eval()
-
-
-def _folder(out: Path, parts: dict[str, bytes]) -> None:
-    """Made aside and renamed; a folder that is there goes only once the new one has its place."""
-    aside, before = (out.with_name(f".{out.name}.{os.getpid()}-{secrets.token_hex(3)}.{kind}") for kind in ("tmp", "old"))
-    with files.failing(out):
-        try:
-            aside.mkdir()
-            for name, data in parts.items():
-                files.write(aside / name, data)
-            if out.exists():
-                os.rename(out, before)
-            try:
-                os.rename(aside, out)
-            except OSError:
-                if before.exists():
-                    os.rename(before, out)
-                raise
-        finally:
-            for folder in (aside, before):
-                with contextlib.suppress(FileNotFoundError):
-                    files.remove_folder(folder)
-    files.sync_folder(out.parent)
 
 
 def _about(parcel: Parcel) -> str:
