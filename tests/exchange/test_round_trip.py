@@ -12,6 +12,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 import safetensors.numpy
+import safetensors.torch
 import torch
 from torch import nn
 from torch.nn.utils import prune
@@ -166,7 +167,7 @@ def test_its_tables_figures_report_and_bundle(theirs, tmp_path):
     csv, parquet = export(theirs, "csv", tmp_path / "csv"), export(theirs, "parquet", tmp_path / "parquet")
     for rows in (pd.read_csv(csv / "layers.csv"), pd.read_parquet(parquet / "layers.parquet")):
         last = rows[rows["round"] == 1]
-        assert dict(zip(last["name"], last["kept"], strict=True)) == kept
+        assert dict(zip(last["layer"], last["kept"], strict=True)) == kept
     text = export(theirs, "report", tmp_path / "r.html").read_text(encoding="utf-8")
     assert run_id in text and "resnet18" in text and "pruned.pt" in text
     with zipfile.ZipFile(io.BytesIO(export(theirs, "figures", tmp_path / "f.zip").read_bytes())) as z:
