@@ -2,9 +2,9 @@
 
 import pytest
 
+from lthviz.commands import run_command
 from lthviz.config import RunConfig
 from lthviz.presets import preset
-from lthviz.commands import run_command
 
 REGROUP = preset("digits").config.structures[1].label
 STAGES = ["prune:unstructured", "refill:refill", f"regroup:{REGROUP}", "random:random", "rewind:unstructured",

@@ -247,8 +247,8 @@ def test_an_example_is_measured_beside_it(example, run_id, page, woken):
 
 def test_the_command_asks_for_the_same(measured, run_id, page, words):
     from lthviz import cli
-    from lthviz.figures.measured import Setting
     from lthviz.commands import bench_command
+    from lthviz.figures.measured import Setting
     line = bench_command(run_id, 2, "refill", Setting(16, 1))
     args = cli._parser().parse_args(shlex.split(line)[3:])
     assert (args.run, args.round, args.structure, args.batch, args.threads) == (run_id, 2, "refill", 16, 1)
