@@ -167,7 +167,7 @@ def told(error: LthvizError, names: dict[str, str]) -> str:
     line = str(error)
     for path, name in names.items():
         line = line.replace(path, name)
-    return capital(line)
+    return line if line.startswith(tuple(names.values())) else capital(line)
 
 
 def _read(file: Path) -> str:

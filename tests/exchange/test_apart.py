@@ -93,15 +93,14 @@ def test_one_that_would_write_a_large_file_says_so_and_leaves_nothing(tmp_path, 
 
 
 def test_one_that_is_stopped_ends_at_once_and_its_folder_goes(looked):
-    job = Job(looked[1])
-    folder = job.folder
-    until(lambda: not job.waits)
-    job.stop()
-    job.wait()
+    jobs = [Job(looked[1])]
+    folder = jobs[0].folder
+    until(lambda: not jobs[0].waits)
+    jobs[0].stop()
     with pytest.raises(ExchangeError, match="it was stopped; nothing was kept"):
-        job.answer()
+        jobs[0].wait().answer()
     assert folder.is_dir()
-    del job
+    jobs.clear()
     gc.collect()
     until(lambda: not folder.exists(), 5)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from lthviz.ui import frame
+from lthviz.ui import frame, where
 from lthviz.ui.linkedtable import Column, linked_table
 from lthviz.words import capital
 
@@ -87,7 +87,7 @@ def taken(value: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="in-taken"):
         for page, label, icon in PAGES:
             st.page_link(f"pages/{page}.py", label=label, icon=f":material/{icon}:", query_params={"run": run})
-        st.page_link("pages/exchange.py", label="Give it out", icon=":material/output:", query_params={"do": "out", "run": run})
+        st.button("Give it out", key="in-give", icon=":material/output:", type="tertiary", on_click=where.go, kwargs={"do": "out", "run": run, "round": None, "ticket": None, "format": None})
 
 
 def taken_sentence(value: Mapping[str, Any]) -> str:

@@ -79,7 +79,8 @@ def _collect() -> None:
     ended = work.ended("in")
     if ended is None:
         return
-    before = st.session_state.get(_ANSWER)
+    ended.job.forget()      # and with it what was uploaded
+    ended, before = ended._replace(job=None), st.session_state.get(_ANSWER)
     if ended.kind == "take" and ended.value is None and before is not None and before.of == ended.of:
         ended = ended._replace(kind="look", value=before.value)
     st.session_state[_ANSWER] = ended

@@ -30,13 +30,13 @@ class Work(NamedTuple):
 
 
 class Ended(NamedTuple):
-    """value: the answer; None where there is none, and `error` says why. folder: of files that were made."""
+    """value: the answer; None where there is none, and `error` says why. job: which holds the folder of what was made; None where nothing was."""
 
     kind: str
     of: Any
     value: dict[str, Any] | None
     error: str
-    job: apart.Job
+    job: apart.Job | None
 
 
 def begin(side: str, kind: str, words: Sequence[str], *, of: Any, doing: str, folder: Path, names: Mapping[str, str] | None = None) -> None:
