@@ -42,12 +42,14 @@ PLACES = {
     "speed": Place(f"speed?run={RUN}&round=6&ticket={REGROUP}", FIGURE),
     "curves": Place(f"curves?run={RUN}", FIGURE),
     "compare": Place(f"compare?of={RUN},convnet-digits-45d9d216", FIGURE),
+    "exchange, in": Place("exchange?do=in", "[data-testid=stFileUploaderDropzone]"),
+    "exchange, out": Place(f"exchange?do=out&run={RUN}&round=6&ticket={REGROUP}&format=onnx", ".form"),
     "runs": Place("runs", "[data-testid=stDataFrame] canvas"),
 }
 """Every page, by name. A page that is added to the app is added here."""
 DARK = [name for name in PLACES if name not in ("lab, dense", "lab, pruned", "lab, regrouped") and (not name.startswith("learn") or name in ("learn, refill", "learn, curve", "learn, time"))]
 """Of the Lab's stages one will do, in the colours of the dark theme, and of the course a matrix, a drawing and bars."""
-NARROW = ("home", "masks", "learn, regroup")
+NARROW = ("home", "masks", "learn, regroup", "exchange, out")
 """Those that are looked at on a phone's width, too."""
 LOOKED_AT = [*((name, "light", 1440) for name in PLACES), *((name, "dark", 1440) for name in DARK), *((name, "light", 390) for name in NARROW)]
 

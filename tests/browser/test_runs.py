@@ -1,4 +1,4 @@
-"""The Runs page in a real browser: choosing in the table, which only a browser does, a sweep from its text to its end, a packed run taken in."""
+"""The Runs page in a real browser: choosing in the table, which only a browser does, a sweep from its text to its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from lthviz.sweep import grid
 
 pytestmark = pytest.mark.browser
 ROOT = Path(__file__).resolve().parents[2]
-EXAMPLES = ROOT / "data" / "examples"
 TEXT = 'title = "Two seeds"\npreset = "digits"\nrounds = 0\nepochs = 1\ntrain_images = 60\n[grid]\nseed = [0, 1]\n'
 
 
@@ -70,27 +69,8 @@ def test_a_sweep_is_begun_and_followed_to_its_end(page, store, url):
     expect(page.get_by_text("2 of 20 runs shown.")).to_be_visible()
 
 
-def test_a_packed_run_is_taken_in_once_and_what_is_none_is_refused(page, store, url, tmp_path):
-    examples = Store(tmp_path / "own", EXAMPLES)
-    made = examples.runs()[0]
-    good, bad = examples.pack(made, tmp_path / "from a colleague.h5"), tmp_path / "half.h5"
-    bad.write_bytes(good.read_bytes()[: good.stat().st_size // 2])
-    before = store.runs()
+def test_the_way_to_taking_in(page, store, url):
     page.goto(f"{url}/runs")
-    page.get_by_text("Import a packed run", exact=True).click()
-    file = page.locator(".st-key-import input[type=file]")
-    for path, says in ((bad, re.compile(r"half\.h5.*Nothing was taken in\.")), (good, f"Run {made} was taken in from from a colleague.h5."),
-                       (good, f"Run {made} is here already, and is the same")):
-        expect(page.locator(".st-key-import [data-testid=stFileUploaderDropzone]")).to_be_visible()
-        settled(page)
-        file.set_input_files(path)
-        expect(page.get_by_text(says)).to_be_visible()
-        settled(page)
-        assert set(store.runs()) - set(before) == (set() if path == bad else {made})
-    assert store.about(made).source == "from a colleague.h5"
-    expect(page.locator("p.said")).to_contain_text("1 of them imported")
-    page.get_by_role("link", name=f"Open {made}").click()
-    page.wait_for_url(re.compile(f"run={made}"))
-    expect(page.locator("p.said").first).to_be_visible()
-    settled(page)
-    store.delete(made)
+    page.get_by_role("link", name="Take in a run or network").click()
+    page.wait_for_url(re.compile(r"/exchange\?do=in"))
+    expect(page.get_by_role("button", name="Look into it")).to_be_disabled()

@@ -30,7 +30,7 @@ assert not heavy, heavy
 """
 
 
-@pytest.mark.parametrize("page", ["home", "lab", "masks", "speed", "curves", "runs", "tune"])
+@pytest.mark.parametrize("page", ["home", "lab", "masks", "speed", "curves", "runs", "tune", "exchange"])
 def test_a_page_imports_nothing_heavy(page, trained):
     subprocess.run([sys.executable, "-c", CODE, page, trained[1]], cwd=ROOT, check=True, timeout=120,
                    env={**os.environ, "LTHVIZ_RUNS": str(trained[0])})
