@@ -22,6 +22,8 @@ def run_title(run: Run | Brief) -> str:
 
 def summary(config: RunConfig) -> str:
     """What a run does, in a line."""
+    if config.taken_in:
+        return f"{config.rounds} round{'s' * (config.rounds != 1)}, made elsewhere" if config.rounds else "a dense network, made elsewhere"
     names = ", ".join(s.name for s in config.structures) or "no structure"
     return f"{config.model} on {config.data} · {config.rounds} round{'s' * (config.rounds != 1)} at {100 * config.rate:g} % · {names}"
 
