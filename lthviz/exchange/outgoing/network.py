@@ -15,6 +15,9 @@ from lthviz.nn.compact import compact
 from lthviz.nn.masking import Masked
 from lthviz.nn.state import set_state
 
+STRIPS = 8
+"""Up to which maps are joined strip by strip, each an operation of its own; of more, channel by channel."""
+
 
 def masked(parcel: Parcel) -> nn.Module:
     """The ticket's network in its full size, its removed weights zero; on the CPU, in evaluation mode. ExchangeError without kept weights."""
@@ -28,21 +31,19 @@ def masked(parcel: Parcel) -> nn.Module:
     return model.requires_grad_(False)
 
 
-def smaller(parcel: Parcel, *, multiple: int = 1) -> fx.GraphModule:
-    """The network that computes what `masked` does, without removed channels where the ticket is channel-wise, of nothing but torch's operations.
+def smaller(parcel: Parcel, model: nn.Module, *, multiple: int = 1) -> fx.GraphModule:
+    """The network that computes what `model`, the masked one, does, without channels that are removed, of nothing but torch's operations.
 
-    Modules keep their names. multiple: as in nn.compact. ExchangeError without kept weights, and for a network that torch.fx cannot trace.
+    Modules keep their names. multiple: as in nn.compact. ExchangeError for a network that torch.fx cannot trace.
     """
-    model = masked(parcel)
     if why := untraceable(model):
         raise ExchangeError(f"{parcel.config.model!r} cannot be traced ({why}), so its smaller network cannot be made; "
                             "export its weights (state-dict, safetensors or torch-prune), or the whole network with torch-export or onnx")
     return _smaller(parcel, model, multiple)
 
 
-def runnable(parcel: Parcel, *, multiple: int = 1) -> nn.Module:
-    """`smaller`; of a network that torch.fx cannot trace `masked`, which torch.export may follow."""
-    model = masked(parcel)
+def runnable(parcel: Parcel, model: nn.Module, *, multiple: int = 1) -> nn.Module:
+    """`smaller`; of a network that torch.fx cannot trace the masked one, which torch.export may follow."""
     return model if untraceable(model) else _smaller(parcel, model, multiple)
 
 
@@ -71,8 +72,7 @@ def _plain(network: fx.GraphModule) -> fx.GraphModule:
     graph, modules = network.graph, dict(network.named_modules())
     for node in list(graph.nodes):
         if node.op == "call_function" and node.target is place.place:
-            node.target = written.place
-            node.args = (tuple((n, *first) for _, n, first in node.args[0]), *node.args[1:])
+            node.target, node.args = _joining(node.args[0], node.args[1:])
         elif node.op == "call_function" and getattr(node.target, "__name__", "") == "stochastic_depth":   # torchvision's; nothing outside of training
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
@@ -83,6 +83,14 @@ def _plain(network: fx.GraphModule) -> fx.GraphModule:
     network.recompile()
     network.delete_all_unused_submodules()
     return network
+
+
+def _joining(strips: place.Pieces, maps: tuple[fx.Node, ...]) -> tuple[Callable, tuple]:
+    """The written function that lays maps side by side, and its arguments."""
+    if len(strips) <= STRIPS:
+        return written.place, (tuple((n, *first) for _, n, first in strips), *maps)
+    index = tuple(tuple(-1 if first[i] < 0 else first[i] + k for _, n, first in strips for k in range(n)) for i in range(len(maps)))
+    return written.gather, (index, *maps)
 
 
 def _linear(network: fx.GraphModule, node: fx.Node, old: nn.Linear) -> None:

@@ -31,7 +31,7 @@ def write(parcel: Parcel, out: Path) -> None:
 
     ExchangeError without kept weights, without the packages onnx and onnxscript, and where the exporter cannot follow the network.
     """
-    files.write(out, made(network.runnable(parcel, multiple=BLOCK), parcel))
+    files.write(out, made(network.runnable(parcel, network.masked(parcel), multiple=BLOCK), parcel))
 
 
 def made(model: torch.nn.Module, parcel: Parcel) -> bytes:

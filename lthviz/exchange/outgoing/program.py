@@ -19,13 +19,14 @@ def write(parcel: Parcel, out: Path) -> None:
 
     ExchangeError without kept weights, and where torch.export cannot follow the network.
     """
-    made = network.runnable(parcel)
+    model = network.masked(parcel)
+    made = network.runnable(parcel, model)
     batch = torch.export.Dim("batch", min=1)
     try:
         program = torch.export.export(made, (network.images(parcel),), dynamic_shapes=({0: batch},))
     except Exception as e:  # of control flow that it cannot follow, of many kinds
         raise ExchangeError(cannot(parcel, "torch.export", e)) from e
-    module.check(program.module(), parcel)
+    module.check(program.module(), model, parcel)
     buffer = io.BytesIO()
     torch.export.save(program, buffer, extra_files={f"{parcels.KEY}.json": parcels.text(parcel)})
     files.write(out, buffer.getbuffer())

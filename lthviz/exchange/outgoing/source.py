@@ -52,7 +52,7 @@ def source(network: fx.GraphModule, about: str) -> str:
     """
     modules, body = _Modules(network), list(_forward(network))
     used = {n.target for n in network.graph.nodes if n.op == "call_function"}
-    helpers = [inspect.getsource(f) for f in (written.place, written.pad_same) if f in used] + [inspect.getsource(written.read_weights)]
+    helpers = [inspect.getsource(f) for f in (written.place, written.gather, written.pad_same) if f in used] + [inspect.getsource(written.read_weights)]
     inside = list(modules.lines())
     head = [f"import {name}" for name in ("json", "math", "operator", "pathlib") if any(f"{name}." in text for text in (*body, *helpers))]
     parts = ['"""' + about.replace("\\", "/").replace('"""', "'''").strip() + '\n"""', "\n".join(head) + "\n\nimport torch\nfrom torch import nn" + "\nfrom torch.nn import functional as F" * any("F." in text for text in (*body, *helpers)),

@@ -25,6 +25,16 @@ def place(strips, *maps):
     return torch.cat(out, 1)
 
 
+def gather(index, *maps):
+    """What `place` makes, for maps whose channels lie scattered: of each map the number of the channel for every one of the result, -1 for none."""
+    out = []
+    for numbers, m in zip(index, maps):
+        if min(numbers) < 0:
+            m = torch.cat([m, torch.zeros_like(m.narrow(1, 0, 1))], 1)
+        out.append(m.index_select(1, torch.tensor([n if n >= 0 else m.shape[1] - 1 for n in numbers], device=m.device)))
+    return sum(out[1:], out[0])
+
+
 def pad_same(x, kernel, stride, dilation):
     """x (N, C, h, w) with zeros around it, so that a convolution makes a map of ceil(h / stride), ceil(w / stride)."""
     over = [max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0) for size, k, s, d in zip(x.shape[-2:], kernel, stride, dilation)]
