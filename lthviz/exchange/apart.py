@@ -1,8 +1,8 @@
 """Other people's files are read, and files for them made, in a process of their own: what it may take of time, memory and disk is limited.
 
-The server that shows pages imports no torch, and a file that eats the machine ends one child, not everybody's pages. A child is `python -m
-lthviz.exchange.apart MEMORY_MB FILE_MB COMMAND …`: it limits itself before torch is imported, then is `python -m lthviz COMMAND …`; it ends with
-whoever started it. MOST of them are at work at once, others wait for their turn.
+The server that shows pages imports no torch, and a file that eats the machine ends one child, not everybody's pages. A child is this module, run with
+its limits and a command's words: it limits itself before torch is imported, then is that command of lthviz; it ends with whoever started it. MOST of
+them are at work at once, others wait for their turn.
 """
 
 from __future__ import annotations

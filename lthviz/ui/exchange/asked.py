@@ -86,9 +86,8 @@ class Asked:
     def command(self) -> str:
         """The same from a terminal, with the files' own names."""
         file = self.path or (self.name if "file" in self.uploads else "FILE")
-        named = {role: base(f.name) for role, f in self.uploads.items()}
-        options = [w for o, v in self._options(named) for w in (f"--{o}", v)]
-        return shlex.join(["python", "-m", "lthviz", "import", f"./{file}" if file.startswith("-") else file, *options])
+        named = {role: _no_option(base(f.name)) for role, f in self.uploads.items()}
+        return shlex.join(["python", "-m", "lthviz", "import", _no_option(file), *(w for o, v in self._options(named) for w in (f"--{o}", v))])
 
     def _options(self, paths: dict[str, str]) -> Iterator[tuple[str, str]]:
         for option, value in (("model", self.model), ("data", self.data), ("data-dir", self.data_dir), ("image", self.image), ("masks", paths.get("masks")),
@@ -100,6 +99,10 @@ class Asked:
 def base(name: str) -> str:
     """A file's name without its folders, whatever system it comes from, on one line."""
     return " ".join(name.replace("\\", "/").rpartition("/")[2].split())[:120] or "file"
+
+
+def _no_option(file: str) -> str:
+    return f"./{file}" if file.startswith("-") else file
 
 
 def by_field(line: str) -> str:
