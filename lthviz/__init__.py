@@ -7,6 +7,8 @@
     lt.stats(model, channel, (3, 32, 32))               # a DataFrame, a line a layer
     lt.bench(model, channel, (3, 32, 32))               # its measured time against the fastest dense form
     lt.figures.mask(blocks, "layer1.0.conv1", before=masks)
+    run = lt.take_in("pruned.pt")                       # other people's networks as runs
+    lt.export(run, "onnx", "net.onnx")                  # and tickets for other programs
     run = lt.Store("data/runs").run("convnet-digits-…")
 
 docs/api.md has every name. Names are loaded when they are first used, so importing this costs nothing, and looking at a run or at masks never
@@ -22,6 +24,7 @@ _HOME = {
     "layers": "notebook.models", "weights": "notebook.models", "masks_of": "notebook.models", "magnitude": "notebook.pruning",
     "refill": "notebook.shaping", "regroup": "notebook.shaping", "scores": "notebook.shaping", "apply": "notebook.holding", "Held": "notebook.holding",
     "stats": "notebook.outcome", "compact": "notebook.outcome", "bench": "notebook.outcome", "figures": "figures",
+    "take_in": "notebook.files", "export": "notebook.files",
     "RunConfig": "config", "Refill": "config", "Regroup": "config", "Random": "config", "PRESETS": "presets",
     "Masks": "records", "Blocks": "records", "Structured": "records", "Layer": "records", "Ticket": "records", "Timing": "records", "Address": "records",
     "prune": "core.magnitude", "magnitude_scores": "core.refill", "remain_scores": "core.refill",

@@ -24,6 +24,7 @@ GROUPS = {
     "Structures": ("refill", "regroup", "scores", "Refill", "Regroup", "Random"),
     "What it is worth": ("stats", "compact", "bench", "Timing"),
     "Values": ("Masks", "Structured", "Blocks", "Layer", "Ticket", "Address"),
+    "In and out": ("take_in", "export"),
     "Stored runs": ("Store", "RunConfig", "PRESETS", "events"),
     "On arrays alone": ("prune", "magnitude_scores", "remain_scores", "partition", "from_mask", "to_mask"),
     "Errors": ("LthvizError",),
