@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LEVELS = [  # a module may import its own level and those before it
     {"errors", "seeds", "words", "processes", "choices", "glossary"}, {"knobs"}, {"methods"}, {"config"}, {"records", "presets"}, {"core"}, {"nn"}, {"engine", "speed"}, {"store", "exchange"},
-    {"measuring", "expected", "branching"}, {"ending"}, {"sinks"}, {"driving"}, {"launch", "tuning"}, {"sweep"}, {"figures"}, {"commands", "maskview"}, {"report"}, {"export"}, {"ui", "notebook"}, {"cli", "__main__", "__init__", "apidoc"},
+    {"measuring", "expected", "branching"}, {"ending"}, {"sinks"}, {"driving"}, {"launch", "tuning"}, {"sweep"}, {"figures"}, {"commands", "maskview"}, {"report"}, {"exporting"}, {"ui", "notebook"}, {"cli", "__main__", "__init__", "apidoc"},
 ]
 LEVEL = {name: i for i, names in enumerate(LEVELS) for name in names}
 FORBIDDEN = {  # packages a part never imports, at module level or inside a function
@@ -19,7 +19,7 @@ FORBIDDEN = {  # packages a part never imports, at module level or inside a func
     "nn": {"streamlit", "h5py", "plotly"}, "engine": {"streamlit", "h5py", "plotly"}, "speed": {"streamlit", "h5py", "plotly"}, "config": {"torch", "streamlit", "h5py"}, "knobs": {"numpy", "torch"}, "methods": {"numpy", "torch"},
     "sinks": {"torch", "torchvision", "streamlit", "h5py", "plotly"}, "records": {"torch", "streamlit", "h5py"}, "launch": {"streamlit", "h5py", "torch"}, "driving": {"streamlit", "h5py", "torch"}, "branching": {"streamlit", "h5py", "torch"}, "ending": {"streamlit", "h5py", "torch"}, "measuring": {"streamlit", "h5py", "torch"}, "sweep": {"streamlit", "h5py", "torch", "plotly"}, "ui": {"torch", "torchvision", "h5py", "ray"},
     "notebook": {"torchvision", "streamlit", "h5py"}, "apidoc": {"torch", "streamlit", "h5py"},
-    "tuning": {"torch", "torchvision", "streamlit", "h5py", "plotly"}, "store": {"torch", "streamlit", "plotly"}, "exchange": {"torchvision", "streamlit", "plotly"}, "export": {"torch", "streamlit", "h5py", "plotly"}, "expected": {"torchvision", "streamlit", "h5py", "plotly"},
+    "tuning": {"torch", "torchvision", "streamlit", "h5py", "plotly"}, "store": {"torch", "streamlit", "plotly"}, "exchange": {"torchvision", "streamlit", "plotly"}, "exporting": {"torch", "streamlit", "h5py", "plotly"}, "expected": {"torchvision", "streamlit", "h5py", "plotly"},
     "processes": {"numpy", "torch", "streamlit", "h5py", "plotly"}, "glossary": {"numpy", "torch", "streamlit", "h5py", "plotly"}, "choices": {"numpy", "torch", "streamlit", "h5py", "plotly"}, "cli": {"streamlit", "torch", "ray"},
     "commands": {"torch", "streamlit", "h5py", "plotly"}, "maskview": {"torch", "streamlit", "h5py", "plotly"}, "report": {"torch", "torchvision", "streamlit", "h5py"},
 }

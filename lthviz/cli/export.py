@@ -6,11 +6,11 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from lthviz import export as exports
+from lthviz import exporting
 from lthviz.cli.output import new_table, show_result
 from lthviz.errors import ExchangeError
 from lthviz.exchange.formats import FORMATS
-from lthviz.export import Written
+from lthviz.exporting import Written
 from lthviz.store import Store
 
 EPILOG = """  lthviz export RUN --format onnx -o net.onnx                              the ticket of the last round, where it has just one structure
@@ -22,11 +22,11 @@ EPILOG = """  lthviz export RUN --format onnx -o net.onnx                       
 def export(args: argparse.Namespace) -> int:
     if args.list:
         show_result(args, [{"format": n, "suffix": f.suffix, "folder": f.folder, "words": f.words, "needs_weights": getattr(f, "needs_weights", False),
-                            "of": "ticket" if n in FORMATS else "run"} for n, f in exports.every_form().items()], _listed)
+                            "of": "ticket" if n in FORMATS else "run"} for n, f in exporting.every_form().items()], _listed)
         return 0
     if missing := [name for name, value in (("RUN", args.run), ("--format", args.format), ("-o", args.out)) if not value]:
         raise ExchangeError(f"{' and '.join(missing)} missing: lthviz export RUN --format F -o OUT; `lthviz export --list` prints the formats")
-    made = exports.export(Store(args.runs), args.run, args.format, Path(args.out), round=args.round, structure=args.structure, force=args.force)
+    made = exporting.export(Store(args.runs), args.run, args.format, Path(args.out), round=args.round, structure=args.structure, force=args.force)
     show_result(args, payload(made), lambda: _words(made))
     return 0
 
@@ -42,7 +42,7 @@ def payload(made: Written) -> dict[str, Any]:
 
 def _listed() -> Any:
     table = new_table("format", "suffix", "of", "what", whole="format")
-    for name, f in exports.every_form().items():
+    for name, f in exporting.every_form().items():
         table.add_row(name, f.suffix + (", or a folder" if f.folder else ""), "a ticket" if name in FORMATS else "the run", f.words)
     return table
 
@@ -58,6 +58,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--list", action="store_true", help="print the formats")
     parser.add_argument("--round", type=int, metavar="K", help="of the ticket (default: the last finished one)")
     parser.add_argument("--structure", default="", metavar="S", help="of the ticket, by its label (default: the one there is)")
-    parser.add_argument("--format", default="", metavar="F", help="; ".join(exports.every_form()))
+    parser.add_argument("--format", default="", metavar="F", help="; ".join(exporting.every_form()))
     parser.add_argument("-o", "--out", default="", metavar="OUT", help="the file to write; of some formats a folder")
     parser.add_argument("--force", action="store_true", help="replace what is there")

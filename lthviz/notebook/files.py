@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lthviz.export import Written
-from lthviz.export import export as _export
+from lthviz.exporting import Written
+from lthviz.exporting import export as _export
 from lthviz.notebook.given import clear
 from lthviz.records import Run
 from lthviz.store import Store

@@ -44,7 +44,7 @@ def export(store: Store, run_id: str, format: str, out: Path, *, round: int | No
     out = _target(out, format, form, force)
     if isinstance(form, Whole):
         if round is not None or structure:
-            raise ExchangeError(f"{format} is of the whole run; leave round and structure out")
+            raise ExchangeError(f"{format} is of the whole run; leave --round and --structure out")
         address = Address(store.run(run_id).id, 0, "")
         form.write(store, address.run, out)
         return Written(out, format, address, _size(out))
@@ -74,7 +74,7 @@ def address_of(store: Store, run: Run, index: int | None, structure: str) -> Add
     if structure and structure not in labels:
         raise AddressError(f"round {index} of run {run.id} has no ticket {structure!r}; {did_you_mean(structure, labels)}")
     if not structure and len(others) > 1:
-        raise ExchangeError(f"round {index} of run {run.id} has several tickets; say which structure: one of {', '.join(labels)}")
+        raise ExchangeError(f"round {index} of run {run.id} has several tickets; give --structure, one of {', '.join(labels)}")
     return Address(run.id, index, structure or (others or labels)[0])
 
 
