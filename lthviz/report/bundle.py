@@ -79,12 +79,7 @@ def mask_png(mask: np.ndarray, times: int = 1) -> bytes:
 # Pages and words -------------------------------------------------------------------------------------------------------
 
 
-_LOOK = """:root { color-scheme: light dark; --ink: #22252a; --quiet: #63666b; --page: #fff; --link: #00659d }
-@media (prefers-color-scheme: dark) { :root { --ink: #e7e6e2; --quiet: #a3a4a4; --page: #15171b; --link: #74b9e6 } .drawn { background: #fff } }
-body { margin: 1.5rem auto; max-width: 62rem; padding: 0 1.25rem; color: var(--ink); background: var(--page);
-  font: 1rem/1.5 "Source Sans", "Source Sans Pro", "Source Sans 3", "Segoe UI", system-ui, sans-serif }
-h1 { font: 600 1.6rem/1.2 "Source Serif", "Source Serif 4", Charter, Georgia, serif; overflow-wrap: anywhere } h2 { font-size: 1.05rem; margin: 2rem 0 0.25rem }
-p { color: var(--quiet); margin: 0.375rem 0; max-width: 52rem } a { color: var(--link) } img { max-width: 100%; height: auto }"""
+_LOOK = (Path(__file__).parent / "bundle.css").read_text(encoding="utf-8")
 
 
 def _html(title: str, body: str, last: str = "") -> str:
