@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+import operator
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
 
 from lthviz.errors import ExchangeError, TrainingError
 from lthviz.exchange.outgoing import written
@@ -52,6 +55,40 @@ def images(parcel: Parcel, n: int = 2) -> torch.Tensor:
     return torch.randn((n, *parcel.image_shape), generator=torch.Generator().manual_seed(0))
 
 
+def by_convolution(network: fx.GraphModule, image: torch.Tensor, most: int) -> fx.GraphModule:
+    """The same network, where maps are joined by 1×1 convolutions of zeros and ones as long as those read at most `most` channels together.
+
+    It changes the network that it is given. The values are the same to the bit: each is one value times one, and zeros.
+    """
+    ShapeProp(network).propagate(image)
+    joins = [(n, [m.meta["tensor_meta"].shape for m in n.args[1:]]) for n in network.graph.nodes if n.op == "call_function" and n.target in (written.place, written.gather)]
+    for i, (node, maps) in enumerate(joins):
+        index = node.args[0] if node.target is written.gather else _index(node.args[0], len(maps))
+        whole = [numbers == tuple(range(shape[1])) for numbers, shape in zip(index, maps, strict=True)]
+        if len(maps[0]) != 4 or sum(shape[1] for shape, same in zip(maps, whole, strict=True) if not same) > most:
+            continue
+        with network.graph.inserting_before(node):
+            parts = []
+            for k, (numbers, shape) in enumerate(zip(index, maps, strict=True)):
+                if not whole[k]:
+                    network.add_submodule(f"join_{i}_{k}", _picking(numbers, shape[1]))
+                parts.append(node.args[1 + k] if whole[k] else network.graph.call_module(f"join_{i}_{k}", (node.args[1 + k],)))
+            added = functools.reduce(lambda a, b: network.graph.call_function(operator.add, (a, b)), parts)
+        node.replace_all_uses_with(added)
+        network.graph.erase_node(node)
+    network.recompile()
+    return network
+
+
+def _picking(numbers: Sequence[int], channels: int) -> nn.Conv2d:
+    made = nn.Conv2d(channels, len(numbers), 1, bias=False).requires_grad_(False)
+    made.weight.zero_()
+    for row, number in enumerate(numbers):
+        if number >= 0:
+            made.weight[row, number] = 1
+    return made
+
+
 def untraceable(model: nn.Module) -> str:
     """Why torch.fx cannot trace the network, in a line; '' where it can."""
     try:
@@ -87,10 +124,13 @@ def _plain(network: fx.GraphModule) -> fx.GraphModule:
 
 def _joining(strips: place.Pieces, maps: tuple[fx.Node, ...]) -> tuple[Callable, tuple]:
     """The written function that lays maps side by side, and its arguments."""
-    if len(strips) <= STRIPS:
-        return written.place, (tuple((n, *first) for _, n, first in strips), *maps)
-    index = tuple(tuple(-1 if first[i] < 0 else first[i] + k for _, n, first in strips for k in range(n)) for i in range(len(maps)))
-    return written.gather, (index, *maps)
+    short = tuple((n, *first) for _, n, first in strips)
+    return (written.place, (short, *maps)) if len(strips) <= STRIPS else (written.gather, (_index(short, len(maps)), *maps))
+
+
+def _index(strips: Sequence[Sequence[int]], maps: int) -> tuple[tuple[int, ...], ...]:
+    """What `written.gather` takes for what `written.place` takes."""
+    return tuple(tuple(-1 if first[i] < 0 else first[i] + k for n, *first in strips for k in range(n)) for i in range(maps))
 
 
 def _linear(network: fx.GraphModule, node: fx.Node, old: nn.Linear) -> None:

@@ -1,7 +1,8 @@
 """A ticket's network as ONNX: channel-wise tickets as the smaller network, others with zeros in it.
 
 Channels come in blocks of sixteen. ONNX Runtime convolves in a layout of such blocks on processors with AVX-512 (of eight with AVX2), and falls back to a
-slower way for a map whose channels do not fill them; the channels that this takes more are zero. benchmarks/exchange.py measures it.
+slower way for a map whose channels do not fill them; the channels that this takes more are zero. Maps of different channels are joined by 1×1 convolutions of
+zeros and ones where those are cheap, since anything but a convolution leaves that layout. benchmarks/exchange.py measures both.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from lthviz.exchange.parcel import Parcel
 from lthviz.store import files
 
 INPUT, OUTPUT = "images", "logits"
-BLOCK = 16
+BLOCK, JOIN = 16, 64
 
 
 def write(parcel: Parcel, out: Path) -> None:
@@ -31,7 +32,13 @@ def write(parcel: Parcel, out: Path) -> None:
 
     ExchangeError without kept weights, without the packages onnx and onnxscript, and where the exporter cannot follow the network.
     """
-    files.write(out, made(network.runnable(parcel, network.masked(parcel), multiple=BLOCK), parcel))
+    files.write(out, made(suited(parcel, network.masked(parcel)), parcel))
+
+
+def suited(parcel: Parcel, model: torch.nn.Module, *, most: int = JOIN) -> torch.nn.Module:
+    """The network of the file, from the masked one. most: channels up to which maps are joined by convolution."""
+    found = network.runnable(parcel, model, multiple=BLOCK)
+    return network.by_convolution(found, network.images(parcel), most) if isinstance(found, torch.fx.GraphModule) else found
 
 
 def made(model: torch.nn.Module, parcel: Parcel) -> bytes:

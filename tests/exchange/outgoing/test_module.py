@@ -146,6 +146,17 @@ def test_channels_that_fill_a_block_change_nothing(tmp_path):
         torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5 * wanted.abs().max().item())
 
 
+def test_joining_by_convolution_is_the_same_to_the_bit():
+    for model, most in (("resnet20", 16), ("resnet20", 10**6), ("mobilenet_v1", 10**6)):
+        ticket = parcels.of(model, (3, 16, 16), "refill", keep=0.4)
+        masked, x = networks.masked(ticket), parcels.images(ticket)
+        before, after = networks.smaller(ticket, masked), networks.by_convolution(networks.smaller(ticket, masked), parcels.images(ticket, 1), most)
+        left = {f: sum(n.target in (written.place, written.gather) for n in f.graph.nodes) for f in (before, after)}
+        assert left[before] > left[after] and (left[after] == 0 or most == 16)
+        with torch.no_grad():
+            assert torch.equal(after(x), before(x))
+
+
 def test_weights_are_read_as_safetensors_itself_reads_them(tmp_path):
     rng = torch.Generator().manual_seed(0)
     tensors = {"a": torch.randn(3, 4, generator=rng), "b": torch.tensor(7), "c": torch.randn(5, generator=rng).bfloat16(), "d": torch.tensor([True, False]),
