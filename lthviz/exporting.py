@@ -10,7 +10,7 @@ from lthviz.config import UNSTRUCTURED
 from lthviz.errors import AddressError, ExchangeError, did_you_mean
 from lthviz.exchange.formats import FORMATS, Format
 from lthviz.records import Address, Run
-from lthviz.store import Store
+from lthviz.store import Store, parts
 
 
 class Whole(NamedTuple):
@@ -93,8 +93,8 @@ def _target(out: Path, name: str, form: Format | Whole, force: bool) -> Path:
         raise ExchangeError(f"{out} is there already; give another name, or --force to replace it")
     if out.is_dir() != folder:
         raise ExchangeError(f"{out} is a {'folder' if out.is_dir() else 'file'} and cannot be replaced by a {'folder' if folder else 'file'}; give another name")
-    if out.is_dir() and any(out.iterdir()) and not any((out / mark).is_file() for mark in ("README.txt", "index.html")):
-        raise ExchangeError(f"the folder {out} is not one that `lthviz export` made, and is not replaced; give another name")
+    if folder and not parts.ours(out):
+        raise ExchangeError(f"the folder {out} has files in it that `lthviz export` did not write, and is not replaced; give another name")
     return out
 
 

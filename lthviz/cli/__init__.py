@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.act(args) or 0
     except LthvizError as e:
         if not launch.rank() or isinstance(e, WorldError):   # of torchrun's processes the first says what all have met
-            print(f"lthviz: {e}", file=sys.stderr)
+            print(f"lthviz: {_visible(e)}", file=sys.stderr)
         return e.exit_code
     except launch.Cancelled as e:
         print(f"lthviz: {e}", file=sys.stderr)
@@ -58,6 +58,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger("lthviz").exception("unexpected")
         print(f"lthviz: a fault of ours: {launch.reason(e)}", file=sys.stderr)
         return 1
+
+
+def _visible(error: Exception) -> str:
+    """An error's words on one line; what would move a terminal's cursor or colour it, as a name in a file may, is written out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(error))
 
 
 class _Parser(argparse.ArgumentParser):

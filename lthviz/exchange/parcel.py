@@ -15,6 +15,8 @@ from lthviz.records import Address, Blocks, Layer, Masks, Ticket
 from lthviz.store import Store, files
 
 FORMAT = 1
+MOST = 10_000
+"""Pixels a side, and a hundred times that many classes, that a file may speak of."""
 KEY = "lthviz"
 """Under which `about` lies in a file: metadata of safetensors and ONNX, an attribute of HDF5, `_metadata` of a state dict, `lthviz.json` of a folder."""
 
@@ -65,7 +67,7 @@ def about(parcel: Parcel) -> dict[str, Any]:
     tell them."""
     t, a = parcel.ticket, parcel.address
     return {"format": FORMAT, "lthviz": files.version(), "run": a.run, "round": a.round, "structure": a.structure, "structural": bool(t.structural),
-            "config": parcel.config.to_dict(), "image_shape": list(parcel.image_shape), "classes": list(parcel.classes),
+            "config": {k: v for k, v in parcel.config.to_dict().items() if k not in parcel.config.place | {"data_dir"}}, "image_shape": list(parcel.image_shape), "classes": list(parcel.classes),
             "test_acc": t.test_acc, "val_acc": t.val_acc, "dense_acc": parcel.dense_acc, "normalisation": parcel.normalisation,
             "blocks": {name: _packed(b, t.masks.matrix(name)) for name, b in t.blocks.items()}}
 
@@ -104,15 +106,34 @@ def read(value: str | bytes | Mapping[str, Any], where: str) -> About:
             raise ValueError("it is no description of a ticket")
         if found["format"] > FORMAT:
             raise ExchangeError(f"{where} was written by lthviz {found.get('lthviz', '?')} in format {found['format']}; this one reads up to {FORMAT}: update lthviz")
-        shape = tuple(int(x) for x in found["image_shape"])
-        if len(shape) != 3 or min(shape) < 1:
+        shape = tuple(_whole("image_shape", x, 1, MOST) for x in found["image_shape"])
+        if len(shape) != 3:
             raise ValueError(f"image_shape is {found['image_shape']}")
-        accuracies = {k: None if found.get(k) is None else float(found[k]) for k in ("test_acc", "val_acc", "dense_acc")}
+        if not 1 <= len(found["classes"]) <= 100 * MOST:
+            raise ValueError(f"it has {len(found['classes'])} classes")
+        _whole("round", found["round"], 0, 1000)
+        if not isinstance(found["config"], Mapping) or not isinstance(found["blocks"], Mapping):
+            raise ValueError("its config or its blocks are no object")
+        accuracies = {k: _percent(k, found.get(k)) for k in ("test_acc", "val_acc", "dense_acc")}
         return About(str(found["run"]), int(found["round"]), str(found["structure"]), bool(found["structural"]), RunConfig.from_dict(found["config"]), shape,
                      tuple(map(str, found["classes"])), **accuracies, blocks=dict(found["blocks"]))
-    except (ValueError, TypeError, KeyError, ConfigError) as e:
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, ConfigError) as e:
         said = f"{e.args[0]!r} is missing" if isinstance(e, KeyError) else str(e)
         raise ExchangeError(f"{where}: what it says of itself under {KEY!r} cannot be read ({said[:160]}); leave that out of the file") from None
+
+
+def _whole(name: str, value: Any, low: int, high: int) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise ValueError(f"{name} holds {str(value)[:40]}, no whole number from {low} to {high}")
+    return value
+
+
+def _percent(name: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if type(value) not in (int, float) or not 0 <= value <= 100:
+        raise ValueError(f"{name} is {str(value)[:40]}, no percentage")
+    return float(value)
 
 
 def _packed(blocks: Blocks, mask: np.ndarray) -> list[dict[str, list[int]]]:
@@ -128,11 +149,25 @@ def _unpacked(name: str, value: Any, masks: Masks) -> Blocks:
         raise ExchangeError(f"the file tells blocks of {name!r}, of which it has no mask")
     mask = masks.matrix(name)
     try:
-        rows = tuple(np.array(b["rows"], np.int32) for b in value)
-        cols = tuple(np.array(b["cols"], np.int32) if "cols" in b else np.flatnonzero(mask[r[0]]).astype(np.int32) for b, r in zip(value, rows, strict=True))
-        inside = all(mask[np.ix_(r, c)].all() for r, c in zip(rows, cols, strict=True))
-    except (TypeError, KeyError, ValueError, IndexError):
-        inside = False
-    if not inside:
-        raise ExchangeError(f"the blocks that the file tells of {name!r} are not blocks of its mask; leave {KEY!r} out of the file")
+        rows = tuple(_indices(b["rows"], len(mask)) for b in value)
+        cols = tuple(_indices(b["cols"], mask.shape[1]) if "cols" in b else np.flatnonzero(mask[r[0]]).astype(np.int32) for b, r in zip(value, rows, strict=True))
+    except (TypeError, KeyError, ValueError, AttributeError):
+        raise _no_blocks(name) from None
+    covered = np.zeros(mask.shape, bool)
+    for r, c in zip(rows, cols, strict=True):
+        here = np.ix_(r, c)
+        if not c.size or not mask[here].all() or covered[here].any():     # no cell is in two blocks
+            raise _no_blocks(name)
+        covered[here] = True
     return Blocks(mask.shape, rows, cols)
+
+
+def _indices(values: Any, end: int) -> np.ndarray:
+    """Rows or columns of a block, each once. ValueError for anything else."""
+    if not isinstance(values, list) or not values or any(type(x) is not int or not 0 <= x < end for x in values) or len(set(values)) < len(values):
+        raise ValueError(values)
+    return np.array(values, np.int32)
+
+
+def _no_blocks(name: str) -> ExchangeError:
+    return ExchangeError(f"the blocks that the file tells of {name!r} are not blocks of its mask; leave {KEY!r} out of the file")

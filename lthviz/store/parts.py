@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import zipfile
@@ -11,6 +12,18 @@ from pathlib import Path
 
 from lthviz.errors import ExchangeError
 from lthviz.store import files
+
+MARK = ".lthviz-export"
+"""A file in every folder that is written here: the names of the others."""
+
+
+def ours(folder: Path) -> bool:
+    """Whether everything in that folder was written here, so that it may be replaced."""
+    try:
+        names = set(json.loads((folder / MARK).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return not any(folder.iterdir())
+    return all(p.relative_to(folder).as_posix() in names | {MARK} for p in folder.rglob("*") if not p.is_dir())
 
 
 def write(out: Path, parts: Mapping[str, bytes | memoryview], what: str) -> None:
@@ -45,6 +58,7 @@ def _folder(out: Path, parts: Mapping[str, bytes | memoryview], what: str) -> No
             for name, data in parts.items():
                 (aside / name).parent.mkdir(parents=True, exist_ok=True)
                 files.write(aside / name, data, durable=False)
+            files.write(aside / MARK, json.dumps(sorted(parts)).encode(), durable=False)
             if out.exists():
                 os.rename(out, old)
             os.rename(aside, out)

@@ -18,6 +18,7 @@ from lthviz.errors import DamagedError, ExchangeError
 from lthviz.exchange import columns, tables
 from lthviz.records import LayerTiming, Timing
 from lthviz.store import Store, log
+from lthviz.store.parts import MARK
 from tests.shipped import EXAMPLES
 from tests.shipped import FIRST as RUN
 from tests.speeds import timing
@@ -118,7 +119,7 @@ def test_an_archive_holds_what_the_folder_does_whenever_it_is_made(store, tmp_pa
         tables.write(store, RUN, tmp_path / name, "csv")
     assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
     with zipfile.ZipFile(io.BytesIO((tmp_path / "a.zip").read_bytes())) as z:
-        assert {n: z.read(n) for n in z.namelist()} == {p.name: p.read_bytes() for p in (tmp_path / "folder").iterdir()}
+        assert {n: z.read(n) for n in z.namelist()} == {p.name: p.read_bytes() for p in (tmp_path / "folder").iterdir() if p.name != MARK}
 
 
 def test_the_readme_tells_every_file_and_column_that_is_there(store, tmp_path):

@@ -17,6 +17,7 @@ from lthviz.errors import ExchangeError
 from lthviz.records import Address
 from lthviz.report import bundle, pictures, static
 from lthviz.report.material import gather
+from lthviz.store.parts import MARK
 from tests import shipped
 
 RUN = shipped.FIRST
@@ -29,7 +30,7 @@ def undrawn(monkeypatch):
 
 
 def read(folder):
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != MARK}
 
 
 def test_it_holds_every_figure_and_every_mask(cut, undrawn, tmp_path):

@@ -13,14 +13,16 @@ from lthviz.errors import ExchangeError
 from lthviz.exchange import parcel
 from lthviz.exchange.intake import folders, masking, network, tensors
 from lthviz.exchange.intake.came import Arrival, Asked, Came, Image
-from lthviz.exchange.intake.names import Matched, match
-from lthviz.exchange.intake.tensors import Found
+from lthviz.exchange.intake.names import OPTIONAL, Matched, match
+from lthviz.exchange.intake.tensors import FLOATS, Found
 from lthviz.records import Layer
 
 
 def look(path: Path, asked: Asked | None = None) -> Arrival:
     """What is in a file or a folder, as it would be taken in. ExchangeError, MaskError and ConfigError: what cannot be, with the way out."""
     asked = asked or Asked()
+    if path.is_dir() and (more := [f"--{n}" for n, given in (("masks", asked.masks), ("dense", asked.dense), ("rewind-to", asked.rewind)) if given is not None]):
+        raise ExchangeError(f"{path} is a folder of rounds, which has its masks and weights in it; leave {' and '.join(more)} out")
     levels = folders.read(path) if path.is_dir() else folders.Levels("file", (folders.Level(1, path, asked.masks),), asked.rewind)
     files = [tensors.read(level.weights) for level in levels.levels]
     said = [s for f in files[-1:] for s in f.said]
@@ -31,31 +33,25 @@ def look(path: Path, asked: Asked | None = None) -> Arrival:
     config, image, classes = _settings(asked, about, levels, plain, str(path), said)
     model, layers = _build(config, image, classes)
     shapes = {n: tuple(t.shape) for n, t in model.state_dict().items()}
-    rounds = [_came(level, file, config, shapes, layers, said if file is files[-1] else []) for level, file in zip(levels.levels, files, strict=True)]
+    rounds = [_came(level, file, config, shapes, said if file is files[-1] else []) for level, file in zip(levels.levels, files, strict=True)]
+    rounds = [dataclasses.replace(r, told=masking.told(r, level.masks)) for r, level in zip(rounds, levels.levels, strict=True)]
     if (linear := masking.linear_of(rounds, model, config)) != config.linear:
         config = config.replace(linear=linear)
         _, layers = _build(config, image, classes)
         said.append(f"linear layers have masks too: linear = {linear}")
-    rounds = [dataclasses.replace(r, **masking.found(r, level.masks, layers, said if r is rounds[-1] else []))
-              for r, level in zip(rounds, levels.levels, strict=True)]
-    rounds = _numbered(rounds, levels, asked, config, shapes, layers, said)
+    rounds = [dataclasses.replace(r, **masking.found(r, layers, said if r is rounds[-1] else [])) for r in rounds]
+    rounds = _numbered(rounds, levels, asked, config, shapes, said)
     rewind = _rewind(levels.rewind, files[0], shapes, said)
     config = config.replace(rounds=rounds[-1].round)
     return Arrival(path.name, levels.kind, config, image, classes, tuple(layers), shapes, tuple(rounds), rewind, tuple(said))
 
 
 def _plain(file: Found, said: list[str]) -> dict[str, tuple[int, ...]]:
-    """The file's tensors as the network has them: `X_orig` and `X_mask` are both X's."""
-    strange = {n: t for n, t in file.tensors.items() if t.dtype not in tensors.FLOATS and len(t.shape) > 1 and not n.endswith("_mask") and t.dtype not in ("bool",)}
-    if strange:
-        name, tensor = next(iter(strange.items()))
-        if tensor.dtype in ("quantised", "int8", "uint8", "sparse"):
-            raise ExchangeError(f"{file.path}: {name!r} is {tensor.dtype}: " + ("a weight of that kind is quantised; give the network as it was before quantisation, in floating point"
-                                if tensor.dtype != "sparse" else "sparse tensors are not read; save it with .to_dense()"))
-    halves = sorted({t.dtype for t in file.tensors.values()} & {"float16", "bfloat16", "float64"})
+    """Shapes of the file's weights by the names that they have without pruning."""
+    halves = sorted({t.dtype for t in file.weights.values()} & {"float16", "bfloat16", "float64"})
     if halves:
         said.append(f"weights are {' and '.join(halves)} and become float32")
-    return {n.removesuffix("_orig"): t.shape for n, t in file.tensors.items() if not n.endswith("_mask")}
+    return {n: t.shape for n, t in file.weights.items()}
 
 
 def _masks_only(shapes: Mapping[str, tuple[int, ...]]) -> bool:
@@ -66,11 +62,13 @@ def _masks_only(shapes: Mapping[str, tuple[int, ...]]) -> bool:
 def _settings(asked: Asked, about: parcel.About | None, levels: folders.Levels, shapes: Mapping[str, tuple[int, ...]], path: str, said: list[str]) -> tuple[RunConfig, Image, int]:
     channels, classes = network.ends(shapes)
     if about is not None and not (asked.model or asked.data or asked.image):
-        config = about.config.replace(parent="", from_round=0, earlier=(), structures=(), in_loop="", imported="")
+        here = RunConfig()     # where and with what something works is never a file's to say
+        place = {name: getattr(here, name) for name in (*about.config.place, "data_dir", "keep_weights")}
+        config = about.config.replace(parent="", from_round=0, earlier=(), structures=(), in_loop="", imported="", **place)
         return _with(config, asked), about.image_shape, len(about.classes)
     data = asked.data or levels.data or ("folder" if asked.image else network.data_of(channels, classes) if classes else "")
     if not data:
-        raise ExchangeError(f"{path} is a network for images of {channels} channel{'s' * (channels != 1)} and {classes} classes; say which: --data {'|'.join(network.IMAGES)}, "
+        raise ExchangeError(f"{path} is a network for images of {channels} channel{'s' * (channels != 1)} and {classes} classes; say which: --data {network.data_for(channels)}, "
                             f"or --image {channels}xHxW for images of your own")
     known = network.IMAGES.get(data)
     image = asked.image or (known[0] if known else None)
@@ -118,13 +116,17 @@ def _build(config: RunConfig, image: Image, classes: int) -> tuple[Any, tuple[La
     return model, topology.layers(model, image, linear=config.linear)
 
 
-def _came(level: folders.Level, file: Found, config: RunConfig, shapes: Mapping[str, tuple[int, ...]], layers: tuple[Layer, ...], said: list[str]) -> Came:
-    theirs = {n.removesuffix("_orig"): t.shape for n, t in file.tensors.items() if not n.endswith("_mask")}
+def _came(level: folders.Level, file: Found, config: RunConfig, shapes: Mapping[str, tuple[int, ...]], said: list[str]) -> Came:
+    theirs = {n: t.shape for n, t in file.weights.items()}
     matched = match(theirs, shapes)
     if matched.missing:
         raise network.misfit(str(file.path), config.model, matched.missing, sum(not n.endswith("num_batches_tracked") for n in shapes), theirs, matched.left)
-    if more := [n for n in matched.left if len(theirs[n]) in (2, 4) and not n.lower().removeprefix(matched.prefix).startswith("aux")]:
+    if more := [n for n in matched.left if len(theirs[n]) in (2, 4) and not network.auxiliary(n)]:
         raise network.unlike(str(file.path), config.model, more, theirs)
+    for ours, name in matched.found.items():
+        if (kind := file.weights[name].dtype) not in FLOATS and not ours.endswith(OPTIONAL):
+            raise ExchangeError(f"{file.path}: {name!r} is {kind}; weights of {', '.join(sorted(FLOATS))} are read: "
+                                + ("give the network as it was before quantisation, in floating point" if kind in ("int8", "uint8", "quantised") else "save it as one of those"))
     if matched.prefix:
         said.append(f"names begin with {matched.prefix!r}, which is left out")
     if by_order := [m.name for m in matched.matches if m.how == "order"]:
@@ -136,17 +138,24 @@ def _came(level: folders.Level, file: Found, config: RunConfig, shapes: Mapping[
     return Came(level.round, file, matched, None, {}, level.claims)
 
 
-def _numbered(rounds: list[Came], levels: folders.Levels, asked: Asked, config: RunConfig, shapes, layers, said: list[str]) -> list[Came]:
+def _numbered(rounds: list[Came], levels: folders.Levels, asked: Asked, config: RunConfig, shapes: Mapping[str, tuple[int, ...]], said: list[str]) -> list[Came]:
     """Round 0 in front of a single network: the dense one's file, or what came without its masks. A network without a zero is round 0 itself."""
     if levels.kind != "file":
         return [dataclasses.replace(rounds[0], masks=None), *rounds[1:]]
     one = rounds[0]
     if one.masks is None or one.masks.nnz() == one.masks.size():
+        if asked.dense is not None:
+            raise ExchangeError(f"{one.file.path} is a dense network itself: leave the other one ({asked.dense}) out")
         said.append("no weight is masked: it is taken in as a dense network, to be pruned here")
         return [dataclasses.replace(one, round=0, masks=None)]
     if asked.dense is None:
         return [dataclasses.replace(one, round=0, masks=None, claims={}), one]
-    dense = _came(folders.Level(0, asked.dense), tensors.read(asked.dense), config, shapes, layers, said)
+    try:
+        dense = _came(folders.Level(0, asked.dense), tensors.read(asked.dense), config, shapes, said)
+    except ExchangeError as e:
+        raise ExchangeError(f"the dense network's weights do not go with {one.file.path}: {e}") from None
+    if dense.file.masks:
+        raise ExchangeError(f"{asked.dense} has masks itself; give the weights of the network before it was pruned, or leave it out")
     return [dense, one]
 
 
@@ -158,7 +167,7 @@ def _rewind(path: Path | None, first: Found, shapes: Mapping[str, tuple[int, ...
         file = dataclasses.replace(first, tensors=first.more[key])
     else:
         return None
-    matched = match({n.removesuffix("_orig"): t.shape for n, t in file.tensors.items() if not n.endswith("_mask")}, shapes)
+    matched = match({n: t.shape for n, t in file.weights.items()}, shapes)
     if matched.missing:
         raise ExchangeError(f"{file.path}: the weights to rewind to have no {matched.missing[0].name} ({matched.missing[0].why}); give others, or leave them out")
     said.append(f"weights to rewind to: {path.name if path else 'init_weight of the file'}")

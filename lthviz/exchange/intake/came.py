@@ -40,7 +40,8 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class Came:
-    """One round of what came. masks: of every layer, None of a dense network. how: by layer, where its mask was found. about: what a file of ours says."""
+    """One round of what came. masks: of every layer, None of a dense network. how: by layer, where its mask was found. claims: what came with it says of its
+    accuracy. told: by a weight of the network, the file and the entry in it that is its mask."""
 
     round: int
     file: Found
@@ -48,6 +49,7 @@ class Came:
     masks: Masks | None
     how: Mapping[str, str]
     claims: Mapping[str, float] = field(default_factory=dict)
+    told: Mapping[str, tuple[Found, str]] = field(default_factory=dict)
 
     @property
     def about(self) -> parcel.About | None:
@@ -85,7 +87,7 @@ def state(came: Came, shapes: Mapping[str, tuple[int, ...]], bns: Mapping[str, s
             out[name] = np.zeros(shape, np.int64)     # a BatchNorm's counter
             continue
         other = matched.found[name]
-        value = file.tensors[other if other in file.tensors else f"{other}_orig"].read()
+        value = file.weights[other].read()
         value = value.astype(np.int64 if name.endswith("num_batches_tracked") else np.float32).reshape(shape)
         if bad := int(np.count_nonzero(~np.isfinite(value))):
             raise ExchangeError(f"{file.path}: {other!r} has {bad:,} values that are not finite; a network with such weights computes nothing: give another checkpoint")

@@ -9,8 +9,8 @@ Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 WRAPPERS = ("module", "_orig_mod", "model", "net", "network", "backbone", "encoder", "student", "ema", "base_model", "_forward_module")
 """What a program puts before every name: DataParallel, torch.compile, a network inside another."""
-SUFFIXES = ("_orig", "_mask")
-"""What torch.nn.utils.prune puts behind a name."""
+INNER = frozenset({"_fsdp_wrapped_module", "_checkpoint_wrapped_module", "_orig_mod"})
+"""What wraps single modules, anywhere in a name: FSDP, activation checkpointing, torch.compile."""
 OPTIONAL = ("num_batches_tracked",)
 """What a file may leave out: nothing that a network computes depends on it."""
 
@@ -47,6 +47,11 @@ class Matched(NamedTuple):
 
 def match(file: Shapes, network: Shapes) -> Matched:
     """Every tensor of `network` looked for in `file`; both in the order in which they stand in their state dicts."""
+    inner = {".".join(x for x in n.split(".") if x not in INNER): n for n in file}
+    if len(inner) == len(file) and any(n != inner[n] for n in inner):
+        cleaned = match({n: file[inner[n]] for n in inner}, network)
+        return cleaned._replace(matches=tuple(m._replace(found=inner.get(m.found, ""), how="renamed" if m.how == "name" else m.how) for m in cleaned.matches),
+                                left={inner[n]: why for n, why in cleaned.left.items()}, biases={w: inner[b] for w, b in cleaned.biases.items()})
     prefix = _prefix(file, network)
     bare = {n.removeprefix(prefix): n for n in file}
     how = "renamed" if prefix else "name"
@@ -108,6 +113,8 @@ def _by_order(file: Shapes, network: Shapes) -> tuple[dict[str, str], dict[str, 
     out: dict[str, str] = {}
     biases: dict[str, str] = {}
     theirs, ours = _modules(file), _modules(network)
+    if _alphabetical(theirs):     # then the order tells nothing of where a layer stands, and stage3.10 comes before stage3.2
+        return {}, {}
     for kinds in (("convolution", "linear"), ("norm",)):   # some write all norms behind the convolutions
         a, b = ([m for m in modules if m.kind in kinds] for modules in (theirs, ours))
         pairs = list(zip(a, b, strict=True)) if [m.shape for m in a] == [m.shape for m in b] else _alone(a, b)
@@ -116,6 +123,13 @@ def _by_order(file: Shapes, network: Shapes) -> tuple[dict[str, str], dict[str, 
             if other.kind == "convolution" and "bias" in one.parts and "bias" not in other.parts:
                 biases[_joined(other.name, "weight")] = _joined(one.name, "bias")
     return out, biases
+
+
+def _alphabetical(modules: Sequence[_Module]) -> bool:
+    """Whether the names were sorted, as safetensors does, and there are layers that only their order tells apart."""
+    weights = [m for m in modules if m.kind in ("convolution", "linear")]
+    names = [m.name for m in weights]
+    return len(names) > 3 and names == sorted(names) and len({m.shape for m in weights}) < len(weights)
 
 
 def _alone(a: Sequence[_Module], b: Sequence[_Module]) -> list[tuple[_Module, _Module]]:

@@ -17,6 +17,11 @@ IMAGES = {"digits": ((1, 8, 8), 10), "cifar10": ((3, 32, 32), 10), "cifar100": (
 """Images (c, h, w) and classes of the data sets that have but one kind."""
 
 
+def data_for(channels: int) -> str:
+    """The data sets of so many channels, for a hint."""
+    return "|".join(name for name, ((c, _, _), _) in IMAGES.items() if c == channels) or "|".join(IMAGES)
+
+
 def data_of(channels: int, classes: int) -> str:
     """The data set of so many channels and classes, where there is but one; ''."""
     fitting = [name for name, ((c, _, _), n) in IMAGES.items() if (c, n) == (channels, classes)]
@@ -56,8 +61,13 @@ def nearest(shapes: Shapes, channels: int, classes: int) -> str:
     return best
 
 
+def auxiliary(name: str) -> bool:
+    """Whether a tensor is of a classifier beside the network's own, which some train with."""
+    return any(part.lower().startswith("aux") for part in name.split("."))
+
+
 def _counts(shapes: Shapes) -> Counter[Shape]:
-    return Counter(s for s in shapes.values() if len(s) in (2, 4))
+    return Counter(s for n, s in shapes.items() if len(s) in (2, 4) and not auxiliary(n))
 
 
 @functools.cache
@@ -109,7 +119,7 @@ def misfit(path: str, model: str, missing: Sequence[Match], total: int, shapes: 
         return ExchangeError(f"{path} holds {have} of the {total} tensors of {model} and nothing else: a part of a checkpoint; give the file that has all of it (not there: {names})")
     what = f"{path} holds {have} of the {total} tensors of {model}; not there: {names}"
     if classifier:
-        return ExchangeError(f"{what}: a classifier of other classes? say which images it was trained on (--data, or --image and --classes)")
+        return ExchangeError(f"{what}: a classifier of other classes? say which images it was trained on (--data, or --image)")
     if other and other.split(" ")[0] != model:
         return ExchangeError(f"{what}; it looks like {other} of {classes} classes: give that as the model")
     return ExchangeError(f"{what}; it is another architecture: name the network that it was saved from")

@@ -18,6 +18,7 @@ from lthviz.core import stats
 from lthviz.errors import ConfigError, DataError, ExchangeError
 from lthviz.exchange.intake import masking
 from lthviz.exchange.intake.came import Arrival, Came, state
+from lthviz.exchange.intake.names import OPTIONAL
 from lthviz.records import Blocks, Checkpoint, Masks, Round, Ticket
 from lthviz.store import Store, about
 
@@ -158,7 +159,7 @@ def _fingerprint(arrival: Arrival, states: list[Mapping[str, np.ndarray]], rewin
     for came in arrival.rounds:
         h.update((came.masks.digest if came.masks is not None else "dense").encode())
     for values in (*states, rewind):
-        for name in sorted(values):
+        for name in sorted(n for n in values if not n.endswith(OPTIONAL)):
             h.update(name.encode())
             h.update(np.ascontiguousarray(values[name]).tobytes())
     return h.hexdigest()[:12]

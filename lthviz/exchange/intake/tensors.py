@@ -6,6 +6,7 @@ A file is what its first bytes say; where its name says something else, that is 
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +25,12 @@ WHOLE = 1 << 30
 """Bytes up to which a file is read that cannot be read tensor by tensor (.pt as written before torch 1.6)."""
 MOST = 1 << 33
 """Bytes of all tensors together that are looked at."""
-FLOATS = {"float32", "float64", "float16", "bfloat16"}
+FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
+"""What a weight may be of."""
+MASKS = FLOATS | {"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+"""What a mask may be of."""
+DESCRIPTION = 1 << 26
+"""Bytes of what a file may say of itself."""
 
 
 class Tensor(NamedTuple):
@@ -36,21 +42,30 @@ class Tensor(NamedTuple):
 
     @property
     def size(self) -> int:
-        return int(np.prod(self.shape))
+        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)
 class Found:
     """What a file holds. kind: of file, for people. tensors: by name. about: what a file of ours says of itself. more: further state dicts in it by their
-    key (`init_weight`). plain: other values by key, as far as they are numbers, texts or lists of them. said: what is worth telling of it."""
+    key (`init_weight`). said: what is worth telling of it."""
 
     path: Path
     kind: str
     tensors: Mapping[str, Tensor]
     about: parcel.About | None = None
     more: Mapping[str, Mapping[str, Tensor]] = field(default_factory=dict)
-    plain: Mapping[str, Any] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """What is no mask, by the names that weights have without pruning: `X_orig` is X."""
+        return {n.removesuffix("_orig"): t for n, t in self.tensors.items() if not n.endswith("_mask")}
+
+    @property
+    def masks(self) -> dict[str, str]:
+        """By a weight's name, the entry that is its mask."""
+        return {n.removesuffix("_mask"): n for n in self.tensors if n.endswith("_mask")}
 
 
 def read(path: Path) -> Found:
@@ -174,6 +189,7 @@ def _read_npz(path: Path) -> Found:
             if dtype.hasobject:
                 raise ExchangeError(f"{path}: {name!r} is a pickled object, which is not opened; save arrays of numbers")
             if name == f"__{parcel.KEY}__":
+                _short(path, math.prod(shape) * dtype.itemsize)
                 about = _about(path, bytes(_from_npz(path, name)()))
             else:
                 tensors[name] = Tensor(tuple(shape), str(dtype), _from_npz(path, name))
@@ -207,6 +223,7 @@ def _read_h5(path: Path) -> Found:
         if parcel.KEY in f.attrs:
             about = _about(path, bytes(f.attrs[parcel.KEY]) if not isinstance(f.attrs[parcel.KEY], str) else f.attrs[parcel.KEY])
     if f"__{parcel.KEY}__" in tensors:
+        _short(path, 8 * tensors[f"__{parcel.KEY}__"].size)
         about = _about(path, tensors.pop(f"__{parcel.KEY}__").read().tobytes())
     return Found(path, "HDF5", _checked(path, tensors), about)
 
@@ -237,9 +254,8 @@ def _read_torch(path: Path) -> Found:
         state = value[key]
         said.append(f"the network's state was found under {key!r}")
     more = {k: _tensors(value[k]) for k in INITIAL_KEYS if state is not value and isinstance(value.get(k), Mapping) and _state(value[k])}
-    plain = {str(k): v for k, v in value.items() if isinstance(v, int | float | str | bool)} if state is not value else {}
     about = getattr(state, "_metadata", {}).get(parcel.KEY) if isinstance(getattr(state, "_metadata", None), Mapping) else None
-    return Found(path, "torch", _checked(path, _tensors(state)), _about(path, about), more, plain, tuple(said))
+    return Found(path, "torch", _checked(path, _tensors(state)), _about(path, about), more, tuple(said))
 
 
 def _load(path: Path) -> Any:
@@ -280,7 +296,7 @@ def _tensors(state: Mapping[str, Any]) -> dict[str, Tensor]:
     out = {}
     for name, value in state.items():
         if isinstance(value, torch.Tensor):
-            dtype = "quantised" if value.is_quantized else "sparse" if value.layout != torch.strided else str(value.dtype).removeprefix("torch.")
+            dtype = "quantised" if value.is_quantized else "meta" if value.is_meta else "sparse" if value.layout != torch.strided else str(value.dtype).removeprefix("torch.")
             out[name] = Tensor(tuple(value.shape), dtype, _from_torch(value))
     return out
 
@@ -297,7 +313,14 @@ def _from_torch(value: Any) -> Callable[[], np.ndarray]:
 _READERS: dict[str, Callable[[Path], Found]] = {"safetensors": _read_safetensors, "torch": _read_torch, "npz": _read_npz, "HDF5": _read_h5}
 
 
+def _short(path: Path, length: int) -> None:
+    if length > DESCRIPTION:
+        raise ExchangeError(f"{path}: what it says of itself takes {length:,} bytes, more than any ticket's description; leave {parcel.KEY!r} out of the file")
+
+
 def _checked(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    if strange := next((n for n in tensors if not n.isprintable() or len(n) > 500), None):
+        raise ExchangeError(f"{path} holds a tensor that is called {ascii(strange)[:80]}, which no network's is; give it a name of letters, digits and points")
     if not tensors:
         raise ExchangeError(f"{path} is a file without a tensor in it; save model.state_dict()")
     if (total := sum(4 * t.size for t in tensors.values())) > MOST:

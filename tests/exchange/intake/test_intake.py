@@ -253,7 +253,7 @@ def without(state, n):
     (lambda: without(r18(), 60), Asked(model="resnet18", data="cifar10"), "a part of a checkpoint"),
     (lambda: {**without(r18(), 60), "fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)}, Asked(model="resnet18", data="cifar10"), r"52 of the 102 tensors of resnet18 and nothing else: a part of a checkpoint; give the file that has all of it"),
     (lambda: {f"a{i}.weight": torch.zeros(3 + i, 3, 3, 3) for i in range(3)} | {"a.bias": torch.zeros(3), "fc.weight": torch.zeros(10, 5)}, Asked(), "not known by its shapes"),
-    (lambda: r18(**{"layer1.0.conv1.weight": torch.zeros(64, 64, 3, 3, dtype=torch.int8)}), Asked(), "'layer1.0.conv1.weight' is int8: .*before quantisation"),
+    (lambda: r18(**{"layer1.0.conv1.weight": torch.zeros(64, 64, 3, 3, dtype=torch.int8)}), Asked(), "'layer1.0.conv1.weight' is int8; .*before quantisation"),
     (lambda: r18(**{"layer1.0.conv1.weight": torch.full((64, 64, 3, 3), float("nan"))}), Asked(), "36,864 values that are not finite"),
     (lambda: r18(), Asked(data="cifar100"), "3 channels and 10 classes; 'cifar100' has 3 channels and 100 classes"),
     (lambda: r18(), Asked(data="digits"), "'digits' has 1 channels"),

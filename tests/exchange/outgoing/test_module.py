@@ -18,6 +18,7 @@ from lthviz.exchange.formats import write
 from lthviz.exchange.outgoing import network as networks
 from lthviz.exchange.outgoing import written
 from lthviz.nn import models, place
+from lthviz.store.parts import MARK
 from tests import parcels
 
 CASES = [("convnet", (1, 8, 8)), ("resnet8", (3, 16, 16)), ("resnet20", (3, 8, 8)), ("wrn32_2", (3, 8, 8)), ("vgg16", (3, 32, 32)), ("mobilenet_v1", (3, 16, 16)),
@@ -82,12 +83,12 @@ def test_the_file_is_plain_python(tmp_path):
     assert imported <= {"json", "pathlib", "torch", "torch.nn"}
     assert not {"eval", "exec", "compile", "__import__", "pickle"} & {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)}
     assert "y = self.layer1[0].conv1(x)" in text and "place(" in text and "def forward(self, x):" in text
-    assert sorted(p.name for p in (tmp_path / "small").iterdir()) == ["README.txt", "lthviz.json", "network.py", "weights.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "small").iterdir() if p.name != MARK) == ["README.txt", "lthviz.json", "network.py", "weights.safetensors"]
     about = parcel_file.read((tmp_path / "small" / "lthviz.json").read_bytes(), "it")
     assert (about.structure, about.image_shape, about.classes) == ("refill", (3, 16, 16), tuple("abcdefghij"))
     write(ticket, "module", tmp_path / "small.zip")
     with zipfile.ZipFile(tmp_path / "small.zip") as z:
-        assert {n: z.read(n) for n in z.namelist()} == {p.name: p.read_bytes() for p in (tmp_path / "small").iterdir()}
+        assert {n: z.read(n) for n in z.namelist()} == {p.name: p.read_bytes() for p in (tmp_path / "small").iterdir() if p.name != MARK}
 
 
 class Foreign(nn.Conv2d):
