@@ -54,7 +54,12 @@ def ticket(value: Any, structural: bool | None = None) -> Given:
 
 
 def _bits(name: str, value: Any) -> np.ndarray:
-    array = np.asarray(value.detach().cpu() if hasattr(value, "detach") else value)
+    if hasattr(value, "detach"):
+        value = value.detach()
+        if getattr(value, "is_meta", False):
+            raise MaskError(f"mask {name!r} has no values: it is on the meta device")
+        value = (value.to_dense() if "sparse" in str(value.layout) else value).cpu()
+    array = np.asarray(value)
     if array.dtype != bool and not np.isin(array, (0, 1)).all():
         raise MaskError(f"mask {name!r} holds other values than 0 and 1; give array != 0 for what is kept")
     return array.astype(bool)

@@ -132,7 +132,7 @@ def described(model: nn.Module, image_shape: Shape | None, *, linear: str = "non
     found = topology.layers(model, shape, linear=linear, names=names)
     if not found:
         has = "its one convolution is its stem or its classifier" if any(isinstance(m, nn.Conv2d) for m in model.modules()) else "no convolution (nn.Conv2d) runs"
-        raise ConfigError(f"{type(model).__name__} has no prunable layer: {has}; linear = 'hidden' prunes its linear layers, names = [...] any layer")
+        raise ConfigError(f"{type(model).__name__} has no prunable layer: {has}; linear = 'hidden' prunes its linear layers; lt.layers takes any by names = [...], lt.magnitude by layers = [...]")
     return found
 
 

@@ -126,9 +126,15 @@ def bench(model: nn.Module, masks: Any = None, image_shape: Shape | None = None,
     model = model.cpu()
     layers = models.of_masks(model, given.masks, image_shape)
     models.check_own_weights(model, [x.name for x in layers])
-    return speed_bench.measure(model, layers, given.masks, image_shape=models.checked_shape(image_shape), structural=given.structural, batch=batch, threads=threads,
-                               device=device, precision=precision, baselines=baselines, seconds=seconds, pairs=pairs, structure=given.label, estimated=estimated,
-                               seed=seed, progress=progress)
+    try:
+        return speed_bench.measure(model, layers, given.masks, image_shape=models.checked_shape(image_shape), structural=given.structural, batch=batch, threads=threads,
+                                   device=device, precision=precision, baselines=baselines, seconds=seconds, pairs=pairs, structure=given.label, estimated=estimated,
+                                   seed=seed, progress=progress)
+    except RuntimeError as e:
+        if "meta" not in str(e):
+            raise
+        raise SpeedError(f"{type(model).__name__} decides by the values in its images what it computes ({str(e).splitlines()[0][:120]}), so what it would need cannot be "
+                         "reckoned before it runs; measure it without that branch") from None
 
 
 def _fitted(model: nn.Module, given: Given, image_shape: Shape | None) -> tuple[tuple[Layer, ...], Masks]:

@@ -36,3 +36,27 @@ def test_a_wrong_word_is_said_in_a_line(tmp_path):
         lt.take_in("a.pt", modle="resnet18")
     with pytest.raises(lt.LthvizError, match="there is no file"):
         lt.take_in(tmp_path / "a.pt", store=lt.Store(tmp_path / "runs"))
+
+
+class ByValue(nn.Module):
+    """Decides by the values in its images."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2, self.head = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Linear(8, 2)
+
+    def forward(self, x):
+        x = self.conv2(self.conv1(x).relu())
+        return self.head((x if x.mean().item() > -1e9 else -x).mean((2, 3)))
+
+
+def test_what_cannot_be_timed_or_read_is_said(tmp_path):
+    net = ByValue()
+    masks = lt.magnitude(net, density=0.5)
+    with pytest.raises(lt.LthvizError, match="ByValue decides by the values in its images"):
+        lt.bench(net, masks, (3, 8, 8), batch=1, pairs=2, seconds=0.1, threads=1, baselines="quick")
+    name = next(iter(masks))
+    arrays = {n: torch.from_numpy(masks[n]) for n in masks}
+    assert lt.regroup({**arrays, name: arrays[name].to_sparse()}, groups=2, min_rows=1).masks == lt.regroup(masks, groups=2, min_rows=1).masks
+    with pytest.raises(lt.LthvizError, match="meta device"):
+        lt.regroup({**arrays, name: arrays[name].to("meta")})

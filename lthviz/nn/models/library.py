@@ -41,7 +41,7 @@ def _torchvision(model: str, name: str, channels: int, classes: int) -> nn.Modul
 
     names = zoo.list_models(module=zoo)
     if name not in names:
-        raise ConfigError(f"model = {model!r} is not known to torchvision; {did_you_mean(name, names)}")
+        raise ConfigError(f"model = {model!r} is not known to torchvision; {_few(did_you_mean, name, names, 'torchvision.models.list_models()')}")
     more = {"aux_logits": False, "init_weights": True} if name in _WITHOUT_AUXILIARY else {}
     made = zoo.get_model(name, weights=None, num_classes=classes, **more)
     if channels != 3:
@@ -66,10 +66,10 @@ def _timm(model: str, name: str, channels: int, classes: int) -> nn.Module:
         raise ConfigError(f"model = {model!r} cannot be built for {channels} channels and {classes} classes: {_line(e)}") from None
 
 
-def _few(tail: Callable, name: str, names: list[str]) -> str:
+def _few(tail: Callable, name: str, names: list[str], all_of: str = "timm.list_models()") -> str:
     """A thousand names are no help in a line."""
     said = tail(name, names)
-    return said if len(said) < 500 else "timm.list_models() names all"
+    return said if len(said) < 500 else f"{all_of} names all"
 
 
 def _try(made: nn.Module, model: str, image_shape: tuple[int, int, int], classes: int) -> None:
