@@ -120,7 +120,7 @@ def test_what_cannot_come_in_says_why_and_loses_nothing(nothing, page, words, ch
     at = upload(page("exchange", do="in"), "whole.pt", checkpoint)
     settled(press(at, "in-look"))
     said = words(at)
-    assert "say which: “Images” (digits, cifar10, " in said and "--data" not in said.partition("Nothing was taken in.")[0].rpartition("whole.pt is")[2]
+    assert "say which: “Images” (digits, fashion-mnist), " in said and "--data" not in said.partition("Nothing was taken in.")[0].rpartition("whole.pt is")[2]
     assert not [b for b in at.button if b.key == "in-take"] and nothing.runs() == []
 
 
