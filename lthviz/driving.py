@@ -18,6 +18,7 @@ from filelock import Timeout
 
 from lthviz import measuring, sinks
 from lthviz.ending import Busy, Cancelled, ending, outcome, reason
+from lthviz.errors import StoreError
 from lthviz.records import Epoch, Event, Stage, Step
 from lthviz.store import Store
 
@@ -77,17 +78,19 @@ def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = 
             world.broadcast(None)
         raise Busy(f"run {run_id} is being trained by another process") from None
     try:
-        with outcome(world, run_id, lambda state, line: _store_state(store, run_id, state, line)):
+        with outcome(world, run_id, lambda *how: _store_state(store, run_id, *how)):
             store.recover(run_id)
             state = store.status(run_id).state
             if not only_queued:
                 store.clear_request(run_id)
             if state == "queued" or not (only_queued or state == "finished"):
+                store.keep_reserve(run_id)
                 with _Pulse(store, run_id) as pulse:
                     _drive(store, run_id, pulse, on_event, world, worker=only_queued)
             elif world:
                 world.broadcast(None)
     finally:
+        store.give_reserve(run_id)
         lock.release()
 
 
@@ -135,7 +138,7 @@ def follow(world: World, say: Callable[[str], None]) -> int:
     """Takes part in what the first process drives, to its end; the exit code. say: gets the line of what went wrong where the
     first is gone and cannot say it."""
     try:
-        with outcome(world, f"rank {world.rank}", lambda state, line: None):
+        with outcome(world, f"rank {world.rank}", lambda *how: None):
             if (told := world.broadcast()) is None:
                 return 0
             from lthviz import engine
@@ -151,10 +154,15 @@ def follow(world: World, say: Callable[[str], None]) -> int:
         return 1
 
 
-def _store_state(store: Store, run_id: str, state: str, line: str) -> None:
+def _store_state(store: Store, run_id: str, state: str, line: str, cause: str) -> None:
     if state == "cancelled":
         store.clear_request(run_id)
-    store.set_state(run_id, state, line)
+    try:
+        store.set_state(run_id, state, line, cause)
+    except StoreError:   # the disk is full, say: what was kept for this makes room for the last line
+        if not store.give_reserve(run_id):
+            raise
+        store.set_state(run_id, state, line, cause)
 
 
 def _obey(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import threading
@@ -10,7 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from lthviz.errors import LthvizError, PeerLost, UsageError, in_a_line
+from lthviz.errors import (
+    DataError,
+    DeviceMissing,
+    Diverged,
+    EnvironmentFault,
+    LthvizError,
+    PeerFailed,
+    PeerLost,
+    StoreError,
+    UsageError,
+    in_a_line,
+    out_of_memory,
+)
 
 if TYPE_CHECKING:
     from lthviz.nn.world import World
@@ -27,8 +40,8 @@ class Cancelled(Exception):
 
 
 @contextmanager
-def outcome(world: World | None, name: str, tell: Callable[[str, str], None]) -> Iterator[None]:
-    """Whatever ends the run goes to `tell` as a state and one line, and to the other processes, before it goes on to the caller.
+def outcome(world: World | None, name: str, tell: Callable[[str, str, str], None]) -> Iterator[None]:
+    """Whatever ends the run goes to `tell` as a state, one line and, where it failed, its cause, and to the other processes, before it goes on to the caller.
 
     name: of the run, for the log.
     """
@@ -45,7 +58,7 @@ def outcome(world: World | None, name: str, tell: Callable[[str, str], None]) ->
             state, word, line = ending(error, bool(peers))
             if peers:
                 peers.say(word, line)
-            tell(state, line)
+            tell(state, line, cause(error) if state == "failed" else "")
             if state == "failed" and not isinstance(error, LthvizError):   # one of ours says all in its line
                 log.error("%s: %s", name, "".join(traceback.format_exception(error)).rstrip())
             if error is caught:
@@ -82,8 +95,26 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+CAUSES = ("diverged", "memory", "disk", "device", "images", "settings", "store", "machine", "process", "fault")
+"""Why a run failed, as far as it decides what to do next (ways_out.py has the words)."""
+_OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_BY_TYPE = ((Diverged, "diverged"), (DeviceMissing, "device"), (DataError, "images"), (UsageError, "settings"), (StoreError, "store"), (EnvironmentFault, "machine"),
+            ((PeerLost, PeerFailed), "process"))
+
+
+def cause(error: BaseException) -> str:
+    """One of CAUSES; "fault" for what none of ours foresaw, '' for an error of ours that says all in its line."""
+    if not isinstance(error, LthvizError) and out_of_memory(error):
+        return "memory"
+    if any(isinstance(e, OSError) and e.errno in _OF_A_DISK for e in (error, error.__cause__)):
+        return "disk"
+    if not isinstance(error, LthvizError):
+        return "fault"
+    return next((word for types, word in _BY_TYPE if isinstance(error, types)), "")
+
+
 def reason(error: BaseException) -> str:
-    """One line that names the error and what to do."""
-    if not isinstance(error, LthvizError) and (isinstance(error, MemoryError) or "out of memory" in str(error).lower()):
-        return "out of memory; a smaller batch_size or model needs less"
+    """One line that names the error and what to do; of a fault that none of ours foresaw, the place in the sources too."""
+    if not isinstance(error, LthvizError) and out_of_memory(error):
+        return f"out of memory ({in_a_line(error)}); a smaller batch_size or model needs less"
     return in_a_line(error)

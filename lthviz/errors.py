@@ -3,6 +3,7 @@
     LthvizError
     ├── UsageError              what the user gave was wrong (exit code 2)
     │   ├── ConfigError         an unknown or out-of-range setting, preset, model or data set
+    │   │   └── DeviceMissing   the device that the settings name is not on this machine
     │   ├── MaskError           a mask that does not fit: key, shape, dtype, NaN, not 0/1
     │   ├── DataError           a data set that is missing or broken
     │   ├── AddressError        a run, round, structure or layer that is not there
@@ -46,6 +47,10 @@ class UsageError(LthvizError):
 
 
 class ConfigError(UsageError):
+    pass
+
+
+class DeviceMissing(ConfigError):
     pass
 
 
@@ -118,6 +123,16 @@ def in_a_line(error: BaseException) -> str:
     if isinstance(error, LthvizError):
         return str(error)
     return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")
+
+
+_OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "std::bad_alloc", "memoryerror", "unable to allocate", "failed to map segment")
+"""What Python, numpy, torch, CUDA and C++ say when memory is refused to them."""
+
+
+def out_of_memory(error: BaseException | str) -> bool:
+    """Whether an error of Python's or of a library's, or what it printed, says that there was no memory for something."""
+    said = error.lower() if isinstance(error, str) else f"{type(error).__name__}: {error}".lower()
+    return isinstance(error, MemoryError) or any(x in said for x in _OUT_OF_MEMORY)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

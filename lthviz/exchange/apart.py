@@ -23,15 +23,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lthviz import processes
-from lthviz.errors import EnvironmentFault, ExchangeError, LthvizError
+from lthviz.errors import EnvironmentFault, ExchangeError, LthvizError, out_of_memory
 from lthviz.words import capital
 
 log = logging.getLogger("lthviz")
 MOST = 2
 """Children that are at work at once; each may take its limits."""
 _turn = threading.Semaphore(MOST)
-_OUT_OF_MEMORY = ("memoryerror", "allocate memory", "std::bad_alloc", "not enough memory", "can't start new thread", "unable to allocate", "out of memory", "failed to map segment")
-"""What Python, numpy, torch and C++ say when memory is refused to them; a limit of memory refuses threads their stacks as well."""
 _MODULE = "lthviz.exchange.apart"
 _ANSWER = 64_000_000
 """Bytes of an answer that are read."""
@@ -103,7 +101,7 @@ class Job:
         said, end = _read(self.folder / "said"), self._code
         if self._late:
             raise ExchangeError(f"it was ended after {self.limits.seconds:g} seconds, the most that it may take here; from a terminal it may take as long as it needs")
-        if end and any(x in said.lower() for x in _OUT_OF_MEMORY):
+        if end and (out_of_memory(said) or "can't start new thread" in said):
             raise ExchangeError(f"it needs more than the {self.limits.memory_mb:,} MB of memory that it may take here; from a terminal it may take what there is")
         if end and "File too large" in said:
             raise ExchangeError(f"it would write a file of more than {self.limits.file_mb:,} MB, the most that is made here; from a terminal it may be of any size")

@@ -11,22 +11,22 @@ import torch
 from torch import nn
 
 from lthviz.config import RunConfig
-from lthviz.errors import ConfigError, TrainingError
+from lthviz.errors import ConfigError, DeviceMissing, TrainingError
 from lthviz.nn.world import ALONE, World
 
 
 def pick(config: RunConfig, world: World = ALONE) -> torch.device:
-    """The device of `config.device`, in a world one GPU a process; ConfigError, the same everywhere, for a GPU that is not there."""
+    """The device of `config.device`, in a world one GPU a process; DeviceMissing, the same everywhere, for a GPU that is not there."""
     seen = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if world.size == 1:
         if config.device == "cuda" and not seen:
-            raise ConfigError("device = 'cuda', but torch sees no GPU here; use device = 'auto' or 'cpu'")
+            raise DeviceMissing("device = 'cuda', but torch sees no GPU here; use device = 'auto' or 'cpu'")
         return torch.device("cuda" if seen and config.device != "cpu" else "cpu")
     everybodys = world.gather(seen - world.local)   # above zero: this process has its own
     if config.device == "cpu" or (config.device == "auto" and not any(world.gather(seen))):
         return torch.device("cpu")
     if lacking := [r for r, left in enumerate(everybodys) if left < 1]:
-        raise ConfigError(f"rank {lacking[0]} of {world.size} has no GPU of its own: start as many processes on a machine as it has GPUs "
+        raise DeviceMissing(f"rank {lacking[0]} of {world.size} has no GPU of its own: start as many processes on a machine as it has GPUs "
                           "(torchrun --nproc-per-node), or set device = 'cpu'")
     torch.cuda.set_device(world.local)
     world.use_gpus()

@@ -35,7 +35,7 @@ class Status:
     """How a run stands. state: queued, running, paused, finished, cancelled, failed or interrupted.
 
     message: one line for people. done/total: batches. eta_s: seconds left, None when unknown. beat_s: seconds since the
-    worker was last heard of, None when it never was.
+    worker was last heard of, None when it never was. cause: of one that failed, a word that `ways_out` knows.
     """
 
     state: str
@@ -44,6 +44,7 @@ class Status:
     total: int = 0
     eta_s: float | None = None
     beat_s: float | None = None
+    cause: str = ""
 
     @property
     def alive(self) -> bool:

@@ -87,7 +87,7 @@ class Folders:
         if not self.taken(run_id):
             with self.new_folder(run_id) as folder:
                 files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), preset, about.one_line(title)).to_dict()))
-                files.append_line(folder / "events.jsonl", log.line("state", state="queued", message=""))
+                log.append(folder, log.line("state", state="queued", message=""))
         return run_id
 
     @contextlib.contextmanager

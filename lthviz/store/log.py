@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lthviz.errors import DamagedError
 from lthviz.records import Begin, Epoch, Event, Stage, Status
-from lthviz.store import files
+from lthviz.store import diary, files, pulse
 
 STATES = ("queued", "running", "paused", "finished", "cancelled", "failed", "interrupted")
 QUIET_S = 15.0
@@ -24,6 +23,12 @@ _EPOCH_FIELDS = tuple(f.name for f in dataclasses.fields(Epoch) if f.name != "sn
 def line(event: str, **fields: Any) -> bytes:
     """One line of the log, without its newline; `event` comes first."""
     return files.json_bytes({"event": event, "time": round(time.time(), 3), **fields})
+
+
+def append(run: Path, line: bytes) -> None:
+    """Adds a line to a run's log, and what it says in words to log.txt."""
+    files.append_line(run / "events.jsonl", line)
+    files.append_line(run / diary.FILE, diary.line(json.loads(line)).encode())
 
 
 def line_of(event: Event) -> bytes | None:
@@ -74,25 +79,16 @@ def last_state(run: Path) -> dict[str, Any]:
             found = parse([data[at + 1:].split(b"\n", 1)[0]])[0]
             if found.get("state") in STATES:
                 return {"event": "state", "time": _number(found.get("time")), "state": found["state"],
-                        "message": str(found.get("message", ""))}
+                        "message": str(found.get("message", "")), "pid": found.get("pid"), "cause": str(found.get("cause", ""))}
             end = at + len(_STATE) - 1
     if data.strip():
         return {"event": "state", "time": 0.0, "state": "failed", "message": "events.jsonl is damaged: no line of it tells a state "
-                "that this lthviz knows; resume goes on from the last checkpoint"}
-    return {"event": "state", "time": 0.0, "state": "queued", "message": ""}
+                "that this lthviz knows; resume goes on from the last checkpoint", "pid": None, "cause": "damaged"}
+    return {"event": "state", "time": 0.0, "state": "queued", "message": "", "pid": None, "cause": ""}
 
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
-
-
-def heartbeat(run: Path) -> dict[str, Any]:
-    """The last sign of life; empty when there is none (or the machine went down while it was written)."""
-    try:
-        beat = files.read_json(run / "heartbeat.json")
-    except (FileNotFoundError, DamagedError):
-        return {}
-    return {k: beat[k] for k in ("time", "done", "total", "eta_s", "loss") if isinstance(beat.get(k), (int, float))}
 
 
 def status(run: Path, held: Any, next_round: Any) -> Status:
@@ -102,13 +98,12 @@ def status(run: Path, held: Any, next_round: Any) -> Status:
     if alone:  # it may have ended between the two looks
         event = last_state(run)
         alone = event["state"] in ("running", "paused")
-    state, message = ("interrupted", f"the worker is gone; {next_round()}") if alone else (event["state"], event["message"])
-    beat, now = heartbeat(run), time.time()
+    beat = pulse.last(run)
+    state, message = ("interrupted", f"the worker is gone{pulse.short_of_memory(beat)}; {next_round()}") if alone else (event["state"], event["message"])
     at_work = state in ("running", "paused")
-    heard = max(beat.get("time", 0.0), event["time"] if at_work else 0.0)  # a worker's word on its state is a sign of life
-    beat_s = max(0.0, now - heard) if heard else None
+    beat_s = pulse.age(beat, event["time"] if at_work else 0.0, event["pid"] if at_work else None)
     if at_work and beat_s is not None and beat_s > QUIET_S:
         message = f"the worker has been quiet for {beat_s:.0f} s"
     total = int(beat.get("total", 0))
     return Status(state, message, total if state == "finished" else int(beat.get("done", 0)), total,
-                  beat.get("eta_s") if at_work else None, beat_s)
+                  beat.get("eta_s") if at_work else None, beat_s, event["cause"] if state == "failed" else "")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import operator
-import time
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from filelock import Timeout
 
 from lthviz.errors import AddressError, DamagedError, StoreError
 from lthviz.records import Address, Checkpoint, Epoch, Layer, Round, Run, Status, Ticket
-from lthviz.store import about, files, hdf5, log, reading, timings
+from lthviz.store import about, files, hdf5, log, pulse, reading, timings
 from lthviz.store.about import About
 from lthviz.store.folders import Folders
 from lthviz.store.locks import FolderLock
@@ -185,7 +184,8 @@ class Looking(Folders):
         except AddressError:   # deleted just now
             return False
         except OSError:  # another user's run, which may be looked at only
-            return time.time() - log.heartbeat(file.parent).get("time", 0.0) < log.QUIET_S
+            heard = pulse.age(pulse.last(file.parent))
+            return heard is not None and heard < log.QUIET_S
 
 
 def _span(numbers: tuple[int, ...]) -> str:

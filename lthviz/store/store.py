@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from lthviz.config import RunConfig
 from lthviz.core import stats
 from lthviz.errors import DamagedError, UsageError, VersionError, did_you_mean
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
-from lthviz.store import about, files, hdf5, log, pack, reading, writing
+from lthviz.store import about, files, hdf5, log, pack, pulse, reading, reserve, writing
 from lthviz.store.about import About
 from lthviz.store.branches import Branches
 from lthviz.store.locks import FolderLock
@@ -81,7 +80,7 @@ class Store(Sweeps, Branches, Trash):
             if event.round.complete:
                 self._publish(path, event.round)
         if (line := log.line_of(event)) is not None:
-            files.append_line(path / "events.jsonl", line)
+            log.append(path, line)
 
     def save_checkpoint(self, run_id: str, checkpoint: Checkpoint) -> None:
         """Replaces the run's checkpoint."""
@@ -135,19 +134,27 @@ class Store(Sweeps, Branches, Trash):
         if lost is not None:
             self._publish(path, lost)
 
-    def set_state(self, run_id: str, state: str, message: str = "") -> None:
+    def set_state(self, run_id: str, state: str, message: str = "", cause: str = "") -> None:
+        """Notes how the run stands. cause: why it failed, in a word of `ending.CAUSES`."""
         if state not in log.STATES:
             raise UsageError(f"state {state!r} is not known; {did_you_mean(state, log.STATES)}")
-        files.append_line(self.own(run_id) / "events.jsonl", log.line("state", state=state, message=message, pid=os.getpid()))
+        log.append(self.own(run_id), log.line("state", state=state, message=message, pid=os.getpid(), **({"cause": cause} if cause else {})))
 
     def warn(self, run_id: str, message: str) -> None:
         """Notes in the run's log what went wrong beside it, in one line; the run goes on."""
-        files.append_line(self.own(run_id) / "events.jsonl", log.line("warning", message=message))
+        log.append(self.own(run_id), log.line("warning", message=message))
 
     def beat(self, run_id: str, *, done: int, total: int, eta_s: float | None, loss: float | None = None) -> None:
         """A sign of life: batches done of all, seconds left, the newest loss."""
-        value = {"time": time.time(), "done": done, "total": total, "eta_s": eta_s, "loss": loss}
-        files.write(self.own(run_id) / "heartbeat.json", files.json_bytes(value), durable=False)
+        pulse.beat(self.own(run_id), done=done, total=total, eta_s=eta_s, loss=loss)
+
+    def keep_reserve(self, run_id: str) -> None:
+        """Takes the little space that lets a run say why it ended when its disk is full."""
+        reserve.keep(self.own(run_id))
+
+    def give_reserve(self, run_id: str) -> bool:
+        """Gives it back; whether there was any."""
+        return reserve.give(self.own(run_id))
 
     # Asking a worker --------------------------------------------------------------------------------------------------
 

@@ -54,8 +54,8 @@ def test_a_write_that_the_system_refuses(tmp_path):
     assert len(lines) == 4 and done.stderr == ""
     assert lines[3] == "written", "what still fits is written"
     after = snapshot(store.root)
-    log = store.path(run) / "events.jsonl"
-    assert after.pop(log).startswith(before.pop(log))
+    for log in (store.path(run) / "events.jsonl", store.path(run) / "log.txt"):
+        assert after.pop(log).startswith(before.pop(log))
     changed = {p for p in before.keys() | after.keys() if before.get(p) != after.get(p)}
     assert changed == {store.path(run) / "checkpoint.h5", store.path(run) / "rounds" / "013.h5"}
     assert store.status(run).message == "the disk is full"
