@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import Timeout
 
-from lthviz import measuring, sinks
+from lthviz import dead, measuring, sinks
 from lthviz.ending import Busy, Cancelled, ending, outcome, reason
 from lthviz.errors import StoreError
-from lthviz.records import Epoch, Event, Stage, Step
+from lthviz.records import Begin, Epoch, Event, Stage, Step
 from lthviz.store import Store
 
 if TYPE_CHECKING:
@@ -117,8 +117,13 @@ def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event],
 
 def _each(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event], None] | None, sink: sinks.Live, gate: _Gate, events: Iterator[Event]) -> None:
     saved, cost = time.monotonic(), 0.0
+    classes = 0
     for event in events:
         store.append(run_id, event)
+        if isinstance(event, Begin):
+            classes = len(event.info["classes"])
+        if isinstance(event, Stage) and (warning := dead.told(event, classes)):
+            store.warn(run_id, warning)
         if isinstance(event, Step):
             pulse.step(event)
         now, kept = time.monotonic(), isinstance(event, Stage)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from lthviz import launch
+from lthviz import ending, launch
 from lthviz.cli import about as about_commands
 from lthviz.cli import bench as bench_command
 from lthviz.cli import branch as branch_command
@@ -55,12 +55,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         return 1
     except Exception as e:
-        logging.getLogger("lthviz").exception("unexpected")
-        print(f"lthviz: a fault of ours: {launch.reason(e)}", file=sys.stderr)
+        foreseen = ending.cause(e) != "fault"   # no memory, a full disk
+        if not foreseen:
+            logging.getLogger("lthviz").exception("unexpected")
+        print(f"lthviz: {'' if foreseen else 'a fault of ours: '}{_visible(launch.reason(e))}", file=sys.stderr)
         return 1
 
 
-def _visible(error: Exception) -> str:
+def _visible(error: Exception | str) -> str:
     """An error's words on one line; what would move a terminal's cursor or colour it, as a name in a file may, is written out."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(error))
 
@@ -115,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     command(ls, "list the runs")
     p = command(show, "the results of a run")
     p.add_argument("run", metavar="RUN")
+    p.add_argument("--log", action="store_true", help="instead what happened in it, a line an event")
     about_commands.add_about(command(about_commands.about, "a run's title and note, and what it takes of the disk"))
     about_commands.add_delete(command(about_commands.delete, "delete runs, into the trash"))
     about_commands.add_undelete(command(about_commands.undelete, "bring deleted runs back"))

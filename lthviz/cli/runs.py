@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
+from rich.text import Text
 
-from lthviz import launch, measuring, processes
+from lthviz import launch, measuring, processes, ways_out
 from lthviz.cli.output import new_table, show_result
 from lthviz.config import RunConfig, assignments, read_toml
 from lthviz.errors import LthvizError, UsageError
 from lthviz.presets import PRESETS
-from lthviz.store import Store, presets
+from lthviz.store import Store, diary, presets
 from lthviz.store.brief import Briefs
 from lthviz.words import duration
 
@@ -87,8 +88,8 @@ def _attach(store: Store, run_id: str) -> None:
 
 
 def _payload(store: Store, run_id: str) -> dict[str, Any]:
-    stored = store.run(run_id)
-    return {"run_id": run_id, "state": store.status(run_id).state, "seconds": round(stored.seconds, 3),
+    stored, status = store.run(run_id), store.status(run_id)
+    return {"run_id": run_id, "state": status.state, "message": status.message, "cause": status.cause, "way_out": ways_out.words(status.cause, store.path(run_id)), "seconds": round(stored.seconds, 3),
             "config": stored.config.to_dict(), "parent": stored.parent, "from_round": stored.config.from_round,
             "branches": store.children(run_id), "warnings": store.warnings(run_id), "info": dict(stored.info), "rounds": [dict(r) for r in stored.rows]}
 
@@ -100,12 +101,10 @@ def _results(payload: Mapping[str, Any]) -> Table:
         accuracies = ("–" if r[k] is None else f"{r[k]:.2f}" for k in ("test_acc", "dense_acc"))
         table.add_row(str(r["round"]), r["structure"], f"{100 * r['density']:.1f} %", f"{100 * r['effective_density']:.1f} %",
                       f"{100 * r['coverage']:.0f} %", *accuracies)
-    if payload["parent"]:
-        table.caption = f"branch of {payload['parent']} from round {payload['from_round']}"
-    if payload["branches"]:
-        table.caption = "\n".join(filter(None, [table.caption, f"branches: {', '.join(payload['branches'])}"]))
-    for message in payload["warnings"]:
-        table.caption = "\n".join(filter(None, [table.caption, message]))
+    said = [f"branch of {payload['parent']} from round {payload['from_round']}"] if payload["parent"] else []
+    said += [f"branches: {', '.join(payload['branches'])}"] if payload["branches"] else []
+    said += filter(None, (payload["message"] if payload["state"] in ("failed", "interrupted") else "", payload["way_out"], *payload["warnings"]))
+    table.caption = Text("\n".join(said))
     for part, message in payload["info"].get("damaged", {}).items():
         table.add_row(part, f"damaged: {message}")
     return table
@@ -156,7 +155,12 @@ def ls(args: argparse.Namespace) -> int:
 
 
 def show(args: argparse.Namespace) -> int:
-    payload = _payload(Store(args.runs), args.run)
+    store = Store(args.runs)
+    if args.log:
+        events = store.events(args.run)[0]
+        show_result(args, events, lambda: Text("\n".join(map(diary.line, events))))
+        return 0
+    payload = _payload(store, args.run)
     show_result(args, payload, lambda: _results(payload))
     return 0
 

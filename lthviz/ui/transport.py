@@ -7,16 +7,18 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from lthviz import launch
+from lthviz import launch, ways_out
 from lthviz.commands import ask_command
 from lthviz.errors import LthvizError
 from lthviz.figures import theme
 from lthviz.records import Epoch, Run, Status
-from lthviz.ui import cache, frame, stages, where
+from lthviz.ui import access, cache, frame, stages, where
 from lthviz.ui.where import Position
 from lthviz.words import capital, duration, rounds_done
 
 QUIET_S = 15.0
+WARNINGS = 3
+"""So many of a run's warnings are shown, the newest."""
 LIVE_PX = 168
 """Height of the live curves, with their words."""
 
@@ -25,7 +27,7 @@ def live(run: Run, there: Sequence[Position]) -> None:
     """Progress and controls of a run, once a second while it is alive. A new stage or state redraws the page."""
     status = cache.store().status(run.id)
     if status.state == "queued":   # whatever became of the worker that should have taken it, a restart of the machine say
-        launch.wake(cache.store())
+        cache.wake()
     frame.fragment(_live, run_every=1.0 if status.alive else None)(run.id, status.state, len(there))
 
 
@@ -110,13 +112,24 @@ def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -
     elif status.state == "finished":
         frame.quiet(_finished(run))
     elif status.state == "failed":
-        frame.told("error", f"The run failed: {_ended_sentence(status.message)} What it had finished ({rounds}) is kept.", "error")
+        way = ways_out.words(status.cause, cache.store().path(run.id))
+        frame.told("error", f"The run failed: {_ended_sentence(status.message)} {way} What it had finished ({rounds}) is kept.", "error")
     elif status.state == "interrupted":
         frame.told("warning", f"Interrupted: {_ended_sentence(status.message)} What it had finished ({rounds}) is kept.", "power_off")
     else:
         frame.told("info", f"Cancelled. What it had finished ({rounds}) is kept.", "stop_circle")
+    _warned(run.id)
     for part, why in run.info.get("damaged", {}).items():
         frame.told("error", f"{'Round ' + part if part.isdecimal() else 'The ' + part} cannot be read: {why}", "broken_image")
+
+
+def _warned(run_id: str) -> None:
+    """What went wrong beside the run, each once."""
+    said = cache.store().warnings(run_id)
+    for line in said[-WARNINGS:]:
+        frame.told("warning", capital(_ended_sentence(line)), "warning")
+    if len(said) > WARNINGS:
+        frame.quiet(f"… and {len(said) - WARNINGS} earlier warnings, in {ask_command('show', run_id)}")
 
 
 def _finished(run: Run) -> str:
@@ -148,11 +161,19 @@ def _buttons(run_id: str, status: Status, waiting: str) -> None:
         if status.alive:
             _request("Cancel the run", "cancel", run_id, ":material/stop:", "End the run; its finished rounds are kept", disabled=waiting == "cancel")
         elif status.state != "finished":
-            st.button("Resume", key="do-resume", icon=":material/play_arrow:", type="primary",
-                      help=f"Go on from the last checkpoint\n\n`{ask_command('resume', run_id)}`", on_click=_ask, args=(run_id, "resume"))
-            if status.state == "failed":     # a setting may have been the reason
-                st.page_link("pages/lab.py", label="Duplicate with changes", icon=":material/content_copy:", query_params={"new": run_id},
-                             help="Start another run from its settings")
+            _ways_on(run_id, ways_out.first(status.cause) if status.state == "failed" else "resume", status.state == "failed")
+
+
+def _ways_on(run_id: str, first: ways_out.Way, failed: bool) -> None:
+    """What can be done with a run that has stopped, the most promising first."""
+    if first == "cpu":
+        st.button("Go on on the CPU", key="do-cpu", icon=":material/memory:", type="primary", on_click=_ask, args=(run_id, "cpu"),
+                  **access.locked(help="The same run from where it was, with `device = cpu`"))
+    st.button("Resume", key="do-resume", icon=":material/play_arrow:", type="primary" if first == "resume" else "secondary",
+              on_click=_ask, args=(run_id, "resume"), **access.locked(help=f"Go on from the last checkpoint\n\n`{ask_command('resume', run_id)}`"))
+    if failed:     # a setting may have been the reason
+        st.page_link("pages/lab.py", label="Duplicate with changes", icon=":material/content_copy:", query_params={"new": run_id},
+                     help="Start another run from its settings")
 
 
 def actions(run_id: str) -> tuple[str, ...]:
@@ -164,14 +185,17 @@ def actions(run_id: str) -> tuple[str, ...]:
 
 
 def _request(label: str, action: str, run_id: str, icon: str, help: str, *, disabled: bool = False, main: bool = False) -> None:
-    st.button(label, key=f"do-{action}", icon=icon, help=f"{help}\n\n`{ask_command(action, run_id)}`", disabled=disabled, type="primary" if main else "secondary",
-              on_click=_ask, args=(run_id, action))
+    st.button(label, key=f"do-{action}", icon=icon, type="primary" if main else "secondary", on_click=_ask, args=(run_id, action),
+              **access.locked(disabled, f"{help}\n\n`{ask_command(action, run_id)}`"))
 
 
+@access.action
 def _ask(run_id: str, action: str) -> None:
     try:
         if action == "resume":
             launch.resume(cache.store(), run_id)
+        elif action == "cpu":
+            launch.start(cache.store(), cache.store().run(run_id).config.replace(device="cpu"))
         else:
             launch.request(cache.store(), run_id, action)
     except LthvizError as e:
