@@ -3,7 +3,7 @@
 import streamlit as st
 
 from lthviz.presets import preset
-from lthviz.ui import frame, gallery, start
+from lthviz.ui import access, frame, gallery, signin, start
 
 frame.frame("LTHviz")
 st.title("A laboratory for structurally sparse lottery tickets", anchor=False)
@@ -12,9 +12,10 @@ st.html("<p class='lead'>Most weights of a trained network can be removed, and w
         "Here you watch it happen to a real network, stage by stage and weight by weight.</p>")
 with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="begin"):
     if st.button("Start the digits study", type="primary", icon=":material/play_arrow:", key="start-digits",
-                 help="Trains and prunes a small network on handwritten digits, here, now"):
+                 **access.locked(help="Trains and prunes a small network on handwritten digits, here, now")):
         start.begin(preset("digits").config, "digits")
     st.page_link("pages/learn.py", label="Take the course", icon=":material/school:")
     st.page_link("pages/lab.py", label="Set up another study", icon=":material/tune:", query_params={"new": "digits"})
+signin.note()
 with frame.answering():
     gallery.show()

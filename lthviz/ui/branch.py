@@ -11,7 +11,7 @@ from lthviz.commands import apply, branch_command, differences
 from lthviz.config import RunConfig
 from lthviz.errors import ConfigError, LthvizError
 from lthviz.records import Run
-from lthviz.ui import cache, forms, frame, pickers, where
+from lthviz.ui import access, cache, forms, frame, pickers, signin, where
 from lthviz.words import capital
 
 MOST = 6
@@ -111,10 +111,11 @@ def _start(run: Run, round: int, config: RunConfig | None, base: RunConfig) -> N
         except LthvizError as e:
             refused = str(e)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        go = st.button("Branch", type="primary", icon=":material/fork_right:", key="branch-start", disabled=plan is None)
+        go = st.button("Branch", type="primary", icon=":material/fork_right:", key="branch-start", **access.locked(plan is None))
         title = st.text_input("Title", key="branch-title", placeholder="its name, if you like", width=260, persist_state="session")
         paused = st.toggle("Wait before the first stage", key="start-paused", persist_state="session",
                            help="The run begins paused, so that you can step through it from the beginning")
+    signin.note()
     if plan is None:
         frame.refused(refused)
         return
@@ -125,6 +126,7 @@ def _start(run: Run, round: int, config: RunConfig | None, base: RunConfig) -> N
     frame.command(branch_command(run.id, round, config, base, title))
     if go:
         try:
+            access.require()
             made = launch.branch(cache.store(), run.id, round, config, title=title, paused=paused)
         except LthvizError as e:
             frame.told("error", str(e), "error")

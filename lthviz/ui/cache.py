@@ -12,6 +12,7 @@ from typing import Any
 
 import streamlit as st
 
+from lthviz import launch
 from lthviz.config import UNSTRUCTURED
 from lthviz.core import stats
 from lthviz.errors import LthvizError
@@ -24,13 +25,23 @@ from lthviz.speed.estimate import Calibration
 from lthviz.store import Store
 from lthviz.store.brief import Brief, Briefs
 from lthviz.store.folders import Head
+from lthviz.ui import access
+from lthviz.ui.guarded import Guarded
 
 Stamp = tuple[tuple[str, int, int], ...]
 
 
 def store() -> Store:
-    """The store that the server was started on ($LTHVIZ_RUNS, else data/runs)."""
-    return Store()
+    """The store that the server was started on ($LTHVIZ_RUNS, else data/runs), in which only an operator changes anything; AccessError for
+    who may not even look."""
+    access.let_in()
+    return Guarded()
+
+
+def wake() -> None:
+    """See to it that somebody works off what is queued, whatever became of the worker that should; a viewer's page starts none."""
+    if access.operator():
+        launch.wake(store())
 
 
 def run(run_id: str) -> Run:

@@ -14,6 +14,7 @@ import streamlit as st
 
 from lthviz.errors import AddressError, LthvizError
 from lthviz.records import Status
+from lthviz.ui import access, signin
 from lthviz.ui.cache import store
 from lthviz.words import capital
 
@@ -59,11 +60,12 @@ def _way_out() -> None:
 
 
 def frame(title: str) -> None:
-    """Draw the page's frame; every page begins with it."""
+    """Draw the page's frame; every page begins with it. Nobody who is not let in comes further than here."""
     st.set_page_config(page_title=f"{title} · LTHviz" if title != "LTHviz" else title, page_icon=ICON,
                        layout="wide", initial_sidebar_state="collapsed",
                        menu_items={"About": "LTHviz: a laboratory for structurally sparse lottery tickets. Everything stays on this machine."})
     st.html(_style("frame.css"))
+    signin.gate(plain)
     if presenting():
         _way_out()
         return
@@ -75,6 +77,9 @@ def frame(title: str) -> None:
         st.button("Present", key="present", shortcut="p", type="tertiary", icon=":material/slideshow:", on_click=_present, args=(True,),
                   help="Larger, without menu and controls, to show to others; keys still step")
         st.html(f"<span class='quiet place' title='{html.escape(str(root))}'>runs in {html.escape(_short(root))}</span>", width="content")
+        signin.who()
+    if line := access.said() or signin.upload_refused():
+        told("warning", line, "lock")
 
 
 def dark() -> bool:

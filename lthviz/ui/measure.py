@@ -15,7 +15,7 @@ from lthviz.records import Run, Timing
 from lthviz.speed import machine
 from lthviz.store import queue
 from lthviz.store.queue import Item, Measuring
-from lthviz.ui import cache, frame, pickers, stages, where
+from lthviz.ui import access, cache, frame, pickers, stages, where
 
 BATCHES = (1, 16, 64, 256)
 MOST = 65_536
@@ -70,10 +70,11 @@ def button(label: str, tickets: Sequence[Point], setting: Setting, *, key: str, 
     """Ask the worker to measure these tickets at that setting; the page is drawn anew with its progress. What is asked for already
     is not asked for twice."""
     new = [q for q in tickets if not asked_for(q, setting)]
-    if not st.button(label if new else "Asked for", key=key, icon=":material/timer:", type="primary" if main else "tertiary", help=help or None,
-                     disabled=not new):
+    if not st.button(label if new else "Asked for", key=key, icon=":material/timer:", type="primary" if main else "tertiary",
+                     **access.locked(not new, help)):
         return
     try:
+        access.require()
         for (run_id, k), structures in _by_round(new).items():
             launch.measure(cache.store(), run_id, rounds=[k], structures=structures, batch=setting.batch, threads=setting.threads,
                            device=setting.device, precision=setting.precision)
@@ -109,7 +110,7 @@ def live(runs: Sequence[Run]) -> None:
     seen = _seen(ids)
     at_work = under_way(ids)
     if at_work:
-        launch.wake(cache.store())     # whatever became of the worker that should have taken it
+        cache.wake()
     frame.fragment(_live, run_every=1.0 if at_work else None)(ids, seen)
 
 
@@ -138,14 +139,14 @@ def _one(run: Run, m: Measuring, several: bool) -> None:
     if m.state != "failed":
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             st.progress(m.done / m.total if m.total else 0.0, text=frame.plain(name + progress_sentence(run, m)))
-            st.button("Cancel", key=f"cancel-measuring-{run.id}", icon=":material/stop:", width="content",
-                      help="What is measured already is kept", on_click=_cancel, args=(run.id,))
+            st.button("Cancel", key=f"cancel-measuring-{run.id}", icon=":material/stop:", width="content", on_click=_cancel, args=(run.id,),
+                      **access.locked(help="What is measured already is kept"))
     for why in m.damaged.values():
         frame.told("error", f"{name}What was asked to be measured cannot be read, and is not measured: {why}. Ask again.", "broken_image")
     for key, why in m.errors.items():
         frame.told("error", f"{name}{_item(run, key)} could not be measured: {why}", "error")
     if m.state == "failed":
-        st.button("Dismiss", key=f"forget-measuring-{run.id}", icon=":material/close:", type="tertiary", on_click=_cancel, args=(run.id,))
+        st.button("Dismiss", key=f"forget-measuring-{run.id}", icon=":material/close:", type="tertiary", on_click=_cancel, args=(run.id,), **access.locked())
 
 
 def progress_sentence(run: Run, m: Measuring) -> str:
@@ -171,6 +172,7 @@ def _item(run: Run, key: str) -> str:
     return key
 
 
+@access.action
 def _cancel(run_id: str) -> None:
     try:
         launch.cancel_measuring(cache.store(), run_id)

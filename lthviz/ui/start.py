@@ -10,7 +10,7 @@ from lthviz.config import RunConfig
 from lthviz.errors import ConfigError, LthvizError
 from lthviz.presets import PRESETS, Preset
 from lthviz.store import presets
-from lthviz.ui import cache, forms, frame, pickers, where
+from lthviz.ui import access, cache, forms, frame, pickers, signin, where
 from lthviz.words import capital
 
 
@@ -82,9 +82,10 @@ def _remember(now: list[str], words: list[str]) -> None:
 
 def _start(config: RunConfig | None, preset: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        go = st.button("Start", type="primary", icon=":material/play_arrow:", key="start", disabled=config is None)
+        go = st.button("Start", type="primary", icon=":material/play_arrow:", key="start", **access.locked(config is None))
         paused = st.toggle("Wait before the first stage", key="start-paused", persist_state="session",
                            help="The run begins paused, so that you can step through it from the beginning")
+    signin.note()
     if config is None:
         st.caption(":red[A setting below is refused; the reason stands under it.]")
         return
@@ -99,8 +100,9 @@ def _start(config: RunConfig | None, preset: str) -> None:
 
 
 def begin(config: RunConfig, preset: str, *, paused: bool = False) -> None:
-    """Start a run and open it in the Lab; a StoreError is said where the button is."""
+    """Start a run and open it in the Lab; why it cannot be started is said where the button is."""
     try:
+        access.require()
         run_id = launch.start(cache.store(), config, preset=preset, paused=paused)
     except LthvizError as e:
         frame.told("error", str(e), "error")

@@ -15,7 +15,7 @@ import streamlit as st
 from lthviz.choices import DATASETS, MODELS, OWN_IMAGES
 from lthviz.errors import ExchangeError
 from lthviz.exchange import apart
-from lthviz.ui import frame
+from lthviz.ui import access, frame
 from lthviz.ui.cache import store
 
 MOST = 500
@@ -113,7 +113,7 @@ def by_field(line: str) -> str:
 
 def form(number: int) -> Asked:
     """Draw the fields. number: another one empties them."""
-    local = st.get_option("server.address") in LOOPBACK
+    local = access.local()
     uploads: dict[str, Any] = {}
     left, right = st.columns([7, 5], gap="large")
     with left:

@@ -10,7 +10,7 @@ import streamlit as st
 from lthviz.errors import LthvizError
 from lthviz.exchange import apart
 from lthviz.store.about import TITLE
-from lthviz.ui import frame
+from lthviz.ui import access, frame, limits, signin
 from lthviz.ui.cache import store
 from lthviz.ui.exchange import asked as asking
 from lthviz.ui.exchange import found, packed, work
@@ -26,6 +26,9 @@ def show() -> None:
     """The side of the page."""
     frame.said("A network that was pruned elsewhere becomes a run like any other: its masks are explored, refilled, regrouped, tuned, branched and measured. "
                "Nothing is kept before you have seen what was found.")
+    if not access.operator():
+        signin.note()
+        return
     asked = asking.form(st.session_state.setdefault(_NUMBER, 0))
     _collect()
     at_work = work.current("in") is not None
@@ -86,6 +89,7 @@ def _collect() -> None:
     st.session_state[_ANSWER] = ended
 
 
+@access.action
 def _look(asked: Asked) -> None:
     st.session_state.pop(_ANSWER, None)
     if put := _put(asked):
@@ -97,6 +101,7 @@ def _look(asked: Asked) -> None:
         work.begin("in", "look", [*asked.words(paths), "--dry"], of=asked.signature, doing=f"Looking into {asked.name}", folder=folder, names=names)
 
 
+@access.action
 def _take(asked: Asked, value: dict[str, Any], title: str) -> None:
     if put := _put(asked):
         folder, names, paths = put
@@ -104,6 +109,7 @@ def _take(asked: Asked, value: dict[str, Any], title: str) -> None:
         work.begin("in", "take", words, of=asked.signature, doing=f"Taking {asked.name} in: {len(value['rounds'])} round{'s' * (len(value['rounds']) != 1)}", folder=folder, names=names)
 
 
+@access.action
 def _unpack(asked: Asked) -> None:
     if put := _put(asked):
         folder, _, paths = put
@@ -116,6 +122,8 @@ def _unpack(asked: Asked) -> None:
 def _put(asked: Asked) -> tuple[Path, dict[str, str], dict[str, Path]] | None:
     st.session_state.pop(_WRONG, None)
     try:
+        access.require()
+        limits.room()
         return asked.put()
     except LthvizError as e:
         st.session_state[_WRONG] = capital(str(e))

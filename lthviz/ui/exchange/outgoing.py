@@ -10,11 +10,11 @@ from typing import NamedTuple
 import streamlit as st
 
 from lthviz.commands import export_command
-from lthviz.errors import did_you_mean
+from lthviz.errors import LthvizError, did_you_mean
 from lthviz.exchange import apart
 from lthviz.records import Round, Run
 from lthviz.store import disk
-from lthviz.ui import cache, frame, one_run, pickers, stages, untrained, where
+from lthviz.ui import access, cache, frame, limits, one_run, pickers, stages, untrained, where
 from lthviz.ui.exchange import menu, work
 from lthviz.ui.exchange.menu import Form
 
@@ -149,6 +149,12 @@ def _name(of: Of, form: Form) -> str:
 def _make(run: Run, of: Of, form: Form) -> None:
     where.go(format=form.name)
     st.session_state.pop(_WRONG, None)
+    try:
+        access.let_in()     # a viewer may: nothing of the store changes
+        limits.room()
+    except LthvizError as e:
+        access.say(str(e))
+        return
     folder = apart.fresh_folder()
     out = folder / f"made{form.suffix}"
     words = ["export", run.id, f"--format={form.name}", f"--out={out}", f"--runs={cache.store().root}"]

@@ -11,7 +11,7 @@ import streamlit as st
 
 from lthviz.errors import LthvizError
 from lthviz.exchange import apart
-from lthviz.ui import frame
+from lthviz.ui import frame, limits
 
 LIMITS = apart.Limits(seconds=180, memory_mb=6000, file_mb=500)
 """Of what is begun on this page."""
@@ -43,7 +43,9 @@ def begin(side: str, kind: str, words: Sequence[str], *, of: Any, doing: str, fo
     """Start it; what was at work on that side is stopped. folder: fresh, with what the child is to read; it goes with the job."""
     if at_work := current(side):
         at_work.job.stop()
-    st.session_state[_key(side)] = Work(kind, of, doing, apart.Job(words, LIMITS, folder), dict(names or {}))
+    job = apart.Job(words, LIMITS, folder)
+    limits.job(job)
+    st.session_state[_key(side)] = Work(kind, of, doing, job, dict(names or {}))
 
 
 def current(side: str) -> Work | None:

@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from lthviz.store import disk
-from lthviz.ui import cache, frame, pickers
+from lthviz.ui import access, cache, frame, pickers
 from lthviz.ui.runs import notices
 from lthviz.ui.runs.table import Row
 
@@ -54,9 +54,11 @@ def show(row: Row, size: int, among: Sequence[Row]) -> None:
 def _field(widget: Any, label: str, name: str, run_id: str, said: str, fixed: bool, **more: Any) -> None:
     """A field that is kept as soon as it is left. Its key changes with what is kept alone: what was refused stays to be mended."""
     key = f"about-{name}-{run_id}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
-    widget(label, value=said, key=key, disabled=fixed, on_change=_keep, args=(run_id, name, key), **more)
+    help = more.pop("help", None)
+    widget(label, value=said, key=key, on_change=_keep, args=(run_id, name, key), **access.locked(fixed, help), **more)
 
 
+@access.action
 def _keep(run_id: str, name: str, key: str) -> None:
     notices.guarded(lambda: cache.store().set_about(run_id, **{name: st.session_state[key]}))
 
@@ -66,6 +68,7 @@ def _facts(row: Row, size: int, among: Sequence[Row]) -> str:
     children = sum(r.brief.config.parent == b.id for r in among)
     return " · ".join(filter(None, (
         disk.words(size), f"branch of {b.config.parent} from round {b.config.from_round}" if b.config.parent else "",
-        f"{children} branch{'es' * (children != 1)} of it" if children else "", f"came in {b.source}" if b.source else "", b.id)))
+        f"{children} branch{'es' * (children != 1)} of it" if children else "", f"came in {b.source}" if b.source else "",
+        f"asked for by {b.asked}" if b.asked else "", b.id)))
 
 

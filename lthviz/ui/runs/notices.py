@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from lthviz.errors import LthvizError
-from lthviz.ui import frame
+from lthviz.ui import access, frame
 
 _SAID = "runs-said"
 
@@ -35,6 +35,10 @@ def guarded(act: Callable[..., None], *args: Any) -> None:
         act(*args)
     except LthvizError as e:
         say(str(e))
+
+
+changing = access.action(guarded)
+"""The same of what an operator alone may do."""
 
 
 def each(ids: Sequence[str], act: Callable[[str], None]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import streamlit as st
 
 from lthviz import launch
-from lthviz.ui import cache, frame, pickers, several
+from lthviz.ui import access, cache, frame, pickers, several, signin
 from lthviz.ui.runs import about, notices, sweeps, table, trash
 from lthviz.ui.runs.table import FILTERS, Row
 
@@ -25,6 +25,7 @@ def show() -> None:
             st.page_link("pages/exchange.py", label="Take in a run or network", icon=":material/input:", query_params={"do": "in"},
                          help="Packed runs, and other people's pruned networks")
             st.page_link("pages/lab.py", label="New run", icon=":material/add:", query_params={"new": "digits"})
+    signin.note()
     sizes = about.sizes(found)
     if found:
         frame.said(f"{table.sentence(found)} {about.room(sizes)}")
@@ -140,8 +141,8 @@ def _act(chosen: Sequence[Row], shown: int, total: int) -> None:
 
 
 def _button(label: str, ids: list[str], icon: str, act: Callable[[list[str]], None], help: str) -> None:
-    st.button(f"{label} {len(ids)}" if len(ids) > 1 else label, key=f"runs-{label.lower()}", icon=f":material/{icon}:", help=help, disabled=not ids,
-              on_click=notices.guarded, args=(act, ids))
+    st.button(f"{label} {len(ids)}" if len(ids) > 1 else label, key=f"runs-{label.lower()}", icon=f":material/{icon}:", **access.locked(not ids, help),
+              on_click=notices.changing, args=(act, ids))
 
 
 def _open(chosen: Sequence[Row]) -> None:

@@ -15,7 +15,7 @@ from lthviz.sweep import grid as grids
 from lthviz.sweep import serial
 from lthviz.sweep.grid import Grid
 from lthviz.sweep.tally import AT_WORK, Tally, tally
-from lthviz.ui import cache, frame, transport
+from lthviz.ui import access, cache, frame, limits, signin, transport
 from lthviz.ui.runs import notices, table
 from lthviz.ui.runs.table import Row
 
@@ -38,7 +38,7 @@ def live(found: Sequence[Row]) -> None:
     """Sweeps, and the runs at work, once a second while there are any. A run that moves on redraws the page."""
     alive = [r.brief for r in found if not r.brief.example and r.brief.status.alive]
     if any(b.status.state == "queued" for b in alive):   # whatever became of the worker that should have taken it
-        launch.wake(cache.store())
+        cache.wake()
     there = cache.store().sweeps()
     held = any(cache.store().sweep_held(s.name) for s in there)
     if alive or there or held:
@@ -107,16 +107,16 @@ def _failures(now: Tally) -> None:
 def _buttons(sweep: Sweep, now: Tally, busy: bool) -> None:
     st.button("Its runs", key=f"sweep-show-{sweep.name}", icon=":material/filter_alt:", type="tertiary", help="Show them alone in the table below", on_click=_show, args=(sweep.name,))
     if busy:
-        st.button("Stop", key=f"sweep-stop-{sweep.name}", icon=":material/stop:", help="Begin no more runs of it and end those at work; what is finished is kept",
-                  on_click=notices.guarded, args=(stop, sweep))
+        st.button("Stop", key=f"sweep-stop-{sweep.name}", icon=":material/stop:", on_click=notices.changing, args=(stop, sweep),
+                  **access.locked(help="Begin no more runs of it and end those at work; what is finished is kept"))
     elif now.done < now.total:
-        st.button("Go on", key=f"sweep-on-{sweep.name}", icon=":material/play_arrow:", type="primary",
-                  help="Put what is missing into the queue of the worker on this machine", on_click=notices.guarded, args=(go_on, sweep))
+        st.button("Go on", key=f"sweep-on-{sweep.name}", icon=":material/play_arrow:", type="primary", on_click=notices.changing, args=(go_on, sweep),
+                  **access.locked(help="Put what is missing into the queue of the worker on this machine"))
     st.download_button("File", sweep.text, file_name=f"{sweep.name}.toml", mime="application/toml", key=f"sweep-file-{sweep.name}", icon=":material/download:",
                        type="tertiary", on_click="ignore", help=f"To go on from a terminal: {sweep_command(sweep.name)}")
     if not busy:
-        st.button("Forget", key=f"sweep-forget-{sweep.name}", icon=":material/close:", type="tertiary", help="Take it off this page; its runs stay",
-                  on_click=notices.guarded, args=(cache.store().forget_sweep, sweep.name))
+        st.button("Forget", key=f"sweep-forget-{sweep.name}", icon=":material/close:", type="tertiary", on_click=notices.changing,
+                  args=(cache.store().forget_sweep, sweep.name), **access.locked(help="Take it off this page; its runs stay"))
 
 
 def _show(name: str) -> None:
@@ -125,6 +125,7 @@ def _show(name: str) -> None:
     st.query_params["sweep"] = name
 
 
+@access.action
 def stop(sweep: Sweep) -> None:
     """Whoever works on it begins no more runs; those at work or in the queue are cancelled."""
     store = cache.store()
@@ -132,9 +133,17 @@ def stop(sweep: Sweep) -> None:
     notices.each(_tally(sweep).having((*AT_WORK, "queued")), lambda x: launch.request(store, x, "cancel"))
 
 
+@access.action
 def go_on(sweep: Sweep) -> None:
     """What is missing goes into the queue."""
-    serial.enqueue(cache.store(), grids.parse(sweep.text, sweep.name))
+    grid = grids.parse(sweep.text, sweep.name)
+    limits.queue(cache.store(), _more(_tally(sweep)))
+    serial.enqueue(cache.store(), grid)
+
+
+def _more(now: Tally) -> int:
+    """Runs that would wait if the sweep went on."""
+    return now.total - len(now.having(("finished", "queued", *AT_WORK)))
 
 
 def _at_work(found: Sequence[Brief]) -> None:
@@ -160,7 +169,7 @@ def new() -> None:
     with st.expander("Start a sweep", icon=":material/playlist_add:", key="new-sweep"):
         st.markdown("Many runs from one file: settings that all runs share, and under `[grid]` a list for each that varies. Every combination is a run, "
                     "found by its id, so what is finished is not repeated.")
-        file = st.file_uploader("A sweep's file", type=["toml"], key="sweep-file", on_change=_taken)
+        file = st.file_uploader("A sweep's file", type=["toml"], key="sweep-file", on_change=_taken, **access.locked())
         name = file.name.removesuffix(".toml") if file else "sweep"
         text = st.text_area("The sweep", value=None if "sweep-text" in st.session_state else EXAMPLE, key="sweep-text", height=240)
         try:
@@ -190,10 +199,13 @@ def _start(grid: Grid) -> None:
     many = n >= grids.ASK_FROM
     sure = not many or st.checkbox(f"Yes, begin all {n:,} runs", key="sweep-sure")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        go = st.button("Start the sweep", type="primary", icon=":material/play_arrow:", key="sweep-start", disabled=not sure or now.done == n)
+        go = st.button("Start the sweep", type="primary", icon=":material/play_arrow:", key="sweep-start", **access.locked(not sure or now.done == n))
         frame.quiet(f"{said}. One run at a time, in the worker on this machine.", width="content")
+    signin.note()
     if go:
         try:
+            access.require()
+            limits.queue(store, _more(now))
             with st.spinner(f"Putting {n - now.done:,} runs into the queue"):
                 serial.enqueue(store, grid)
         except LthvizError as e:

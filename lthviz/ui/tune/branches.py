@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from lthviz import launch
 from lthviz.config import Refill, Regroup
 from lthviz.figures.curves import accuracy_curves
 from lthviz.figures.curves_words import accuracy_curves_table
@@ -56,7 +55,7 @@ def _branches(run_id: str, round: int, structure: Refill | Regroup) -> None:
     if not runs:
         return
     if any(cache.store().status(r.id).alive for r in runs):
-        launch.wake(cache.store())      # whatever became of the worker that should have taken it
+        cache.wake()
     for run in runs:
         _line(run)
     x, said = curves.axis(AXES)

@@ -14,7 +14,7 @@ from lthviz.errors import LthvizError
 from lthviz.knobs import non_default, plain
 from lthviz.store import presets
 from lthviz.tuning import Source
-from lthviz.ui import cache, frame, pickers
+from lthviz.ui import access, cache, frame, pickers, signin
 from lthviz.ui.tune.address import Asked
 from lthviz.ui.tune.branches import branches
 from lthviz.words import capital
@@ -78,14 +78,16 @@ def _train(asked: Asked, config: RunConfig, refused: str) -> None:
     there = cache.store().exists(plan.config.run_id)
     said = branching.words(plan)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="tune-train-row"):
-        st.button("Train this ticket", key="tune-train", type="primary", icon=":material/model_training:", disabled=there,
-                  help="A branch of this run, trained by the worker in a process of its own", on_click=_start, args=(asked, config))
+        st.button("Train this ticket", key="tune-train", type="primary", icon=":material/model_training:", on_click=_start, args=(asked, config),
+                  **access.locked(there, "A branch of this run, trained by the worker in a process of its own"))
         state = f"It is there as {plan.config.run_id}, below." if there else f"{capital(said)}."
         frame.quiet(state, width="content")
+    signin.note()
     if line := st.session_state.pop(SAID, ""):
         frame.refused(line)
 
 
+@access.action
 def _start(asked: Asked, config: RunConfig) -> None:
     try:
         launch.branch(cache.store(), asked.run.id, asked.round, config, title=f"{asked.structure.name}, round {asked.round}")
@@ -101,7 +103,7 @@ def _presets(asked: Asked) -> None:
     st.caption("The run's settings with this structure alone, under a name: in the list of presets of a new run, and for `lthviz run --preset NAME`.")
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="tune-preset-row"):
         name = st.text_input("Name", key="tune-preset-name", placeholder="my-regroup", width=240)
-        st.button("Save", key="tune-preset-save", icon=":material/save:", disabled=not name, on_click=_save, args=(asked,))
+        st.button("Save", key="tune-preset-save", icon=":material/save:", on_click=_save, args=(asked,), **access.locked(not name))
     if line := st.session_state.pop(SAVED, ""):
         kind, words = line
         frame.refused(words) if kind == "error" else frame.told("info", words, "check")
@@ -109,11 +111,12 @@ def _presets(asked: Asked) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"tune-preset-{mine}"):
             st.page_link("pages/lab.py", label=mine, icon=":material/bookmark:", query_params={"new": mine})
             frame.quiet(preset.title, width="content")
-            st.button("Delete", key=f"tune-preset-delete-{mine}", icon=":material/delete:", type="tertiary", on_click=_delete, args=(mine,))
+            st.button("Delete", key=f"tune-preset-delete-{mine}", icon=":material/delete:", type="tertiary", on_click=_delete, args=(mine,), **access.locked())
     for mine, why in presets.broken(root).items():
         frame.told("error", f"Preset {mine!r} cannot be used: {why}", "broken_image")
 
 
+@access.action
 def _save(asked: Asked) -> None:
     name = st.session_state["tune-preset-name"].strip()
     config = branching.settings(asked.run).replace(structures=(asked.structure,), in_loop="")
@@ -126,6 +129,7 @@ def _save(asked: Asked) -> None:
         st.session_state[SAVED] = "error", str(e)
 
 
+@access.action
 def _delete(name: str) -> None:
     try:
         presets.delete(cache.store().root, name)

@@ -11,7 +11,7 @@ import streamlit as st
 from lthviz.config import UNSTRUCTURED
 from lthviz.figures import measured, theme
 from lthviz.records import Layer, Run
-from lthviz.ui import cache, examples_shown, frame, stages
+from lthviz.ui import access, cache, examples_shown, frame, signin, stages
 from lthviz.ui.learn import material, timed
 from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.ui.learn.figure import Control, Frame, lesson_figure
@@ -124,7 +124,8 @@ def _live(of: Shown) -> None:
     texts = tuple(f"{100 * density(of, k):.0f} %" for k in of.rounds)
     lesson_figure(frames, [Control("Weights left", texts, "choice", start=1)] if len(texts) > 1 else [], key="learn-time")
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        pressed = st.button("Time it again" if now.found else "Time it on this machine", key="learn-time-it", icon=":material/timer:", disabled=now.running, type="secondary" if done else "primary")
+        pressed = st.button("Time it again" if now.found else "Time it on this machine", key="learn-time-it", icon=":material/timer:", type="secondary" if done else "primary",
+                            **access.locked(now.running))
         if now.running:
             frame.quiet(f"{len(now.found)} of {len(masks.masks)} masks timed; each takes its turn with the dense layer.", width="content")
         elif done:
@@ -133,7 +134,9 @@ def _live(of: Shown) -> None:
             frame.quiet(f"Until it is timed here: {of.layer.short} inside its network, where inputs from removed channels are gone as well; stored with run {of.run.id}.", width="content")
     if now.error and not now.running:
         frame.told("error", f"Timing ended early: {now.error}", "error")
+    signin.note()
     if pressed:
+        access.require()
         timed.start(root, masks)
         st.session_state["learn-timing"] = True
         st.rerun()

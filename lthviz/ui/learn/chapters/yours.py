@@ -18,7 +18,7 @@ from lthviz.figures import theme
 from lthviz.figures.small_curve import small_curve
 from lthviz.presets import preset
 from lthviz.records import Run, Status
-from lthviz.ui import cache, frame, stages, transport, where
+from lthviz.ui import access, cache, frame, signin, stages, transport, where
 from lthviz.ui.learn.chapter import Chapter, Link, Option, Question
 from lthviz.words import capital
 
@@ -69,7 +69,7 @@ def _live(run_id: str, state: str) -> None:
     if status.state != state:
         st.rerun()
     if status.state == "queued":
-        launch.wake(cache.store())
+        cache.wake()
     there = where.positions(run.config, run.rounds, cache.done_in_last(run))
     coming = transport.upcoming(run, there)
     epochs = cache.store().epochs(run_id, coming.round, coming.stage.structure) if coming and coming.stage.kind == "train" and status.alive else ()
@@ -91,12 +91,15 @@ def _begin(label: str) -> None:
     if not where.text("run"):
         _plan()
     with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
-        pressed = st.button(label, key="learn-run", type="primary" if not where.text("run") else "secondary", icon=":material/play_arrow:")
+        pressed = st.button(label, key="learn-run", type="primary" if not where.text("run") else "secondary", icon=":material/play_arrow:",
+                            **access.locked())
         if run_id := where.text("run"):
             st.page_link("pages/lab.py", label="Open it in the Lab", icon=":material/science:", query_params={"run": run_id})
+    signin.note()
     if pressed:
         config = fresh(preset(PRESET).config)
         try:
+            access.require()
             where.go(run=launch.start(cache.store(), config, preset=PRESET))
         except LthvizError as e:
             frame.told("error", str(e), "error")
