@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from lthviz.errors import DamagedError, UsageError
+from lthviz.errors import DamagedError, UsageError, VersionError
 from lthviz.store import files
 from lthviz.store.locks import FolderLock
 
@@ -20,11 +20,12 @@ TITLE, NOTE = 120, 10_000
 
 class About(NamedTuple):
     """title: in one line; '': the one it was begun with. note: plain text, lines and all. source: name of the packed file that the run
-    came in; '': it was begun here."""
+    came in; '': it was begun here. asked: who put it into the queue last, where people sign in; it stays here when the run is packed."""
 
     title: str = ""
     note: str = ""
     source: str = ""
+    asked: str = ""
 
 
 def read(run: Path) -> About:
@@ -37,18 +38,18 @@ def read(run: Path) -> About:
     found = {k: value.get(k, "") for k in About._fields}
     if wrong := [k for k, v in found.items() if not isinstance(v, str)]:
         raise DamagedError(f"{file} is damaged: {wrong[0]!r} is not text; delete that file or say anew what the run is")
-    return About(one_line(found["title"]), _text(found["note"])[:NOTE], one_line(found["source"]))
+    return About(one_line(found["title"]), _text(found["note"])[:NOTE], one_line(found["source"]), one_line(found["asked"]))
 
 
 def title(run: Path, begun: str) -> str:
-    """The run's title; `begun`: the one it was begun with. A damaged file is told of by whoever reads the run."""
+    """The run's title; `begun`: the one it was begun with. A damaged file, or one of a newer lthviz, is told of by whoever reads the run."""
     try:
         return read(run).title or begun
-    except DamagedError:
+    except (DamagedError, VersionError):
         return begun
 
 
-def change(run: Path, *, title: str | None = None, note: str | None = None, source: str | None = None) -> About:
+def change(run: Path, *, title: str | None = None, note: str | None = None, source: str | None = None, asked: str | None = None) -> About:
     """Writes what is not None, in one step; what is said now. UsageError for what is too long, AddressError where the run is gone. A damaged
     file is replaced."""
     with files.failing(run / FILE), FolderLock(run / f"{FILE}.lock", timeout=10, beside="config.json"):
@@ -56,9 +57,10 @@ def change(run: Path, *, title: str | None = None, note: str | None = None, sour
             now = read(run)
         except DamagedError:
             now = About()
-        made = About(now.title if title is None else checked_title(title), now.note if note is None else _note(note), now.source if source is None else source)
+        made = About(now.title if title is None else checked_title(title), now.note if note is None else _note(note), now.source if source is None else source,
+                     now.asked if asked is None else one_line(asked))
         if made != now:
-            files.write(run / FILE, files.json_bytes(made._asdict()))
+            files.write_json(run / FILE, made._asdict())
     return made
 
 

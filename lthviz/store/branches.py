@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from lthviz.config import RunConfig
 from lthviz.errors import StoreError
 from lthviz.records import Checkpoint, Layer, Round, Ticket
-from lthviz.store import about, files, hdf5, log, reading, timings, writing
+from lthviz.store import about, files, log, reading, timings, writing
 from lthviz.store.folders import Head
 from lthviz.store.measured import Measured
 from lthviz.store.writing import ROUND, ahead_path, checkpoint_path, round_path
@@ -66,7 +66,7 @@ class Branches(Measured):
         if self.taken(run_id):
             return run_id
         with self.new_folder(run_id) as folder:
-            files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), preset, about.checked_title(title)).to_dict()))
+            files.write_json(folder / "config.json", Head(config, time.time(), preset, about.checked_title(title)).to_dict())
             for k in range(first):
                 _copy(round_path(parent, k), round_path(folder, k))
             _copy(parent / "layers.json", folder / "layers.json")
@@ -94,10 +94,9 @@ class Branches(Measured):
         if self.taken(run_id):
             return run_id
         with self.new_folder(run_id) as folder:
-            files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), "", about.checked_title(title)).to_dict()))
-            files.write(folder / about.FILE, files.json_bytes(about.About(source=about.one_line(source)[:about.TITLE])._asdict()))
-            head = {"format": hdf5.FORMAT, "lthviz": files.version()}
-            files.write(folder / "layers.json", files.json_bytes(head | {"layers": [dataclasses.asdict(x) for x in layers], "info": dict(info)}))
+            files.write_json(folder / "config.json", Head(config, time.time(), "", about.checked_title(title)).to_dict())
+            files.write_json(folder / about.FILE, about.About(source=about.one_line(source)[:about.TITLE])._asdict())
+            files.write_json(folder / "layers.json", {"layers": [dataclasses.asdict(x) for x in layers], "info": dict(info)})
             lines = [log.line("begin", info=dict(info))]
             for round, rows in rounds:
                 files.write(round_path(folder, round.index), writing.round_image(run_id, round, rows))

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lthviz.config import RunConfig
-from lthviz.errors import DamagedError, LthvizError, StoreError
+from lthviz.errors import DamagedError, LthvizError, StoreError, VersionError
 from lthviz.records import Status
-from lthviz.store import about, disk, files, log, reading
+from lthviz.store import about, disk, files, log, reading, sealed
 from lthviz.store.about import About
 from lthviz.store.folders import Head
 from lthviz.store.looking import Looking
@@ -29,7 +29,7 @@ class Brief:
     dense_acc of the dense network, best_acc of the pruned ticket that validation accuracy chooses, last_acc of the one that it
     chooses in the newest round that has trained one. Test accuracy never chooses: without validation both are of the last ticket.
     Of a branch only tickets that it has trained itself count for the latter two; what it took over is its parent's.
-    seconds: of work. ended: seconds since 1970 at which it took its present state. note, source: as in `About`.
+    seconds: of work. ended: seconds since 1970 at which it took its present state. note, source, asked: as in `About`.
     """
 
     id: str
@@ -47,6 +47,7 @@ class Brief:
     ended: float = 0.0
     note: str = ""
     source: str = ""
+    asked: str = ""
 
     @property
     def parent(self) -> str:
@@ -118,7 +119,7 @@ class Briefs:
         example = path.parent != self.store.root
         status = Status("finished", "an example, read-only") if example else self._status(path)
         said = _about(path)
-        return _told(path, head, Brief(path.name, head.config, head.created, head.preset, head.title, example, status, note=said.note, source=said.source),
+        return _told(path, head, Brief(path.name, head.config, head.created, head.preset, head.title, example, status, note=said.note, source=said.source, asked=said.asked),
                      self.accuracies)
 
     def _status(self, path: Path) -> Status:
@@ -159,10 +160,12 @@ def _chosen(config: RunConfig, tickets: Mapping[tuple[int, str], Mapping[str, An
 def _stages(path: Path) -> list[dict[str, Any]]:
     """The stage lines of a log. All in one go: a list of a thousand runs has a hundred thousand of them."""
     lines = [x for x in files.read_lines(path / "events.jsonl")[0] if x.startswith(_STAGE)]
+    whole = [sealed.intact(x) for x in lines]
     try:
-        return json.loads((b"[" + b",".join(lines) + b"]").decode())
-    except ValueError:   # a line of them is damaged
+        found = json.loads((b"[" + b",".join(lines) + b"]").decode())
+    except (ValueError, RecursionError):   # a line of them is damaged
         return log.parse(lines)
+    return [e for e, good in zip(found, whole, strict=True) if good or not log.wrong(e)] if len(found) == len(lines) else log.parse(lines)
 
 
 def _of_rounds(path: Path, numbers: Iterable[int]) -> dict[tuple[int, str], Mapping[str, Any]]:
@@ -179,5 +182,5 @@ def _of_rounds(path: Path, numbers: Iterable[int]) -> dict[tuple[int, str], Mapp
 def _about(path: Path) -> About:
     try:
         return about.read(path)
-    except DamagedError:     # the run's own page tells of it
+    except (DamagedError, VersionError):     # the run's own page tells of it
         return About()

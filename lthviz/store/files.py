@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import lthviz
-from lthviz.errors import DamagedError, StoreError
+from lthviz.errors import StoreError
+from lthviz.store import sealed
 from lthviz.store.locks import FolderLock
 
 WINDOWS = os.name == "nt"
@@ -48,16 +49,21 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def json_file(value: Mapping[str, Any]) -> bytes:
+    """A JSON file of the store: its format, who wrote it, what it says, and its checksum."""
+    return sealed.seal(json_bytes({"format": sealed.FORMAT, "lthviz": version(), **value}))
+
+
+def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = True) -> None:
+    """Replaces a JSON file of the store, as `write` does."""
+    write(path, json_file(value), durable=durable)
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file; DamagedError when it is none. FileNotFoundError is left to the caller."""
-    try:
-        with readable(path):
-            value = json.loads(path.read_bytes())
-    except ValueError as e:
-        raise DamagedError(f"{path} is damaged: not JSON ({e})") from None
-    if not isinstance(value, dict):
-        raise DamagedError(f"{path} is damaged: not a JSON object")
-    return value
+    """What stands in a JSON file of the store, checked; DamagedError, VersionError. FileNotFoundError is left to the caller."""
+    with readable(path):
+        data = path.read_bytes()
+    return sealed.read(data, str(path))
 
 
 @contextlib.contextmanager

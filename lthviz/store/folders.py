@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import lthviz
 from lthviz.config import RunConfig
 from lthviz.errors import AddressError, ConfigError, DamagedError, StoreError, did_you_mean
-from lthviz.store import about, files, hdf5, log, timings
+from lthviz.store import about, files, log, timings
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,199}")
 
@@ -34,18 +34,16 @@ class Head(NamedTuple):
     title: str
 
     def to_dict(self) -> dict[str, Any]:
-        """As config.json, written by this lthviz."""
-        return {"format": hdf5.FORMAT, "lthviz": files.version(), "id": self.config.run_id, "created": self.created,
-                "preset": self.preset, "title": self.title, "config": self.config.to_dict()}
+        """What config.json says, without its format."""
+        return {"id": self.config.run_id, "created": self.created, "preset": self.preset, "title": self.title, "config": self.config.to_dict()}
 
     @staticmethod
     def from_dict(value: Mapping[str, Any], file: Path, run_id: str) -> Head:
-        """The inverse, checked; StoreError names `file`, in which it stands. run_id: the run that it should be of."""
+        """The inverse of what `sealed.read` gives, checked; StoreError names `file`, in which it stands. run_id: the run that it should be of."""
         for key, kind in (("format", int), ("id", str), ("created", (int, float)), ("config", dict)):
             if not isinstance(value.get(key), kind):
                 raise DamagedError(f"{file} is damaged: {key!r} is missing or of the wrong type")
         made_by = str(value.get("lthviz", "?"))
-        hdf5.check_format(file, value["format"], made_by)
         if value["id"] != run_id:
             raise DamagedError(f"{file} belongs to run {value['id']!r}; rename the folder to that")
         try:
@@ -86,7 +84,7 @@ class Folders:
         run_id = config.run_id
         if not self.taken(run_id):
             with self.new_folder(run_id) as folder:
-                files.write(folder / "config.json", files.json_bytes(Head(config, time.time(), preset, about.one_line(title)).to_dict()))
+                files.write_json(folder / "config.json", Head(config, time.time(), preset, about.one_line(title)).to_dict())
                 log.append(folder, log.line("state", state="queued", message=""))
         return run_id
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lthviz.records import Begin, Epoch, Event, Stage, Status
-from lthviz.store import diary, files, pulse
+from lthviz.store import diary, files, pulse, sealed
 
 STATES = ("queued", "running", "paused", "finished", "cancelled", "failed", "interrupted")
 QUIET_S = 15.0
@@ -18,17 +17,20 @@ QUIET_S = 15.0
 
 _STATE = b'\n{"event":"state"'
 _EPOCH_FIELDS = tuple(f.name for f in dataclasses.fields(Epoch) if f.name != "snapshot")
+_FORMAT_1 = {"state": {"state", "message", "pid", "cause"}, "begin": {"info"}, "epoch": set(_EPOCH_FIELDS), "warning": {"message"},
+             "stage": {"round", "kind", "structure", "seconds", "stages_done", "complete", "test_acc", "val_acc"}}
+"""The fields of the lines that have no checksum. A line with another one has lost it: its name is what was changed."""
 
 
 def line(event: str, **fields: Any) -> bytes:
-    """One line of the log, without its newline; `event` comes first."""
-    return files.json_bytes({"event": event, "time": round(time.time(), 3), **fields})
+    """One line of the log, without its newline; `event` comes first, its checksum last."""
+    return sealed.seal(files.json_bytes({"event": event, "time": round(time.time(), 3), **fields}))
 
 
 def append(run: Path, line: bytes) -> None:
     """Adds a line to a run's log, and what it says in words to log.txt."""
     files.append_line(run / "events.jsonl", line)
-    files.append_line(run / diary.FILE, diary.line(json.loads(line)).encode())
+    files.append_line(run / diary.FILE, diary.line(sealed.load(line)[0]).encode())
 
 
 def line_of(event: Event) -> bytes | None:
@@ -47,23 +49,39 @@ def line_of(event: Event) -> bytes | None:
 
 
 def parse(lines: Iterable[bytes]) -> list[dict[str, Any]]:
-    """The events of finished lines; a line that is no JSON object becomes `{"event": "damaged", "text": …}`."""
+    """The events of finished lines; one that is not what was written becomes `{"event": "damaged", "text": …, "why": …}`."""
     out = []
     for text in lines:
         try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        out.append(value if isinstance(value, dict) and "event" in value
-                   else {"event": "damaged", "text": text[:200].decode(errors="replace")})
+            value, whole = sealed.load(text)
+            if why := "" if whole else wrong(value):
+                raise ValueError(why)
+        except ValueError as e:
+            value = {"event": "damaged", "text": text[:200].decode(errors="replace"), "why": str(e)}
+        out.append(value)
     return out
+
+
+def wrong(value: Mapping[str, Any]) -> str:
+    """Why a line without a checksum is none of format 1, which had none; '' where it is one."""
+    event = value.get("event")
+    if not isinstance(event, str) or event not in _FORMAT_1:
+        return f"its checksum is missing, and there was no event {event!r} without one"
+    odd = value.keys() - _FORMAT_1[event] - {"event", "time"}
+    return f"its checksum is missing, and {min(odd)!r} was in no line without one" if odd else ""
+
+
+def damaged(lines: Iterable[bytes]) -> dict[int, str]:
+    """The lines that are not what was written, by number from 1, and why. Every line from the first on is to be given."""
+    there = {n: text for n, text in enumerate(lines, 1) if not sealed.intact(text)}
+    return {n: event["why"] for n, event in zip(there, parse(there.values()), strict=True) if event["event"] == "damaged"}
 
 
 def epochs(lines: Iterable[bytes], round: int, structure: str) -> tuple[Epoch, ...]:
     """The curve of one ticket; an attempt that starts again at epoch e replaces what an earlier one had from e on."""
     out: list[Epoch] = []
     for event in parse(x for x in lines if x.startswith(b'{"event":"epoch"')):
-        if event.get("round") == round and event.get("structure") == structure:
+        if event.get("round") == round and event.get("structure") == structure and event.keys() >= set(_EPOCH_FIELDS):
             epoch = Epoch(**{f: float("nan") if event[f] is None else event[f] for f in _EPOCH_FIELDS})
             out = [e for e in out if e.epoch < epoch.epoch] if out and out[-1].epoch >= epoch.epoch else out
             out.append(epoch)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import operator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from filelock import Timeout
 
 from lthviz.errors import AddressError, DamagedError, StoreError
 from lthviz.records import Address, Checkpoint, Epoch, Layer, Round, Run, Status, Ticket
-from lthviz.store import about, files, hdf5, log, pulse, reading, timings
+from lthviz.store import about, files, log, pulse, reading, timings
 from lthviz.store.about import About
 from lthviz.store.folders import Folders
 from lthviz.store.locks import FolderLock
@@ -51,7 +50,6 @@ class Looking(Folders):
             return (), {}
         fields = [f.name for f in dataclasses.fields(Layer)]
         try:
-            hdf5.check_format(path / "layers.json", operator.index(value["format"]), str(value.get("lthviz", "?")))
             made = [{k: tuple(v) if isinstance(v, list) else v for k, v in x.items() if k in fields} for x in value["layers"]]
             return tuple(Layer(**x) for x in made), dict(value["info"])
         except (LookupError, TypeError, ValueError, AttributeError) as e:

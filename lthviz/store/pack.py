@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import logging
 import re
 from collections.abc import Sequence
@@ -12,9 +11,9 @@ from pathlib import Path
 
 import h5py
 
-from lthviz.errors import DamagedError, StoreError, UsageError
+from lthviz.errors import DamagedError, StoreError, UsageError, VersionError
 from lthviz.records import Timing
-from lthviz.store import about, files, hdf5, timings
+from lthviz.store import about, files, hdf5, sealed, timings
 from lthviz.store.folders import Folders, Head, valid
 from lthviz.store.writing import ROUND
 
@@ -31,8 +30,8 @@ def image(run: Path, timing_folders: Sequence[Path] = ()) -> memoryview:
             if (run / name).exists():
                 text = (run / name).read_bytes()
                 hdf5.put_bytes(f, name, text[:text.rfind(b"\n") + 1] if name == "events.jsonl" else text)
-        if (said := _said(run)) != about.About():
-            hdf5.put_bytes(f, about.FILE, files.json_bytes(said._asdict()))
+        if (said := _said(run)) != about.About():   # without who asked for it
+            hdf5.put_bytes(f, about.FILE, files.json_file(said._asdict()))
         group = f.create_group("rounds", track_order=True)
         for path in sorted((run / "rounds").glob("*.h5")):
             with hdf5.opened(path, ROUND) as source:
@@ -82,7 +81,7 @@ def unpack(store: Folders, file: Path, source: str = "") -> str:
                 if name in f:
                     files.write(folder / name, f[name][()].tobytes())
             said = _said(folder)._replace(source=about.one_line(source or file.name))   # as it may be shown, whoever wrote the file
-            files.write(folder / about.FILE, files.json_bytes(said._asdict()))
+            files.write_json(folder / about.FILE, said._asdict())
             for stem in f["rounds"]:
                 copy = partial(f.copy, f["rounds"][stem], name="round")
                 files.write(folder / "rounds" / f"{stem}.h5", hdf5.image(ROUND, {"lthviz": made_by, "run": run_id}, copy))
@@ -94,8 +93,8 @@ def unpack(store: Folders, file: Path, source: str = "") -> str:
 def _said(run: Path) -> about.About:
     """What people say of the run, to be shared; nothing, with a warning, where it cannot be read."""
     try:
-        return about.read(run)._replace(source="")
-    except DamagedError as e:
+        return about.read(run)._replace(source="", asked="")
+    except (DamagedError, VersionError) as e:
         log.warning("the run goes without its title and note: %s", e)
         return about.About()
 
@@ -104,7 +103,7 @@ def _identity(file: Path, f: h5py.File) -> tuple[str, str]:
     """(run id, the lthviz that packed it), once its settings can be read and nothing in it leads outside of the run's folder."""
     with hdf5.intact(file, "its head"):
         run_id, made_by = (hdf5.text(f, k) for k in ("run", "lthviz"))
-        head = json.loads(f["config.json"][()].tobytes())
+        head = sealed.read(f["config.json"][()].tobytes(), f"{file}, its config.json")
         named, stems = head["id"], list(f["rounds"])
     if named != run_id or not valid(run_id):
         raise DamagedError(f"{file} is damaged: its run is called {run_id!r} in its head and {named!r} in its config.json")
@@ -116,8 +115,9 @@ def _identity(file: Path, f: h5py.File) -> tuple[str, str]:
 
 def _timings(file: Path, f: h5py.File) -> list[Timing]:
     with hdf5.intact(file, "/timings"):
-        texts = {name: json.loads(f["timings"][name][()].tobytes()) for name in f.get("timings", ())}
-    return [timings.of(value, f"{file}, its timing {name}") for name, value in texts.items()]
+        texts = {name: f["timings"][name][()].tobytes() for name in f.get("timings", ())}
+    wheres = {name: f"{file}, its timing {name}" for name in texts}
+    return [timings.of(sealed.read(text, wheres[name]), wheres[name]) for name, text in texts.items()]
 
 
 def _differs(run: Path, packed: h5py.File) -> str:

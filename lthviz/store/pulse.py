@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lthviz.errors import DamagedError
+from lthviz.errors import StoreError
 from lthviz.store import files
 
 FILE = "heartbeat.json"
@@ -26,14 +26,14 @@ def beat(run: Path, *, done: int, total: int, eta_s: float | None, loss: float |
     left = memory()
     value = {"time": time.time(), "boot": boot(), "since_boot": since_boot(), "pid": os.getpid(), "done": done, "total": total, "eta_s": eta_s, "loss": loss,
              "free_mb": None if left is None else round(left[0] / 1e6), "memory_mb": None if left is None else round(left[1] / 1e6)}
-    files.write(run / FILE, files.json_bytes(value), durable=False)
+    files.write_json(run / FILE, value, durable=False)
 
 
 def last(run: Path) -> dict[str, Any]:
     """The last sign of life; empty when there is none (or the machine went down while it was written)."""
     try:
         found = files.read_json(run / FILE)
-    except (FileNotFoundError, DamagedError):
+    except (FileNotFoundError, StoreError):
         return {}
     numbers = ("time", "since_boot", "pid", "done", "total", "eta_s", "loss", "free_mb", "memory_mb")
     return {k: found[k] for k in numbers if isinstance(found.get(k), (int, float))} | {"boot": str(found.get("boot") or "")}

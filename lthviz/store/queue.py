@@ -133,7 +133,7 @@ def ask(folder: Path, items: Sequence[Item], how: Mapping[str, Any], *, patience
         forget(folder)
     file = folder / f"{time.time_ns():020d}-{secrets.token_hex(3)}.request"
     value = {"time": now, "items": [list(x) for x in items], "how": how, "patience": patience, "again": again}
-    files.write(file, files.json_bytes(value))
+    files.write_json(file, value)
     return Request(now, tuple(items), file, plain(how), patience, again)
 
 
@@ -215,7 +215,7 @@ def say(folder: Path, progress: Progress) -> None:
     """Replaces the progress."""
     value = {"pid": os.getpid(), "finished": progress.finished, "item": list(progress.item) if progress.item else None, "doing": progress.doing,
              "errors": progress.errors, "attempts": progress.attempts}
-    files.write(folder / "progress.json", files.json_bytes(value), durable=False)
+    files.write_json(folder / "progress.json", value, durable=False)
 
 
 def progress(folder: Path) -> Progress:

@@ -18,7 +18,7 @@ from lthviz.config import RunConfig
 from lthviz.core import stats
 from lthviz.errors import DamagedError, UsageError, VersionError, did_you_mean
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
-from lthviz.store import about, files, hdf5, log, pack, pulse, reading, reserve, writing
+from lthviz.store import about, files, log, pack, pulse, reading, reserve, writing
 from lthviz.store.about import About
 from lthviz.store.branches import Branches
 from lthviz.store.locks import FolderLock
@@ -60,7 +60,7 @@ class Store(Sweeps, Branches, Trash):
         if head.config != config and head.config.run_id == run_id:  # they differ in what the id leaves out: device, threads, data_dir
             with contextlib.suppress(Timeout), self.lock(run_id).acquire(timeout=0):  # held: its worker has read the settings
                 if log.last_state(path)["state"] != "finished":
-                    files.write(path / "config.json", files.json_bytes(head._replace(config=config).to_dict()))
+                    files.write_json(path / "config.json", head._replace(config=config).to_dict())
         return run_id
 
     # What a worker keeps ----------------------------------------------------------------------------------------------
@@ -73,8 +73,7 @@ class Store(Sweeps, Branches, Trash):
                 with contextlib.suppress(DamagedError, VersionError):   # of what is written anew here
                     check_images(run_id, self.head(path).config, self._layers(path)[1], event.info)
             layers = [dataclasses.asdict(layer) for layer in event.layers]
-            head = {"format": hdf5.FORMAT, "lthviz": files.version()}
-            files.write(path / "layers.json", files.json_bytes(head | {"layers": layers, "info": event.info}))
+            files.write_json(path / "layers.json", {"layers": layers, "info": event.info})
         if isinstance(event, Stage):
             self.save_checkpoint(run_id, event.snapshot())
             if event.round.complete:

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lthviz.errors import AddressError, DamagedError, StoreError, did_you_mean
-from lthviz.store import files, hdf5
+from lthviz.store import files, sealed
 from lthviz.store.measured import Measured
 
 FOLDER = ".sweeps"
@@ -90,7 +90,7 @@ class Sweeps(Measured):
             file = self._sweep_file(wanted)
             files.sweep(file.parent)
             value = {k: getattr(made, k) for k in ("title", "text", "runs", "times", "backend", "token")}
-            files.write(file, files.json_bytes({"format": hdf5.FORMAT, "lthviz": files.version(), **value}))
+            files.write_json(file, value)
         return made
 
     def forget_sweep(self, name: str) -> None:
@@ -119,7 +119,7 @@ class Sweeps(Measured):
         """Asks all who work on a sweep now to begin no more runs; who begins it later is not asked."""
         with self._changing():
             made = self.sweep(name)
-            files.write(self._stop_file(made.name), f"{_after(*made.times):.3f}".encode())
+            files.write_json(self._stop_file(made.name), {"time": _after(*made.times)})
 
     def sweep_stopped(self, made: Sweep) -> bool:
         """Whether it was asked to stop after it was begun; `made`: as `keep_sweep` returned it then."""
@@ -147,8 +147,12 @@ class Sweeps(Measured):
         except FileNotFoundError:
             return 0.0
         try:
-            return float(text)
-        except ValueError:   # from before there was a time in it
+            return float(text)   # of format 1
+        except ValueError:
+            pass
+        try:
+            return float(sealed.read(text, str(file))["time"])
+        except (StoreError, LookupError, TypeError, ValueError):   # damaged, or from before there was a time in it: it was asked all the same
             return written
 
     def _sweep_file(self, name: str) -> Path:
@@ -171,7 +175,6 @@ def _after(*times: float) -> float:
 def _read(file: Path) -> Sweep:
     value = files.read_json(file)
     try:
-        hdf5.check_format(file, int(value["format"]), str(value.get("lthviz", "?")))
         runs, times = tuple(map(_text, value["runs"])), tuple(map(float, value["times"]))
         if not times:
             raise ValueError("it was never begun")

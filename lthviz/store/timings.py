@@ -16,7 +16,7 @@ from typing import Any
 
 from lthviz.errors import DamagedError, StoreError
 from lthviz.records import LayerTiming, Timing
-from lthviz.store import files, hdf5
+from lthviz.store import files
 
 FOLDER = "timings"
 _LONGEST = 160
@@ -43,7 +43,7 @@ def write(folder: Path, timing: Timing) -> None:
 
 def to_bytes(timing: Timing) -> bytes:
     """Such a file's JSON."""
-    return files.json_bytes({"format": hdf5.FORMAT, "lthviz": files.version(), "timing": timing.to_dict()})
+    return files.json_file({"timing": timing.to_dict()})
 
 
 def read(file: Path) -> Timing:
@@ -52,9 +52,8 @@ def read(file: Path) -> Timing:
 
 
 def of(value: Mapping[str, Any], where: str) -> Timing:
-    """The timing in such a file's JSON object; fields that this lthviz does not know are left out."""
+    """The timing in such a file's JSON object, as `sealed.read` gives it; fields that this lthviz does not know are left out."""
     try:
-        hdf5.check_format(where, operator.index(value["format"]), str(value.get("lthviz", "?")))
         known = _known(Timing, value["timing"])
         timing = Timing.of({**known, "layers": [_known(LayerTiming, x) for x in known.get("layers", ())]})
         if not (isinstance(timing.structure, str) and operator.index(timing.round) >= 0 and len(timing.spread) == 2

@@ -9,7 +9,7 @@ import pytest
 from lthviz.cli import main
 from lthviz.core.study import study_id
 from lthviz.presets import preset
-from lthviz.store import Store
+from lthviz.store import Store, files
 from tests.replicates import SEEDS
 from tests.speeds import CONDITIONS, timing, timings
 
@@ -170,7 +170,7 @@ def test_other_images_or_another_network_under_the_same_names_are_refused_and_wh
     file = store.path(ids[1]) / "layers.json"
     value = json.loads(file.read_text())
     value["info"]["image_shape"] = [1, 16, 16]
-    file.write_text(json.dumps(value))
+    files.write_json(file, value)
     err = refused(capsys, study)
     assert ids[1] in err and "different sizes of images (1×8×8, 1×16×16)" in err and "say nothing about each other" in err
 

@@ -22,7 +22,7 @@ from lthviz.ending import Cancelled
 from lthviz.errors import ConfigError
 from lthviz.records import Begin, Epoch, Masks, Stage, Ticket
 from lthviz.sinks import contents, mlflow_runs, places
-from lthviz.store import Store
+from lthviz.store import Store, files, sealed
 from tests.shipped import EXAMPLES, FIRST
 from tests.small import SMALL
 
@@ -205,10 +205,10 @@ def test_cancelled_and_resumed_it_has_every_point_once(store, whole, monkeypatch
     steps = [x for x, _ in tracked(store, run_id)[1].get(mlflow_runs.key(f"train_loss/{at[1]}"), [])]
     assert steps == ([step - 1] if checkpoints else [])
     log = store.path(run_id) / "events.jsonl"
-    lines = log.read_text().splitlines(keepends=True)
-    last = max(i for i, line in enumerate(lines) if line.startswith('{"event":"epoch"'))
-    lines[last] = json.dumps({**json.loads(lines[last]), "train_loss": 99.0}, separators=(",", ":")) + "\n"
-    log.write_text("".join(lines))
+    lines = log.read_bytes().splitlines(keepends=True)
+    last = max(i for i, line in enumerate(lines) if line.startswith(b'{"event":"epoch"'))
+    lines[last] = sealed.seal(files.json_bytes({**sealed.load(lines[last].strip())[0], "train_loss": 99.0})) + b"\n"
+    log.write_bytes(b"".join(lines))
     driving.drive(store, run_id)
     equal(store, run_id, whole)
     assert tracked(store, run_id)[0].info.status == "FINISHED"

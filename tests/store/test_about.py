@@ -233,7 +233,7 @@ def test_what_others_wrote_is_shown_without_control_characters_and_cut(store, tm
 
     run = begin(store, state="finished")
     head = json.loads((store.path(run) / "config.json").read_text())
-    (store.path(run) / "config.json").write_text(json.dumps(head | {"title": "begun\x1b[2J" + "x" * 300}))
+    files.write_json(store.path(run) / "config.json", head | {"title": "begun\x1b[2J" + "x" * 300})
     assert store.head(store.path(run)).title == ("begun [2J" + "x" * 300)[:about.TITLE]
     (store.path(run) / about.FILE).write_text(json.dumps(EVIL))
     assert harmless(store.about(run)) and harmless(about.About(store.run(run).title, store.about(run).note))
@@ -248,5 +248,5 @@ def test_what_others_wrote_is_shown_without_control_characters_and_cut(store, tm
     files.write(tmp_path / "foul.h5", hdf5.image(pack.PACK, {"lthviz": "x", "run": run}, fill))
     other = Store(tmp_path / "other", examples=tmp_path / "none")
     other.unpack(tmp_path / "foul.h5")
-    raw = json.loads((other.path(run) / about.FILE).read_text())
+    raw = {k: v for k, v in files.read_json(other.path(run) / about.FILE).items() if k in about.About._fields}
     assert about.About(**raw) == other.about(run) and harmless(other.about(run)) and raw["source"] == "foul.h5"

@@ -9,7 +9,7 @@ import store_writer as writer
 
 from lthviz.errors import DamagedError, StoreError, VersionError
 from lthviz.records import Address
-from lthviz.store import Store
+from lthviz.store import Store, files
 
 STEP = 211  # every byte was tried once; here one in so many, at other places than the powers of two that structures like
 
@@ -117,10 +117,10 @@ def test_damaged_layers_are_told(stored, layers, text):
 
 def test_layers_of_a_newer_format_are_refused_by_name(stored, layers):
     store, run = stored
-    layers({"format": 2, "lthviz": "7.0"})
+    layers({"format": 3, "lthviz": "7.0"})
     found = store.run(run)
     assert found.layers == () and len(found.rows) == 13
-    assert "layers.json was written by lthviz 7.0 in format 2" in found.info["damaged"]["layers"]
+    assert "layers.json was written by lthviz 7.0 in format 3" in found.info["damaged"]["layers"]
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def layers(stored):
     """Replaces layers.json by a text, or some of its fields."""
     file = stored[0].path(stored[1]) / "layers.json"
     good = file.read_bytes()
-    yield lambda x: file.write_bytes(x if isinstance(x, bytes) else json.dumps({**json.loads(good), **x}).encode())
+    yield lambda x: file.write_bytes(x if isinstance(x, bytes) else files.json_file({**json.loads(good), **x}))
     file.write_bytes(good)
 
 

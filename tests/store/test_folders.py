@@ -78,7 +78,7 @@ def test_settings_that_do_not_belong_to_an_id_are_not_written_over(store):
     store.begin(writer.CONFIG)
     file = store.path(RUN) / "config.json"
     head = json.loads(file.read_text())
-    file.write_text(json.dumps({**head, "config": {**head["config"], "epochs": 77}}))
+    files.write_json(file, {**head, "config": {**head["config"], "epochs": 77}})
     store.begin(writer.CONFIG)
     assert store.run(RUN).config.epochs == 77
 
@@ -170,7 +170,7 @@ def test_near_misses_are_named(store):
     (b"[1]", DamagedError, "not a JSON object"),
     ({"created": None}, DamagedError, "'created' is missing or of the wrong type"),
     ({"format": 0}, DamagedError, "there is no format 0"),
-    ({"format": 2, "lthviz": "9.9"}, VersionError, r"written by lthviz 9\.9 in format 2; this is lthviz .*update lthviz"),
+    ({"format": 3, "lthviz": "9.9"}, VersionError, r"written by lthviz 9\.9 in format 3; this is lthviz .*update lthviz"),
     ({"id": "another"}, DamagedError, "belongs to run 'another'"),
     ({"config": {"epochz": 3}}, StoreError, "'epochz' is not a setting; did you mean epochs.*written by lthviz 9"),
 ], ids=str)
@@ -182,7 +182,7 @@ def test_a_folder_that_cannot_be_read_is_told_and_the_others_stay(store, text, e
     elif isinstance(text, bytes):
         file.write_bytes(text)
     else:
-        file.write_text(json.dumps({**json.loads(file.read_text()), "lthviz": "9", **text}))
+        files.write_json(file, {**json.loads(file.read_text()), "lthviz": "9", **text})
     assert store.runs() == [good]
     assert list(store.broken()) == [bad]
     with pytest.raises(error, match=words) as raised:

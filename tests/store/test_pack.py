@@ -8,7 +8,7 @@ import pytest
 import store_writer as writer
 
 from lthviz.errors import DamagedError, StoreError, UsageError, VersionError
-from lthviz.store import Store
+from lthviz.store import Store, files
 
 RUN = writer.CONFIG.run_id
 
@@ -168,7 +168,7 @@ def test_no_name_in_a_pack_leads_elsewhere(other, copy, tmp_path, evil):
         if evil != "another":
             head = json.loads(f["config.json"][()].tobytes())
             del f["config.json"]
-            f["config.json"] = np.frombuffer(json.dumps({**head, "id": evil}).encode(), np.uint8)
+            f["config.json"] = np.frombuffer(files.json_file({**head, "id": evil}), np.uint8)
     with pytest.raises(DamagedError, match="its run is called"):
         other.unpack(copy)
     assert not other.root.exists()
@@ -179,13 +179,13 @@ def test_no_name_in_a_pack_leads_elsewhere(other, copy, tmp_path, evil):
     ({"config": {"rate": 7}}, StoreError, r"copy\.h5: rate = 7.0 is out of range"),
     ({"config": 3}, DamagedError, r"copy\.h5 is damaged: 'config' is missing or of the wrong type"),
     ({"created": "yesterday"}, DamagedError, r"copy\.h5 is damaged: 'created' is missing or of the wrong type"),
-    ({"format": 2, "lthviz": "9.9"}, VersionError, r"copy\.h5 was written by lthviz 9\.9 in format 2"),
+    ({"format": 3, "lthviz": "9.9"}, VersionError, r"copy\.h5, its config\.json was written by lthviz 9\.9 in format 3"),
 ], ids=str)
 def test_settings_that_cannot_be_read_leave_nothing(other, copy, change, error, words):
     with h5py.File(copy, "r+") as f:
         head = json.loads(f["config.json"][()].tobytes())
         del f["config.json"]
-        f["config.json"] = np.frombuffer(json.dumps({**head, **change}).encode(), np.uint8)
+        f["config.json"] = np.frombuffer(files.json_file({**head, **change}), np.uint8)
     with pytest.raises(error, match=words):
         other.unpack(copy)
     assert not other.root.exists()

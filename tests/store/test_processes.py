@@ -13,7 +13,7 @@ import store_writer as writer
 from filelock import Timeout
 
 from lthviz.errors import StoreError, UsageError
-from lthviz.store import Store
+from lthviz.store import Store, files, sealed
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = writer.CONFIG.run_id
@@ -225,7 +225,6 @@ def _until(done) -> None:
 
 
 def _rewrite_times(path: Path, by: float) -> None:
-    import json
 
-    lines = [json.loads(x) for x in path.read_bytes().splitlines()]
-    path.write_bytes(b"".join(json.dumps({**x, "time": x["time"] + by}, separators=(",", ":")).encode() + b"\n" for x in lines))
+    lines = [sealed.load(x)[0] for x in path.read_bytes().splitlines()]
+    path.write_bytes(b"".join(sealed.seal(files.json_bytes({**x, "time": x["time"] + by})) + b"\n" for x in lines))

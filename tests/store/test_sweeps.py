@@ -21,7 +21,7 @@ def test_what_is_kept_is_read_back_by_any_process(store):
     assert Store(store.root).sweep("My-sweep") == made and Store(store.root).sweeps() == [made]
     assert store.runs() == [] and store.broken() == {}, "it is no run"
     value = json.loads((store.root / ".sweeps" / "My-sweep.json").read_text())
-    assert value["runs"] == ["a", "b"] and value["format"] == 1
+    assert value["runs"] == ["a", "b"] and value["format"] == 2
 
 
 def test_begun_again_it_is_the_same_and_another_grid_gets_a_number(store):
@@ -95,7 +95,7 @@ def test_a_sweeps_token_is_its_own_and_stays(store, monkeypatch):
     assert made.times == other.times and made.token != other.token and len(made.token) == 16
     assert store.keep_sweep("s", "", "", ("a", "b"), "ray").token == made.token == store.sweep("s").token
     file = store.root / ".sweeps" / "s.json"
-    file.write_text(json.dumps({k: v for k, v in json.loads(file.read_text()).items() if k != "token"}))   # from before there were tokens
+    files.write_json(file, {k: v for k, v in json.loads(file.read_text()).items() if k != "token"})   # from before there were tokens
     assert store.sweep("s").token == "" and store.keep_sweep("s", "", "", ("a",), "ray").token not in ("", made.token)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lthviz.config import RunConfig
 from lthviz.errors import AddressError, DamagedError
 from lthviz.records import LayerTiming, Timing
-from lthviz.store import Store, queue, timings
+from lthviz.store import Store, files, queue, timings
 from lthviz.store.queue import Item
 
 RUN = writer.CONFIG.run_id
@@ -100,7 +100,7 @@ def test_numbers_that_are_no_measurement_are_damage(run, change):
     file = run.path(RUN) / "timings" / f"{timing().key}.json"
     value = json.loads(file.read_bytes())
     value["timing"].update(change)
-    file.write_text(json.dumps(value))
+    files.write_json(file, value)
     assert run.timings(RUN) == () and len(run.run(RUN).info["damaged"]) == 1
 
 
@@ -110,7 +110,7 @@ def test_fields_of_a_later_lthviz_are_left_out(run):
     value = json.loads(file.read_bytes())
     value["timing"]["watts"] = 12
     value["timing"]["layers"][0]["cache_misses"] = 5
-    file.write_text(json.dumps(value))
+    files.write_json(file, value)
     assert run.timings(RUN) == (timing(),)
 
 
