@@ -1,6 +1,7 @@
 """HDF5 as the store uses it: made in memory, checked on reading, refused when newer.
 
-Every dataset carries a Fletcher-32 checksum, the rest of the file (names, attributes, chunk tables) the checksums of
+Every dataset carries a Fletcher-32 checksum and, as an attribute, the CRC-32 of its values (Fletcher takes 0000 for FFFF, and HDF5 has none for a
+single number); the rest of the file (names, attributes, chunk tables) has the checksums of
 HDF5's own version-2 object headers: a flipped byte is noticed wherever it is read. Variable-length data (h5py's default for
 text) would be outside of both, and a flipped byte there can hang the HDF5 library, so there is none; and no pickles.
 """
@@ -8,8 +9,8 @@ text) would be outside of both, and a flipped byte there can hang the HDF5 libra
 from __future__ import annotations
 
 import contextlib
-import io
 import json
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,30 +18,38 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lthviz.errors import DamagedError, VersionError
-from lthviz.store import files
+from lthviz.errors import DamagedError
+from lthviz.store import files, sealed
+from lthviz.store.buffer import Buffer
 
 FORMAT = 1
-"""Of every file of a run; a reader of format n reads all formats up to n."""
+"""Of the HDF5 files; a reader of format n reads all formats up to n. The JSON files count for themselves (sealed.py)."""
+CRC = "crc32"
+"""The attribute of every dataset that checks its values; of older files none has it."""
 
 
 def image(kind: str, head: Mapping[str, str], fill: Callable[[h5py.File], None]) -> memoryview:
     """The bytes of an HDF5 file of that kind; the same content gives the same bytes."""
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w", libver="v110", track_order=True) as f:
-        f.attrs.update({"format": FORMAT, **{k: np.bytes_(v.encode()) for k, v in {"kind": kind, **head}.items()}})
-        fill(f)
-    return buffer.getbuffer()
+    buffer = Buffer()
+    try:   # no cache of chunks: one that cannot be packed for want of memory is an error at once, and not when the file is closed, where it ends the process
+        with h5py.File(buffer, "w", libver="v110", track_order=True, rdcc_nbytes=0) as f:
+            f.attrs.update({"format": FORMAT, **{k: np.bytes_(v.encode()) for k, v in {"kind": kind, **head}.items()}})
+            fill(f)
+    except (OSError, RuntimeError) as e:   # in memory there is no other reason
+        raise MemoryError(f"cannot allocate memory for a file of the store ({next(iter(str(e).splitlines()), '')})") from e
+    return buffer.whole()
 
 
 def put(group: h5py.Group, name: str, array: np.ndarray, *, gzip: bool = True) -> h5py.Dataset:
     """A dataset in one chunk with its checksum; compressed lightly unless the time matters more."""
     array = np.asarray(array, order="C")
-    if not array.size or array.ndim == 0:
-        return group.create_dataset(key(name), data=array)
-    pack = dict(compression="gzip", compression_opts=1, shuffle=array.itemsize > 1) if gzip else {}
-    chunks = array.shape if array.nbytes < 2**30 else True
-    return group.create_dataset(key(name), data=array, chunks=chunks, fletcher32=True, **pack)
+    pack: dict[str, Any] = {}
+    if array.size and array.ndim:
+        pack = dict(compression="gzip", compression_opts=1, shuffle=array.itemsize > 1) if gzip else {}
+        pack |= dict(chunks=array.shape if array.nbytes < 2**30 else True, fletcher32=True)
+    made = group.create_dataset(key(name), data=array, **pack)
+    made.attrs[CRC] = _crc(array)
+    return made
 
 
 def put_bytes(group: h5py.Group, name: str, data: bytes) -> None:
@@ -77,7 +86,7 @@ def opened(path: Path, kind: str) -> Iterator[h5py.File]:
     with f:
         with intact(path, "its head"):
             version, made_by, found = int(f.attrs["format"]), text(f, "lthviz"), text(f, "kind")
-        check_format(path, version, made_by)
+        sealed.check_format(path, version, made_by, FORMAT)
         if found != kind:
             raise DamagedError(f"{path} is a {found} file; a {kind} file was expected")
         yield f
@@ -100,19 +109,23 @@ def kind_of(path: Path) -> str:
         return kind.decode(errors="replace") if isinstance(kind, bytes) else ""
 
 
-def check_format(path: Path, version: int, made_by: str) -> None:
-    """VersionError when a newer lthviz wrote the file, DamagedError when none did."""
-    if version > FORMAT:
-        raise VersionError(f"{path} was written by lthviz {made_by} in format {version}; this is lthviz {files.version()}, "
-                           f"which reads formats up to {FORMAT}: update lthviz")
-    if version < 1:
-        raise DamagedError(f"{path} is damaged: there is no format {version}")
-
-
 def get(group: h5py.Group, name: str, path: Path) -> np.ndarray:
     """A whole dataset, checked."""
     with intact(path, f"{group.name}/{name}".replace("//", "/")):
-        return np.asarray(group[key(name)][()])  # h5py gives an array of no dimensions as a scalar
+        return _checked(group[key(name)])
+
+
+def _checked(dataset: h5py.Dataset) -> np.ndarray:
+    """Its values; ValueError when they are not what was written. An older file has no CRC-32 of them."""
+    values = np.asarray(dataset[()])  # h5py gives an array of no dimensions as a scalar
+    if CRC in dataset.attrs and int(dataset.attrs[CRC]) != _crc(values):
+        raise ValueError("its checksum does not fit its values")
+    return values
+
+
+def _crc(values: np.ndarray) -> np.uint32:
+    """Of the bytes of an array in C order, little-endian, as they are stored."""
+    return np.uint32(zlib.crc32(values.reshape(-1).view(np.uint8)) if values.size else 0)
 
 
 def get_json(group: h5py.Group, name: str, path: Path) -> Any:
@@ -130,7 +143,7 @@ def verify(path: Path, group: h5py.Group) -> None:
             item = group[member]
             dict(item.attrs)
             if isinstance(item, h5py.Dataset):
-                item[()]
+                _checked(item)
         if isinstance(item, h5py.Group):
             verify(path, item)
 
@@ -152,5 +165,5 @@ def same(a: h5py.Group, b: h5py.Group, but: Sequence[str] = ()) -> str:
 
 
 def _same_attrs(a: Any, b: Any) -> bool:
-    x, y = ({k: (np.asarray(v).dtype, np.asarray(v).tobytes()) for k, v in item.attrs.items()} for item in (a, b))
+    x, y = ({k: (np.asarray(v).dtype, np.asarray(v).tobytes()) for k, v in item.attrs.items() if k != CRC} for item in (a, b))   # older files have none
     return x == y
