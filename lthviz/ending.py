@@ -59,7 +59,7 @@ def outcome(world: World | None, name: str, tell: Callable[[str, str, str], None
             if peers:
                 peers.say(word, line)
             tell(state, line, cause(error) if state == "failed" else "")
-            if state == "failed" and not isinstance(error, LthvizError):   # one of ours says all in its line
+            if state == "failed" and cause(error) == "fault":   # one that was foreseen says all in its line
                 log.error("%s: %s", name, "".join(traceback.format_exception(error)).rstrip())
             if error is caught:
                 raise
@@ -114,7 +114,7 @@ def cause(error: BaseException) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """One line that names the error and what to do; of a fault that none of ours foresaw, the place in the sources too."""
+    """One line that names the error and what to do."""
     if not isinstance(error, LthvizError) and out_of_memory(error):
         return f"out of memory ({in_a_line(error)}); a smaller batch_size or model needs less"
     return in_a_line(error)

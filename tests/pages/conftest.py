@@ -66,10 +66,10 @@ def example(store: Store, run_id: str, tmp_path: Path) -> Store:
 
 @pytest.fixture
 def unfinished() -> Callable[..., str]:
-    """`unfinished(store, state, message)`: a run of the digits preset that has done nothing and is in that state."""
-    def make(store: Store, state: str, message: str = "") -> str:
-        made = store.begin(preset("digits").config.replace(seed=7), preset="digits")
-        store.set_state(made, state, message)
+    """`unfinished(store, state, message, cause, …)`: a run of the digits preset, with these other settings, that has done nothing and is in that state."""
+    def make(store: Store, state: str, message: str = "", cause: str = "", **settings: object) -> str:
+        made = store.begin(preset("digits").config.replace(seed=7, **settings), preset="digits")
+        store.set_state(made, state, message, cause)
         return made
     return make
 

@@ -5,6 +5,7 @@ import pytest
 from lthviz.commands import run_command
 from lthviz.config import RunConfig
 from lthviz.presets import preset
+from lthviz.store import pulse
 
 REGROUP = preset("digits").config.structures[1].label
 STAGES = ["prune:unstructured", "refill:refill", f"regroup:{REGROUP}", "random:random", "rewind:unstructured",
@@ -155,9 +156,8 @@ def test_a_quiet_worker_is_warned_of(store, page, unfinished, words, monkeypatch
     run = unfinished(store, "running")
     with store.lock(run):
         store.beat(run, done=10, total=100, eta_s=200.0)
-        import time
-        later = time.time() + 60
-        monkeypatch.setattr("lthviz.store.log.time.time", lambda: later)
+        later = pulse.since_boot() + 60
+        monkeypatch.setattr("lthviz.store.pulse.since_boot", lambda: later)
         assert "The worker has been quiet for 60 s" in words(page("lab", run=run))
 
 
