@@ -22,6 +22,7 @@ from lthviz.cli import export as export_command
 from lthviz.cli import log as log_command
 from lthviz.cli import sweep as sweep_command
 from lthviz.cli import take_in as take_in_command
+from lthviz.cli import verify as verify_command
 from lthviz.cli.ask import cancel, pause, play, step
 from lthviz.cli.masks import refill, regroup
 from lthviz.cli.runs import ls, pack, resume, run, show, unpack, work
@@ -128,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--force", action="store_true", help="overwrite the file")
     p = command(unpack, "take a run from such a file")
     p.add_argument("file", metavar="F.h5")
+    verify_command.add_options(command(verify_command.check, "read everything that is stored and say what is damaged", name="verify",
+                                       epilog=verify_command.EPILOG, **raw))
     take_in_command.add_options(command(take_in_command.take_in, "take in other people's networks: pruned checkpoints, masks, folders of rounds", name="import",
                                         epilog=take_in_command.EPILOG, **raw))
     export_command.add_options(command(export_command.export, "a ticket or a run in the forms of other programs: masks, weights, ONNX, tables, a report", epilog=export_command.EPILOG, **raw))

@@ -136,16 +136,30 @@ def get_json(group: h5py.Group, name: str, path: Path) -> Any:
 
 def verify(path: Path, group: h5py.Group) -> None:
     """Reads everything below a group; DamagedError names the first dataset that is not what was written."""
-    with intact(path, group.name):
-        members = list(group)
+    if found := next(damages(path, group), None):
+        raise found
+
+
+def damages(path: Path, group: h5py.Group) -> Iterator[DamagedError]:
+    """Reads everything below a group; one error for each dataset, or group that cannot be looked into, that is not what was written."""
+    try:
+        with intact(path, group.name):
+            members = list(group)
+    except DamagedError as e:
+        yield e
+        return
     for member in members:
-        with intact(path, f"{group.name}/{member}".replace("//", "/")):
-            item = group[member]
-            dict(item.attrs)
-            if isinstance(item, h5py.Dataset):
-                _checked(item)
+        try:
+            with intact(path, f"{group.name}/{member}".replace("//", "/")):
+                item = group[member]
+                dict(item.attrs)
+                if isinstance(item, h5py.Dataset):
+                    _checked(item)
+        except DamagedError as e:
+            yield e
+            continue
         if isinstance(item, h5py.Group):
-            verify(path, item)
+            yield from damages(path, item)
 
 
 def same(a: h5py.Group, b: h5py.Group, but: Sequence[str] = ()) -> str:

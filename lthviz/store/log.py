@@ -89,7 +89,7 @@ def epochs(lines: Iterable[bytes], round: int, structure: str) -> tuple[Epoch, .
 
 
 def last_state(run: Path) -> dict[str, Any]:
-    """The newest state line that is whole and known, looked for from the end; a run whose log is empty is queued."""
+    """The newest state line that is whole and known, looked for from the end; a run that has neither a log nor rounds is queued."""
     data = b""
     for data in files.read_tail(run / "events.jsonl"):
         end = len(data)
@@ -97,16 +97,17 @@ def last_state(run: Path) -> dict[str, Any]:
             found = parse([data[at + 1:].split(b"\n", 1)[0]])[0]
             if found.get("state") in STATES:
                 return {"event": "state", "time": _number(found.get("time")), "state": found["state"],
-                        "message": str(found.get("message", "")), "pid": found.get("pid"), "cause": str(found.get("cause", ""))}
+                        "message": plain_line(str(found.get("message", ""))), "pid": found.get("pid"), "cause": str(found.get("cause", ""))}
             end = at + len(_STATE) - 1
-    if data.strip():
-        return {"event": "state", "time": 0.0, "state": "failed", "message": "events.jsonl is damaged: no line of it tells a state "
-                "that this lthviz knows; resume goes on from the last checkpoint", "pid": None, "cause": "damaged"}
+    if data.strip() or next((run / "rounds").glob("*.h5"), None):
+        what = "is damaged: no line of it tells a state that this lthviz knows" if data.strip() else "is not there or empty, though rounds are: a half-copied folder"
+        return {"event": "state", "time": 0.0, "state": "failed", "message": f"events.jsonl {what}; resume goes on from the last checkpoint",
+                "pid": None, "cause": "damaged"}
     return {"event": "state", "time": 0.0, "state": "queued", "message": "", "pid": None, "cause": ""}
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    return float(value) if isinstance(value, int | float) and abs(value) < pulse.MOST else 0.0
 
 
 def status(run: Path, held: Any, next_round: Any) -> Status:

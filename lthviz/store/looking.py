@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from filelock import Timeout
 
-from lthviz.errors import AddressError, DamagedError, StoreError
+from lthviz.errors import AddressError, DamagedError, StoreError, VersionError
 from lthviz.records import Address, Checkpoint, Epoch, Layer, Round, Run, Status, Ticket
-from lthviz.store import about, files, log, pulse, reading, timings
+from lthviz.store import about, amiss, files, log, pulse, reading, timings
 from lthviz.store.about import About
 from lthviz.store.folders import Folders
 from lthviz.store.locks import FolderLock
@@ -24,18 +24,24 @@ class Looking(Folders):
     """What can be asked about the runs below a folder and the examples beside it."""
 
     def run(self, run_id: str) -> Run:
-        """A run without its masks. What is damaged is told in `info["damaged"]`; such a round keeps its number in `rounds`."""
+        """A run without its masks. What is damaged or missing is told in `info["damaged"]`; a damaged round keeps its number in `rounds`."""
         path = self.path(run_id)
         head = self.head(path)
+        ended = path.parent != self.root or log.last_state(path)["state"] == "finished"   # before its rounds are looked at: none comes after it
         found, damaged = self._outlines(path)
+        damaged |= {str(k): why for k, why in amiss.missing_rounds(path, found, head.config.rounds if ended else None).items()}
         try:
             layers, info = self._layers(path)
+            if lost := amiss.missing_layers(path, tuple(found)):
+                raise DamagedError(lost)
         except StoreError as e:
             layers, info, damaged = (), {}, {"layers": str(e), **damaged}
+        if wrong := amiss.in_log(path):
+            damaged["log"] = wrong
         damaged |= timings.read_all(self.timing_folders(run_id))[1]
         try:
             about.read(path)
-        except DamagedError as e:
+        except (DamagedError, VersionError) as e:
             damaged["title and note"] = str(e)
         if damaged:
             info = {**info, "damaged": damaged}
@@ -132,7 +138,7 @@ class Looking(Folders):
 
     def warnings(self, run_id: str) -> list[str]:
         """What went wrong beside the run while it was at work, each line once."""
-        return list(dict.fromkeys(str(e.get("message", "")) for e in self.events(run_id)[0] if e["event"] == "warning"))
+        return list(dict.fromkeys(str(e.get("message", "")) for e in self.events(run_id)[0] if e.get("event") == "warning"))
 
     def status(self, run_id: str) -> Status:
         """How the run stands: its last state, whether its worker lives, how far it is."""

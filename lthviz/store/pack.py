@@ -66,8 +66,7 @@ def unpack(store: Folders, file: Path, source: str = "") -> str:
         raise UsageError(f"{file} is not a packed run" + (f" but a {kind} file of one" if kind else "; `lthviz pack` makes one"))
     with hdf5.opened(file, PACK) as f:
         hdf5.verify(file, f)
-        run_id, made_by = _identity(file, f)
-        measured = _timings(file, f)
+        run_id, made_by, measured = check(file, f)
         if store.exists(run_id):
             differs = _differs(store.path(run_id), f)
             if not differs:
@@ -88,6 +87,11 @@ def unpack(store: Folders, file: Path, source: str = "") -> str:
             for timing in measured:
                 timings.write(folder / timings.FOLDER, timing)
     return run_id
+
+
+def check(file: Path, f: h5py.File) -> tuple[str, str, list[Timing]]:
+    """(run id, the lthviz that packed it, its timings) of a packed run; StoreError for what cannot become a run's folder."""
+    return *_identity(file, f), _timings(file, f)
 
 
 def _said(run: Path) -> about.About:
@@ -121,6 +125,8 @@ def _timings(file: Path, f: h5py.File) -> list[Timing]:
 
 
 def _differs(run: Path, packed: h5py.File) -> str:
-    """The first thing in which a run on disk and a packed one differ, '' when there is none; timings and what people say of it are no part of what a run is."""
+    """The first thing in which a run on disk and a packed one differ, '' when there is none; timings and what people say of it are no part of what a run is, nor is
+    the format in which its settings are written."""
     with h5py.File(io.BytesIO(image(run)), "r") as mine:
-        return hdf5.same(mine, packed, but=("timings", about.FILE))
+        heads = [{k: v for k, v in sealed.read(f["config.json"][()].tobytes(), "config.json").items() if k not in ("format", "lthviz")} for f in (mine, packed)]
+        return hdf5.same(mine, packed, but=("timings", about.FILE, "config.json")) or ("" if heads[0] == heads[1] else "/config.json")

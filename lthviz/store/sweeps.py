@@ -55,6 +55,18 @@ class Sweeps(Measured):
                 found.append(_read(file))
         return sorted(found, key=lambda s: (-s.times[-1], s.name))
 
+    def damaged_sweeps(self) -> dict[str, str]:
+        """Those that cannot be read: name → why."""
+        found = {}
+        for file in sorted((self.root / FOLDER).glob("*.json")):
+            try:
+                _read(file)
+            except FileNotFoundError:
+                continue
+            except StoreError as e:
+                found[file.stem] = str(e)
+        return found
+
     def sweep(self, name: str) -> Sweep:
         """The sweep of that name; AddressError names near misses, DamagedError a file that is not what was written."""
         try:

@@ -17,7 +17,7 @@ from lthviz.ui import access, limits
 READS = frozenset({
     "taken", "runs", "broken", "head", "exists", "is_example", "path", "timing_folders", "own", "run", "about", "results", "round", "ticket", "mask", "weight",
     "epochs", "events", "warnings", "status", "checkpoint", "requested", "held", "timings", "measure_folder", "measuring", "training", "to_measure", "kept",
-    "children", "ahead", "trashed", "sweeps", "sweep", "sweep_held", "sweep_lock", "sweep_stopped"})
+    "children", "ahead", "trashed", "sweeps", "damaged_sweeps", "sweep", "sweep_held", "sweep_lock", "sweep_stopped"})
 """What a viewer's page may ask of the store: it leaves every file as it is. (A lock is taken for a moment to see whether it is held.)"""
 
 

@@ -39,6 +39,8 @@ def show() -> None:
     trash.show()
     for name, why in broken.items():
         frame.told("error", f"{name!r} cannot be read, and is left as it is: {why}", "broken_image")
+    for name, why in cache.store().damaged_sweeps().items():
+        frame.told("error", f"The sweep {name!r} cannot be read, and is left as it is; its runs are in the table: {why}", "broken_image")
     sweeps.new()
 
 
