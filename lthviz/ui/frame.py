@@ -76,8 +76,8 @@ def frame(title: str) -> None:
             st.page_link(page, label=name, icon=icon)
         st.button("Present", key="present", shortcut="p", type="tertiary", icon=":material/slideshow:", on_click=_present, args=(True,),
                   help="Larger, without menu and controls, to show to others; keys still step")
-        st.html(f"<span class='quiet place' title='{html.escape(str(root))}'>runs in {html.escape(_short(root))}</span>", width="content")
-        signin.who()
+        if not signin.who():
+            st.html(f"<span class='quiet place' title='{html.escape(str(root))}'>runs in {html.escape(_short(root))}</span>", width="content")
     if line := access.said() or signin.upload_refused():
         told("warning", line, "lock")
 

@@ -53,13 +53,15 @@ def _login(name: str, plain: Callable[[object], str]) -> None:
         st.error(f"This server's sign-in is not set up: {plain(e)}", icon=":material/error:")
 
 
-def who() -> None:
-    """Name, role and the way out, at the end of the menu; nothing where nobody signs in."""
+def who() -> bool:
+    """Name, role and the way out, at the end of the menu; whether anybody signs in here at all."""
     if access.current().providers is None:
-        return
+        return False
     now = access.person()
-    st.html(f"<span class='quiet who' title='{html.escape(now.key)}'>{html.escape(now.name)} · {now.role}</span>", width="content")
-    st.button("Sign out", key="sign-out", type="tertiary", icon=":material/logout:", on_click=st.logout)
+    with st.container(horizontal=True, vertical_alignment="center", width="content", gap="small", key="who"):
+        st.html(f"<span class='quiet who' title='{html.escape(now.key, quote=True)}'>{html.escape(now.name)} · {now.role}</span>", width="content")
+        st.button("Sign out", key="sign-out", type="tertiary", on_click=st.logout)
+    return True
 
 
 def note() -> None:
