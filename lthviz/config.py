@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from lthviz.choices import AUGMENTS, DATASETS, FORMS, LIBRARY_MODELS, LINEAR, MODELS, OWN_IMAGES
 from lthviz.errors import ConfigError, did_you_mean
-from lthviz.knobs import check, knob, known, limits, non_default, parse
+from lthviz.knobs import check, knob, known, limits, non_default, parse, toml
 from lthviz.methods import SCORES, STRUCTURES, UNSTRUCTURED, Random, Refill, Regroup, Structure, structure
 
 __all__ = [   # what a run is made of stands in choices.py, knobs.py and methods/; it can be had from here
@@ -274,7 +274,7 @@ def _lists(structures: Any, milestones: Any) -> dict[str, tuple]:
 def read_toml(path: str | Path) -> dict[str, Any]:
     """The settings in a TOML file; ConfigError when it is missing or not TOML."""
     try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        return toml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"config file {str(path)!r} is not there") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, IsADirectoryError) as e:

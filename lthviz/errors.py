@@ -27,6 +27,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 2500
+"""Characters of a message, before escapes."""
+
 
 class LthvizError(Exception):
     """Base of all errors this project raises on purpose; `exit_code` is what the command line ends with.
@@ -40,6 +43,9 @@ class LthvizError(Exception):
     """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return plain_line(super().__str__())
 
 
 class UsageError(LthvizError):
@@ -118,11 +124,18 @@ class PeerFailed(TrainingError):
     pass
 
 
+def plain_line(text: str) -> str:
+    """What may come from a stranger's file, as one line that a terminal and a log can take: whatever moves a cursor is written as an escape, and the middle of what is very long left out."""
+    if len(text) > LONGEST:
+        text = f"{text[:LONGEST - 500]} … {text[-400:]}"
+    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def in_a_line(error: BaseException) -> str:
     """One of ours says all itself; of any other its type and its first line."""
     if isinstance(error, LthvizError):
         return str(error)
-    return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")
+    return plain_line(f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": "))
 
 
 _OUT_OF_MEMORY = ("out of memory", "allocate memory", "not enough memory", "std::bad_alloc", "memoryerror", "unable to allocate", "failed to map segment")

@@ -76,10 +76,22 @@ def known(cls: type, values: Mapping[str, Any], what: str = "setting") -> dict[s
     return dict(values)
 
 
+def toml(text: str) -> dict[str, Any]:
+    """The values in a TOML text. tomllib.TOMLDecodeError also for what is TOML and too deep, too long a number, or no time that there is: a stranger's file may be."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise tomllib.TOMLDecodeError("lists and tables in it lie inside of one another too deep") from None
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError as e:
+        raise tomllib.TOMLDecodeError(str(e)) from None
+
+
 def parse(text: str) -> Any:
     """A value as TOML reads it (`3`, `0.2`, `true`, `[80, 120]`), else the text itself."""
     try:
-        return tomllib.loads(f"x = {text}")["x"]
+        return toml(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
         return text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import mmap
@@ -86,10 +87,8 @@ def _child(name: str, folder: Path, seed: int, seconds: float, inputs: int, guid
                                  stdin=subprocess.PIPE, stdout=said, stderr=said)
         why, since, last = "", time.monotonic(), -1
         while child.poll() is None and not why:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 child.wait(0.25)
-            except subprocess.TimeoutExpired:
-                pass
             count, reading, cpu, _ = HEAD.unpack_from(memory, 0)
             if count != last or not reading:
                 last, since = count, time.monotonic()

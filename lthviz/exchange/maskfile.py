@@ -10,6 +10,7 @@ called `__lthviz__`, which is no mask.
 from __future__ import annotations
 
 import io
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,10 +21,11 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from lthviz.errors import MaskError, did_you_mean
+from lthviz.errors import ExchangeError, MaskError, did_you_mean
+from lthviz.exchange import opening
 from lthviz.exchange.parcel import KEY
 from lthviz.records import Masks
-from lthviz.store import files
+from lthviz.store import files, foreign
 
 Arrays = dict[str, np.ndarray]
 T = TypeVar("T")
@@ -129,6 +131,8 @@ def _opened(path: Path, reader: Callable[[Path], T]) -> T:
         return reader(path)
     except MaskError:
         raise
+    except ExchangeError as e:
+        raise MaskError(f"{path} cannot be read as {_suffix(path)}: it {str(e).removeprefix(str(path)).lstrip(': ')}") from e
     except Exception as e:  # the four libraries raise a dozen types at a file that is not theirs
         why = e.strerror if isinstance(e, OSError) and e.strerror else str(e).strip().split("\n")[0]
         raise MaskError(f"{path} cannot be read as {_suffix(path)}: {(why or type(e).__name__)[:160]}") from e
@@ -163,13 +167,17 @@ def _read_npz(path: Path) -> Arrays:
         if found := _not_npz(f.read(64)):
             raise MaskError(f"{path} is no .npz: {found}")
         f.seek(0)
+        if zipfile.is_zipfile(f):
+            with zipfile.ZipFile(f) as z:
+                opening.members(path, z.infolist())
+        f.seek(0)
         found = np.load(f, allow_pickle=False)
         if isinstance(found, np.ndarray):
             raise MaskError(f"{path} holds one array without a name; save it with numpy.savez(path, **{{name: mask}})")
         out = {}
         for name in found.files:
             try:
-                out[name] = found[name]
+                out[name] = found[name] if isinstance(found[name], np.ndarray) else _NO_ARRAY
             except ValueError:  # pickled objects
                 out[name] = _NO_ARRAY
         return out
@@ -191,9 +199,7 @@ def _read_safetensors(path: Path) -> Arrays:
 
 
 def _state_dict(path: Path) -> Mapping:
-    import torch
-
-    value = torch.load(path, map_location="cpu", weights_only=True)
+    value = opening.torch_load(path)
     for key in ("state_dict", "model"):
         if isinstance(value, Mapping) and isinstance(value.get(key), Mapping):
             value = value[key]
@@ -218,10 +224,8 @@ def _read_pt(path: Path) -> Arrays:
 def _read_h5(path: Path) -> Arrays:
     out: Arrays = {}
     with h5py.File(path, "r", locking=False) as f:
-        def take(name: str, item: h5py.Group | h5py.Dataset) -> None:
-            if isinstance(item, h5py.Dataset):
-                out[name] = _NO_ARRAY if item.dtype.kind == "O" else item[()]
-        f.visititems(take)
+        for name, item in foreign.datasets(f):
+            out[name] = item[()] if item.dtype.kind in "biufcSV" and item.shape is not None else _NO_ARRAY
     return out
 
 

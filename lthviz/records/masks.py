@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -28,7 +29,7 @@ class Masks(Mapping[str, np.ndarray]):
         """packed: `np.packbits` of each mask in C order, padding bits zero."""
         self._packed, self._shapes = dict(packed), {k: tuple(map(int, v)) for k, v in shapes.items()}
         for name, bits in self._packed.items():
-            if bits.dtype != np.uint8 or bits.shape != ((int(np.prod(self._shapes[name])) + 7) // 8,):
+            if bits.dtype != np.uint8 or min(self._shapes[name], default=0) < 0 or bits.shape != ((math.prod(self._shapes[name]) + 7) // 8,):
                 raise MaskError(f"mask {name!r}: {bits.size} bytes do not hold shape {self._shapes[name]}")
             bits.flags.writeable = False
         self._nnz = {k: int(np.bitwise_count(v).sum(dtype=np.int64)) for k, v in self._packed.items()}

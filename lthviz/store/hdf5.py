@@ -18,7 +18,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from lthviz.errors import DamagedError
+from lthviz.errors import DamagedError, MaskError
 from lthviz.store import files, sealed
 from lthviz.store.buffer import Buffer
 
@@ -71,7 +71,7 @@ def intact(path: Path, what: str) -> Iterator[None]:
     """Turns what h5py raises on a damaged file into a DamagedError that names file and dataset."""
     try:
         yield
-    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError) as e:
+    except (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError, MaskError) as e:
         why = (str(e).strip("\"'\n") or type(e).__name__).splitlines()[0][:160]
         raise DamagedError(f"{path} is damaged at {what}: {why}") from e
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lthviz.errors import plain_line
 from lthviz.records import Begin, Epoch, Event, Stage, Status
 from lthviz.store import diary, files, pulse, sealed
 

@@ -13,7 +13,7 @@ import h5py
 
 from lthviz.errors import DamagedError, StoreError, UsageError, VersionError
 from lthviz.records import Timing
-from lthviz.store import about, files, hdf5, sealed, timings
+from lthviz.store import about, files, foreign, hdf5, reading, sealed, timings
 from lthviz.store.folders import Folders, Head, valid
 from lthviz.store.writing import ROUND
 
@@ -65,6 +65,8 @@ def unpack(store: Folders, file: Path, source: str = "") -> str:
     if (kind := hdf5.kind_of(file)) != PACK:
         raise UsageError(f"{file} is not a packed run" + (f" but a {kind} file of one" if kind else "; `lthviz pack` makes one"))
     with hdf5.opened(file, PACK) as f:
+        with hdf5.intact(file, "what it holds"):
+            foreign.check(f)
         hdf5.verify(file, f)
         run_id, made_by, measured = check(file, f)
         if store.exists(run_id):
@@ -83,7 +85,9 @@ def unpack(store: Folders, file: Path, source: str = "") -> str:
             files.write_json(folder / about.FILE, said._asdict())
             for stem in f["rounds"]:
                 copy = partial(f.copy, f["rounds"][stem], name="round")
-                files.write(folder / "rounds" / f"{stem}.h5", hdf5.image(ROUND, {"lthviz": made_by, "run": run_id}, copy))
+                there = folder / "rounds" / f"{stem}.h5"
+                files.write(there, hdf5.image(ROUND, {"lthviz": made_by, "run": run_id}, copy))
+                reading.read_round(there, ROUND, int(stem), folder, lazy=False)   # as a page will read it, before it is kept
             for timing in measured:
                 timings.write(folder / timings.FOLDER, timing)
     return run_id

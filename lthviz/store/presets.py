@@ -25,6 +25,7 @@ from typing import Any
 
 from lthviz.config import RunConfig
 from lthviz.errors import ConfigError, DamagedError, StoreError, did_you_mean
+from lthviz.knobs import toml
 from lthviz.presets import PRESETS, Preset
 from lthviz.store import files
 
@@ -133,7 +134,7 @@ def _value(value: Any) -> str:
 def _read(file: Path) -> Preset:
     try:
         with files.readable(file):
-            value = tomllib.loads(file.read_text(encoding="utf-8"))
+            value = toml(file.read_text(encoding="utf-8"))
         said = [value.get(k, "") for k in ("title", "note", "source")]
         if not all(isinstance(x, str) for x in said) or not isinstance(value.get("config"), dict):
             raise ValueError("it has no [config], or a title that is no text")

@@ -17,6 +17,8 @@ from lthviz.store import files
 FILE = "heartbeat.json"
 SCARCE = 0.03
 """Of the machine's memory: with less than that left, a process that vanishes was probably ended for want of memory."""
+MOST = 1e15
+"""No number of a sign of life is as large; what a damaged file has instead is left out, as is what is no number."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 _GROUP = Path("/sys/fs/cgroup")
 
@@ -36,7 +38,7 @@ def last(run: Path) -> dict[str, Any]:
     except (FileNotFoundError, StoreError):
         return {}
     numbers = ("time", "since_boot", "pid", "done", "total", "eta_s", "loss", "free_mb", "memory_mb")
-    return {k: found[k] for k in numbers if isinstance(found.get(k), (int, float))} | {"boot": str(found.get("boot") or "")}
+    return {k: found[k] for k in numbers if isinstance(found.get(k), int | float) and abs(found[k]) < MOST} | {"boot": str(found.get("boot") or "")}
 
 
 def age(found: dict[str, Any], said: float = 0.0, pid: int | None = None) -> float | None:

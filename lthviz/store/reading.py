@@ -184,13 +184,14 @@ def _read_ticket(group: h5py.Group, label: str, path: Path, run: Path, index: in
         weights = StoredWeights(run, index, label, weight_names)
         if not lazy:
             weights = {n: _get_weight(group, n, path) for n in weight_names}
-    curve = None
-    if has_curve:
-        table = get(group, "curve", path)
-        curve = Curve(table[0].astype(np.int32), *table[1:])
-    return Ticket(label, int(a["round"]), Masks({n: get(masks, n, path) for n in shapes}, shapes),
-                  _read_blocks(group, path) if has_blocks else {}, get_json(group, "notes", path), curve,
-                  **{s: float(a[s]) if s in a else None for s in SCALARS}, weights=weights, removes_channels=_structural(group, a, label, path))
+    with intact(path, group.name):
+        curve = None
+        if has_curve:
+            table = get(group, "curve", path)
+            curve = Curve(table[0].astype(np.int32), *table[1:])
+        return Ticket(label, int(a["round"]), Masks({n: get(masks, n, path) for n in shapes}, shapes),
+                      _read_blocks(group, path) if has_blocks else {}, get_json(group, "notes", path), curve,
+                      **{s: float(a[s]) if s in a else None for s in SCALARS}, weights=weights, removes_channels=_structural(group, a, label, path))
 
 
 def _structural(ticket: h5py.Group, attrs: Mapping[str, Any], label: str, path: Path) -> bool | None:

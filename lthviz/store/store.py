@@ -18,7 +18,7 @@ from lthviz.config import RunConfig
 from lthviz.core import stats
 from lthviz.errors import DamagedError, UsageError, VersionError, did_you_mean
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
-from lthviz.store import about, files, log, pack, pulse, reading, reserve, writing
+from lthviz.store import about, files, log, pack, pulse, reading, reserve, sealed, writing
 from lthviz.store.about import About
 from lthviz.store.branches import Branches
 from lthviz.store.locks import FolderLock
@@ -118,8 +118,10 @@ class Store(Sweeps, Branches, Trash):
         return rows[0]["test_acc"] if rows else None
 
     def recover(self, run_id: str) -> None:
-        """Puts right what a kill left: a complete round that is only in the checkpoint, a torn line, files aside."""
+        """Puts right what a kill left: a complete round that is only in the checkpoint, a torn line, files aside. Settings in an older format are
+        written anew, so that an older lthviz no longer takes the run for one of its own."""
         path = self.own(run_id)
+        _migrate(path / "config.json")
         files.cut_torn_line(path / "events.jsonl")
         for folder in (path, path / "rounds", path / "ahead"):
             files.sweep(folder)
@@ -169,9 +171,9 @@ class Store(Sweeps, Branches, Trash):
         taken = path.with_name(".request.taken")
         with files.failing(path), contextlib.suppress(FileNotFoundError):
             files.patiently(os.replace, path, taken)
-            action = taken.read_text()
+            action = taken.read_bytes().decode(errors="replace")
             taken.unlink()
-            return action
+            return action if action in ACTIONS else ""
         return ""
 
     def clear_request(self, run_id: str) -> None:
@@ -203,3 +205,13 @@ class Store(Sweeps, Branches, Trash):
         """Takes a packed run in; its id. The same run already there only gains what the file has of newer timings; another of
         that id is an error. source: what the file was called, where that is not its name here."""
         return pack.unpack(self, Path(file), source)
+
+
+def _migrate(file: Path) -> None:
+    """Writes a JSON file of an older format in the present one; what it says stays. One that cannot be read is left as it is."""
+    try:
+        value = files.read_json(file)
+    except (FileNotFoundError, DamagedError, VersionError):   # `run` tells of it
+        return
+    if value.get("format") != sealed.FORMAT:
+        files.write_json(file, {k: v for k, v in value.items() if k not in ("format", "lthviz")})

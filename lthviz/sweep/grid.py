@@ -34,6 +34,7 @@ from typing import Any, NamedTuple
 from lthviz.branching import FREE
 from lthviz.config import RunConfig
 from lthviz.errors import ConfigError, did_you_mean
+from lthviz.knobs import toml
 from lthviz.presets import preset
 
 ASK_FROM = 500
@@ -90,7 +91,7 @@ def read(path: str | Path) -> Grid:
 def parse(text: str, name: str) -> Grid:
     """The grid in a sweep file's text. name: of the sweep."""
     try:
-        value = tomllib.loads(text)
+        value = toml(text)
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(f"sweep {name!r} is not TOML: {e}") from None
     try:

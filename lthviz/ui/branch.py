@@ -67,7 +67,7 @@ def _last(run: Run) -> int:
 
 def _round(run: Run, last: int) -> tuple[int, list[str]]:
     asked = where.text("branch")
-    if asked.isdecimal() and 1 <= int(asked) <= max(last, 0) + 1:
+    if where.number(asked) and 1 <= int(asked) <= max(last, 0) + 1:
         return int(asked), []
     round = max(1, last)
     return round, [f"The link branches at round {asked}; rounds 1 to {max(last, 0) + 1} will do. Showing round {round}."]

@@ -15,6 +15,7 @@ from lthviz.core.families import families, family_id
 from lthviz.core.study import Replicates
 from lthviz.errors import StoreError, did_you_mean
 from lthviz.figures import theme
+from lthviz.knobs import toml
 from lthviz.records import Run
 from lthviz.store.brief import Brief
 
@@ -57,7 +58,7 @@ def read(examples: Path | None) -> list[Entry]:
     if file is None or not file.is_file():
         return []
     try:
-        return [_entry(x) for x in tomllib.loads(file.read_text(encoding="utf-8")).get("entry", [])]
+        return [_entry(x) for x in toml(file.read_text(encoding="utf-8")).get("entry", [])]
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, ValueError, TypeError) as e:
         raise StoreError(f"{file}: {e}") from None
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import streamlit as st
 
 from lthviz.config import UNSTRUCTURED, RunConfig, StageId
-from lthviz.errors import did_you_mean
+from lthviz.errors import did_you_mean, plain_line
 from lthviz.records import Layer
 
 LAB, MASKS = ("run", "round", "stage", "layer", "x"), ("run", "round", "ticket", "layer")
@@ -36,8 +36,8 @@ class Position(NamedTuple):
 
 
 def text(name: str) -> str:
-    """A field of the address as it is written there; '' when it is not."""
-    return st.query_params.get(name, "")
+    """A field of the address as it is written there, with what would move a cursor as escapes; '' when it is not."""
+    return plain_line(st.query_params.get(name, ""))
 
 
 def go(**fields: Any) -> None:
@@ -107,6 +107,11 @@ def leave() -> None:
 # Reading, without a page -----------------------------------------------------------------------------------------------
 
 
+def number(word: str) -> bool:
+    """Whether a field of the address is a whole number from 0 on, of no more digits than any has here."""
+    return word.isdecimal() and len(word) < 10
+
+
 def positions(config: RunConfig, rounds: Sequence[int], done_in_last: int | None) -> tuple[Position, ...]:
     """Every stage that has happened, in order. done_in_last: stages done of the last round; None: all of them."""
     out = []
@@ -123,9 +128,9 @@ def find(config: RunConfig, there: Sequence[Position], round: str, stage: str) -
     if not round:
         return newest, []
     rounds = sorted({p.round for p in there})
-    if not round.isdecimal() or int(round) not in rounds:
+    if not number(round) or int(round) not in rounds:
         has = f"this run has {_range(rounds)}"
-        if round.isdecimal() and rounds[-1] < int(round) <= config.rounds:
+        if number(round) and rounds[-1] < int(round) <= config.rounds:
             has += f" so far, of {config.rounds} to come"
         return newest, [f"The link names round {round}; {has}; showing the last."]
     of_round = [p for p in there if p.round == int(round)]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-import re
+import struct
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,13 +18,11 @@ import h5py
 import numpy as np
 
 from lthviz.errors import ExchangeError
-from lthviz.exchange import parcel
-from lthviz.store import hdf5
+from lthviz.exchange import opening, parcel
+from lthviz.store import foreign, hdf5
 
 WHOLE = 1 << 30
 """Bytes up to which a file is read that cannot be read tensor by tensor (.pt as written before torch 1.6)."""
-MOST = 1 << 33
-"""Bytes of all tensors together that are looked at."""
 FLOATS = frozenset({"float32", "float64", "float16", "bfloat16"})
 """What a weight may be of."""
 MASKS = FLOATS | {"bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
@@ -118,9 +116,11 @@ def kind_of(path: Path, head: bytes, size: int) -> str:
 def _archive(path: Path) -> str:
     try:
         with zipfile.ZipFile(path) as z:
-            names = z.namelist()
-    except zipfile.BadZipFile:
+            infos = z.infolist()
+            names = [i.filename for i in infos]
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, struct.error):
         raise ExchangeError(f"{path} is a zip archive that is cut short or damaged; copy or save it again") from None
+    opening.members(path, infos)
     if any(n.endswith("/data.pkl") or n == "data.pkl" for n in names):
         if any(n.endswith("constants.pkl") for n in names) and any("/code/" in n for n in names):
             raise ExchangeError(f"{path} is a TorchScript program; save the network's state_dict() instead")
@@ -186,8 +186,11 @@ def _read_npz(path: Path) -> Found:
             with z.open(info) as f:
                 version = np.lib.format.read_magic(f)
                 shape, _, dtype = (np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0)(f)
+                begins = f.tell()
             if dtype.hasobject:
                 raise ExchangeError(f"{path}: {name!r} is a pickled object, which is not opened; save arrays of numbers")
+            if min(shape, default=0) < 0 or begins + math.prod(shape) * dtype.itemsize != info.file_size:
+                raise ExchangeError(f"{path}: {name!r} says that it has the shape {shape}, which is not what is there; copy or save it again")
             if name == f"__{parcel.KEY}__":
                 _short(path, math.prod(shape) * dtype.itemsize)
                 about = _about(path, bytes(_from_npz(path, name)()))
@@ -209,17 +212,12 @@ def _read_h5(path: Path) -> Found:
     tensors: dict[str, Tensor] = {}
     about = None
     with h5py.File(path, "r", locking=False) as f:
-        def look(group: h5py.Group, at: str) -> None:
-            for key in group:
-                link = group.get(key, getlink=True)
-                if not isinstance(link, h5py.HardLink):
-                    raise ExchangeError(f"{path}: {at}{key} points to another place ({type(link).__name__}), which is not followed; save a copy of the data")
-                item = group[key]
-                if isinstance(item, h5py.Group):
-                    look(item, f"{at}{key}/")
-                elif item.dtype.kind in "biuf" and not item.is_virtual and not item.external:
-                    tensors[f"{at}{key}"] = Tensor(tuple(item.shape), str(item.dtype), _from_h5(path, f"{at}{key}"))
-        look(f, "")
+        try:
+            for name, item in foreign.datasets(f):
+                if item.shape is not None and item.dtype.kind in "biuf":
+                    tensors[name] = Tensor(tuple(item.shape), str(item.dtype), _from_h5(path, name))
+        except foreign.Refused as e:
+            raise ExchangeError(f"{path}: {e}") from None
         if parcel.KEY in f.attrs:
             about = _about(path, bytes(f.attrs[parcel.KEY]) if not isinstance(f.attrs[parcel.KEY], str) else f.attrs[parcel.KEY])
     if f"__{parcel.KEY}__" in tensors:
@@ -242,7 +240,7 @@ INITIAL_KEYS = ("init_weight", "rewind_weight", "initial_state_dict", "init_stat
 
 
 def _read_torch(path: Path) -> Found:
-    value = _load(path)
+    value = opening.torch_load(path)
     if not isinstance(value, Mapping):
         raise ExchangeError(f"{path} holds a {type(value).__name__}; it should hold a state dict: tensors by parameter name")
     state, said = value, []
@@ -253,33 +251,9 @@ def _read_torch(path: Path) -> Found:
             raise ExchangeError(f"{path} holds no state dict, but a dictionary of {keys}{'…' if len(value) > 6 else ''}; save model.state_dict() alone or under 'state_dict'")
         state = value[key]
         said.append(f"the network's state was found under {key!r}")
-    more = {k: _tensors(value[k]) for k in INITIAL_KEYS if state is not value and isinstance(value.get(k), Mapping) and _state(value[k])}
+    more = {k: _checked(path, _tensors(value[k])) for k in INITIAL_KEYS if state is not value and isinstance(value.get(k), Mapping) and _state(value[k])}
     about = getattr(state, "_metadata", {}).get(parcel.KEY) if isinstance(getattr(state, "_metadata", None), Mapping) else None
     return Found(path, "torch", _checked(path, _tensors(state)), _about(path, about), more, tuple(said))
-
-
-def _load(path: Path) -> Any:
-    import argparse
-    import pickle
-
-    import torch
-
-    plain = [argparse.Namespace, np.dtype, np._core.multiarray.scalar, *(type(np.dtype(k)) for k in ("f4", "f8", "i4", "i8", "?"))]   # what logs leave beside the weights
-    try:
-        with torch.serialization.safe_globals(plain):
-            try:
-                return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-            except RuntimeError as e:
-                if "mmap" not in str(e):
-                    raise
-                return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as e:
-        what = re.search(r"(?:GLOBAL|global|class|function)\s+`?([\w.]+)`?", str(e))
-        names = [x for x in re.findall(r"\b([A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)+)\b", str(e)) if not x.startswith(("torch.serialization", "torch.load", "weights_only"))]
-        named = what.group(1) if what and "." in what.group(1) else next((x for x in names if not x.startswith("pytorch.org")), "")
-        if not named:
-            raise ExchangeError(f"{path} begins like a torch file and cannot be read as one; it may be cut short: copy or save it again") from None
-        raise ExchangeError(f"{path} holds Python objects ({named}), and opening them would run their code; save tensors alone: torch.save(model.state_dict(), path)") from None
 
 
 def _state(value: Mapping) -> bool:
@@ -319,13 +293,25 @@ def _short(path: Path, length: int) -> None:
 
 
 def _checked(path: Path, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors, which say in a line why one cannot be read."""
     if strange := next((n for n in tensors if not n.isprintable() or len(n) > 500), None):
         raise ExchangeError(f"{path} holds a tensor that is called {ascii(strange)[:80]}, which no network's is; give it a name of letters, digits and points")
     if not tensors:
         raise ExchangeError(f"{path} is a file without a tensor in it; save model.state_dict()")
-    if (total := sum(4 * t.size for t in tensors.values())) > MOST:
-        raise ExchangeError(f"{path} holds tensors of {total / 2**30:,.1f} GiB; at most {MOST / 2**30:.0f} GiB are looked at: save the network's state dict alone")
-    return tensors
+    if (total := sum(4 * t.size for t in tensors.values())) > opening.MOST:
+        raise ExchangeError(f"{path} holds tensors of {total / 2**30:,.1f} GiB; at most {opening.MOST / 2**30:.0f} GiB are looked at: save the network's state dict alone")
+    return {n: t._replace(read=_told(path, n, t.read)) for n, t in tensors.items()}
+
+
+def _told(path: Path, name: str, read: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
+    def take() -> np.ndarray:
+        try:
+            return read()
+        except MemoryError:
+            raise ExchangeError(f"{path}: {name!r} needs more memory than there is") from None
+        except Exception as e:   # as in `read`
+            raise ExchangeError(f"{path}: {name!r} cannot be read ({_line(e)}); copy or save it again") from e
+    return take
 
 
 def _about(path: Path, value: Any) -> parcel.About | None:

@@ -90,7 +90,7 @@ def _notes(run: Run) -> list[str]:
 
 def _round(run: Run, rounds: Sequence[int]) -> tuple[int, list[str]]:
     asked = where.text("round")
-    if not asked or (asked.isdecimal() and int(asked) in rounds):
+    if not asked or (where.number(asked) and int(asked) in rounds):
         return int(asked or rounds[-1]), []
     there = f"rounds {rounds[0]} to {rounds[-1]} are" if len(rounds) > 1 else f"round {rounds[0]} is"
     return rounds[-1], [f"The link names round {asked}; {there} finished; showing the last."]

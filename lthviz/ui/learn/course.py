@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lthviz.errors import ConfigError, did_you_mean
+from lthviz.knobs import toml
 from lthviz.ui.learn.chapter import Chapter
 
 CHAPTERS = {
@@ -54,7 +55,7 @@ def read(folder: Path) -> Course:
     except (OSError, UnicodeDecodeError) as e:
         raise ConfigError(f"{file} cannot be read ({getattr(e, 'strerror', None) or 'it is not UTF-8 text'})") from None
     try:
-        given = tomllib.loads(text)
+        given = toml(text)
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(f"{file} is no TOML: {e}") from None
     if unknown := [name for name in given if name not in _FIELDS]:

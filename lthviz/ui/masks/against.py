@@ -69,7 +69,7 @@ def _masks(address: Address) -> Masks:
 
 def _parse(asked: str) -> Address:
     parts = asked.split("/", 2)
-    if len(parts) != 3 or not parts[1].isdecimal():
+    if len(parts) != 3 or not where.number(parts[1]):
         raise ValueError("it should be RUN/ROUND/TICKET, as in digits-1a2b/3/refill")
     known = [b.id for b in cache.briefs()[0]]
     if parts[0] not in known:

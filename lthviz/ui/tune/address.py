@@ -86,7 +86,7 @@ def stored(run: Run, round: int, kind: str) -> list[str]:
 
 def _round(run: Run) -> tuple[int, list[str]]:
     rounds, word = pruned(run), where.text("round")
-    if not word or (word.isdecimal() and int(word) in rounds):
+    if not word or (where.number(word) and int(word) in rounds):
         return int(word) if word else rounds[-1], []
     if word == "0":
         return rounds[0], [f"Round 0 is the dense network: there is nothing to refill or regroup in it. Showing round {rounds[0]}."]
