@@ -39,7 +39,7 @@ def cut(tmp_path):
         shutil.copytree(shipped.EXAMPLES / shipped.FIRST, run, ignore=shutil.ignore_patterns("timings", "checkpoint.h5"))
         for file in sorted((run / "rounds").glob("*.h5"))[rounds:]:
             file.unlink()
-        lines = [line for line in (run / "events.jsonl").read_text().splitlines() if json.loads(line).get("round", 0) < max(rounds, 1)]
+        lines = [line for line in (run / "events.jsonl").read_text().splitlines() if json.loads(line).get("round", 0) < max(rounds, 1) and json.loads(line).get("state") != "finished"]
         (run / "events.jsonl").write_text("".join(f"{line}\n" for line in lines))
         if not rounds:
             for name in ("layers.json", "events.jsonl"):
