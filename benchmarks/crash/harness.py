@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
@@ -28,6 +29,7 @@ class Harness:
 
     def __init__(self, scratch: Path, tally: Tally) -> None:
         self.scratch, self.tally, self.skipped = scratch, tally, []
+        os.environ["LTHVIZ_EXAMPLES"] = ""     # a store that is looked at here has the runs that were made here, and no other
         self._references: dict[tuple, Path] = {}
 
     def rng(self, *purpose: object) -> random.Random:
