@@ -13,13 +13,17 @@ from lthviz.cli.output import new_table, show_result
 from lthviz.config import DERIVED, assignments
 from lthviz.errors import UsageError
 from lthviz.presets import PRESETS
-from lthviz.store import Store, presets
+from lthviz.store import Store, hdf5, presets
+from lthviz.store.pack import PACK
 
 if TYPE_CHECKING:
     from lthviz.exchange.intake import Arrival
 
+PACKED = "packed"
+"""What is said of a packed run in place of a kind of file."""
+_SAYS = ("model", "form", "data", "data_dir", "image", "masks", "dense", "rewind_to", "preset", "title")
 EPILOG = """FILE is a state dict or a checkpoint that holds one (.pt, .pth, .pth.tar), .safetensors, .npz or .h5; or the folder of several rounds that OpenLTH
-(level_0, level_1, …) or the paper's released code (0checkpoint.pth.tar, …) leaves. Masks are found as weight_mask, in a file of their own (--masks), or as
+(level_0, level_1, …) or the paper's released code (0checkpoint.pth.tar, …) leaves; or what `lthviz pack` made. Masks are found as weight_mask, in a file of their own (--masks), or as
 the zeros in the weights. Nothing is unpickled but tensors. The run is explored, refilled, regrouped, measured and branched like any other.
 
   lthviz import pruned.pt --data cifar10 --dry           what matches, and what would be taken in
@@ -30,6 +34,8 @@ the zeros in the weights. Nothing is unpickled but tensors. The run is explored,
 def take_in(args: argparse.Namespace) -> int:
     from lthviz.exchange import intake
 
+    if hdf5.kind_of(Path(args.file)) == PACK:
+        return _packed(args)
     changes = assignments(args.set)
     if wrong := sorted((DERIVED | {"structures", "rounds", "in_loop", "model", "form", "data", "data_dir"}) & changes.keys()):
         raise UsageError(f"--set {wrong[0]}=… says what the file says" + (f"; use --{wrong[0].replace('_', '-')}" if wrong[0] in ("model", "form", "data", "data_dir") else "; leave it out"))
@@ -45,6 +51,22 @@ def take_in(args: argparse.Namespace) -> int:
     taken = intake.take_in(store, arrival, title=args.title, progress=lambda line: print(line, file=sys.stderr))
     out = {**payload(arrival), "run_id": taken.run_id, "new": taken.new, "said": list(taken.said), "accuracies": {str(k): v for k, v in taken.accuracies.items()}}
     show_result(args, out, lambda: "\n".join([f"taken in as {taken.run_id}" if taken.new else f"it is here already, as {taken.run_id}", *(f"  {line}" for line in taken.said)]))
+    return 0
+
+
+def _packed(args: argparse.Namespace) -> int:
+    """A run that `lthviz pack` made, as `lthviz unpack` takes it in. --dry: only that it is one."""
+    if given := [name for name in (*_SAYS, "set") if getattr(args, name)]:
+        raise UsageError(f"{args.file} is a packed run, which says all of itself: leave --{given[0].replace('_', '-')} out")
+    file, source = Path(args.file), args.source or Path(args.file).name
+    if args.dry:
+        show_result(args, {"kind": PACKED, "source": source}, lambda: f"{source} is a run that lthviz packed; it is checked whole before anything is kept")
+        return 0
+    store = Store(args.runs)
+    there = set(store.runs())
+    run_id = store.unpack(file, source=source)
+    new = run_id not in there
+    show_result(args, {"kind": PACKED, "source": source, "run_id": run_id, "new": new}, lambda: f"taken in as {run_id}" if new else f"it is here already, as {run_id}")
     return 0
 
 

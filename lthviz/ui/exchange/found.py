@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from lthviz.ui import frame, where
+from lthviz.ui.exchange import packed
 from lthviz.ui.linkedtable import Column, linked_table
 from lthviz.words import capital
 
@@ -81,7 +82,7 @@ def lines(said: Sequence[str]) -> None:
 def taken(value: Mapping[str, Any]) -> None:
     """What became of it: the run, what was measured, and where to go on."""
     run = value["run_id"]
-    frame.said(value.get("sentence") or taken_sentence(value))
+    frame.said(taken_sentence(value))
     if "said" in value:
         lines(value["said"])
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="in-taken"):
@@ -92,6 +93,8 @@ def taken(value: Mapping[str, Any]) -> None:
 
 def taken_sentence(value: Mapping[str, Any]) -> str:
     """That it is a run now, and what of it was measured here."""
+    if value["kind"] == packed.KIND:
+        return packed.sentence(value)
     known = {int(k): a for k, a in value["accuracies"].items() if a is not None}
     said = f"{_code(value['source'])} was taken in as run {_code(value['run_id'])}." if value["new"] else f"{_code(value['source'])} is here already, as run {_code(value['run_id'])}: the same masks and weights."
     if known:

@@ -8,18 +8,14 @@ from typing import Any
 import streamlit as st
 
 from lthviz.errors import LthvizError
-from lthviz.exchange import apart
 from lthviz.store.about import TITLE
 from lthviz.ui import access, frame, limits, signin
-from lthviz.ui.cache import store
 from lthviz.ui.exchange import asked as asking
 from lthviz.ui.exchange import found, packed, work
 from lthviz.ui.exchange.asked import Asked
 from lthviz.words import capital
 
 _NUMBER, _ANSWER, _WRONG = "exchange-number", "exchange-answer", "exchange-wrong"
-PACKED = "packed"
-"""What an answer says of a packed run, which no child looks into."""
 
 
 def show() -> None:
@@ -67,7 +63,7 @@ def _outcome(asked: Asked) -> None:
         found.taken(answer.value)
         st.button("Take in another", key="in-another", icon=":material/restart_alt:", type="tertiary", on_click=_another)
         return
-    if answer.value.get("kind") == PACKED:
+    if answer.value.get("kind") == packed.KIND:
         frame.said(f"`{asked.name}` is a run that lthviz packed. It is checked whole before anything is kept.")
         st.button("Take it in", type="primary", icon=":material/download_done:", key="in-take", on_click=_unpack, args=(asked,))
         return
@@ -94,10 +90,6 @@ def _look(asked: Asked) -> None:
     st.session_state.pop(_ANSWER, None)
     if put := _put(asked):
         folder, names, paths = put
-        if paths["file"].suffix.lower() in (".h5", ".hdf5") and packed.is_one(paths["file"]):
-            apart.remove(folder)
-            st.session_state[_ANSWER] = work.Ended("look", asked.signature, {"kind": PACKED}, "", None)
-            return
         work.begin("in", "look", [*asked.words(paths), "--dry"], of=asked.signature, doing=f"Looking into {asked.name}", folder=folder, names=names)
 
 
@@ -112,11 +104,8 @@ def _take(asked: Asked, value: dict[str, Any], title: str) -> None:
 @access.action
 def _unpack(asked: Asked) -> None:
     if put := _put(asked):
-        folder, _, paths = put
-        said = packed.take(store(), asked.name, paths["file"])
-        apart.remove(folder)
-        value = {"run_id": said.run, "sentence": said.sentence} if said.run else {"kind": PACKED}
-        st.session_state[_ANSWER] = work.Ended("take" if said.run else "look", asked.signature, value, "" if said.run else said.sentence.removesuffix(" Nothing was taken in."), None)
+        folder, names, paths = put
+        work.begin("in", "take", asked.words(paths), of=asked.signature, doing=f"Checking {asked.name} and taking it in", folder=folder, names=names)
 
 
 def _put(asked: Asked) -> tuple[Path, dict[str, str], dict[str, Path]] | None:
