@@ -128,7 +128,7 @@ class Briefs:
 
 def _told(path: Path, head: Head, brief: Brief, accuracies: bool) -> Brief:
     """The brief with what the log says; where an older log has no accuracies, with those of the rounds."""
-    stages = [e for e in _stages(path) if isinstance(e.get("round"), int)]
+    stages = [e for e in _stages(path) if isinstance(e.get("round"), int) and log.is_number(e["round"])]
     numbers = [int(p.stem) for p in (path / "rounds").glob("*.h5") if p.stem.isdecimal()]
     trained = {(e["round"], str(e.get("structure"))): e for e in stages if e.get("kind") == "train"}
     own = head.config.from_round   # a branch's log has its parent's rounds before, and no training of what it took over in its first
@@ -136,11 +136,11 @@ def _told(path: Path, head: Head, brief: Brief, accuracies: bool) -> Brief:
     whole = all((k, label) in trained for k in numbers for label in head.config.tickets(k))
     if accuracies and (not whole or any("val_acc" not in e or e.get("test_acc") is None for e in trained.values())):
         trained = {**trained, **_of_rounds(path, numbers)}
-    tested = {key: e for key, e in trained.items() if isinstance(e.get("test_acc"), (int, float))}
+    tested = {key: e for key, e in trained.items() if log.is_number(e.get("test_acc"))}
     dense = [e["test_acc"] for (k, _), e in tested.items() if not k]
     pruned = {key: e for key, e in tested.items() if key[0] > own or (key[0] and key in here)}
     newest = max((k for k, _ in pruned), default=0)
-    seconds = sum(e["seconds"] for e in stages if e["round"] >= own and isinstance(e.get("seconds"), (int, float)))
+    seconds = sum(e["seconds"] for e in stages if e["round"] >= own and log.is_number(e.get("seconds")))
     return replace(brief, rounds=len(numbers), dense_acc=float(dense[0]) if dense else None, best_acc=_chosen(head.config, pruned),
                    last_acc=_chosen(head.config, {key: e for key, e in pruned.items() if key[0] == newest}), seconds=seconds,
                    ended=log.last_state(path)["time"] or brief.created)
@@ -152,7 +152,7 @@ def _chosen(config: RunConfig, tickets: Mapping[tuple[int, str], Mapping[str, An
         labels = config.tickets(key[0])
         return key[0], labels.index(key[1]) if key[1] in labels else -1
 
-    held_out = all(isinstance(e.get("val_acc"), (int, float)) for e in tickets.values())
+    held_out = all(log.is_number(e.get("val_acc")) for e in tickets.values())
     best = max(tickets, key=lambda key: (tickets[key]["val_acc"] if held_out else 0.0, *later(key)), default=None)
     return None if best is None else float(tickets[best]["test_acc"])
 

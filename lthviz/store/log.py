@@ -82,11 +82,22 @@ def epochs(lines: Iterable[bytes], round: int, structure: str) -> tuple[Epoch, .
     """The curve of one ticket; an attempt that starts again at epoch e replaces what an earlier one had from e on."""
     out: list[Epoch] = []
     for event in parse(x for x in lines if x.startswith(b'{"event":"epoch"')):
-        if event.get("round") == round and event.get("structure") == structure and event.keys() >= set(_EPOCH_FIELDS):
+        if event.get("round") == round and event.get("structure") == structure and _whole(event):
             epoch = Epoch(**{f: float("nan") if event[f] is None else event[f] for f in _EPOCH_FIELDS})
             out = [e for e in out if e.epoch < epoch.epoch] if out and out[-1].epoch >= epoch.epoch else out
             out.append(epoch)
     return tuple(out)
+
+
+def _whole(epoch: dict[str, Any]) -> bool:
+    """Whether a line of an epoch has all that one has: whole numbers, and numbers or nothing."""
+    rest = [f for f in _EPOCH_FIELDS if f not in ("round", "structure", "epoch", "epochs")]
+    return epoch.keys() >= set(_EPOCH_FIELDS) and all(type(epoch[f]) is int and is_number(epoch[f]) for f in ("epoch", "epochs")) and all(epoch[f] is None or is_number(epoch[f]) for f in rest)
+
+
+def is_number(value: Any) -> bool:
+    """Whether that is a number as a log has them: finite, and of no astronomic size."""
+    return isinstance(value, int | float) and abs(value) < pulse.MOST
 
 
 def last_state(run: Path) -> dict[str, Any]:
@@ -108,7 +119,7 @@ def last_state(run: Path) -> dict[str, Any]:
 
 
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, int | float) and abs(value) < pulse.MOST else 0.0
+    return float(value) if is_number(value) else 0.0
 
 
 def status(run: Path, held: Any, next_round: Any) -> Status:
