@@ -1,6 +1,6 @@
 """The process that reads: limited as the app's children are, it takes many inputs, and says what it is at in memory that outlives it.
 
-    python -m benchmarks.fuzz.child TARGET FOLDER SEED SECONDS INPUTS GUIDED
+    python -m benchmarks.fuzz.child TARGET[,TARGET …] FOLDER SEED SECONDS INPUTS GUIDED
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from typing import Any
 DATA_MB, PEAK_MB, STACK_FRAMES = 3000, 700, 3
 """Megabytes of data that the process may have, and by which one input may raise what it has ever had."""
 NOW = 1 << 23
-"""Bytes of the memory in which an input lies while it is read, with HEAD before it: inputs so far, whether one is being read, CPU nanoseconds at its begin, its length."""
-HEAD = struct.Struct("<QQQQ")
+"""Bytes of the memory in which an input lies while it is read, with HEAD before it: the number of the target, inputs so far, whether one is being read, CPU nanoseconds at its begin, its length."""
+HEAD = struct.Struct("<QQQQQ")
 INSTRUMENTED = ("lthviz", "tomllib", "zipfile", "safetensors")
 """Packages in which new lines count. Of torch only what reads pickles: the whole of it takes minutes."""
 _WRITES = {"os.remove", "os.rename", "os.rmdir", "os.mkdir", "os.link", "os.symlink", "os.truncate", "shutil.rmtree", "os.chmod"}
@@ -44,7 +44,7 @@ class Watch:
         if event in _RUNS:
             self.seen = f"{event} {args[:2]!r}"[:200]
         elif event == "open":
-            path, mode, flags = args
+            path, _, flags = args
             writes = isinstance(flags, int) and flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
             if writes and isinstance(path, str | bytes) and not self._inside(os.fsdecode(path)):
                 self.seen = f"opens {path!r} to write"
@@ -76,16 +76,16 @@ class Outside:
 class Judge:
     """Gives inputs to a reader and keeps what is wrong: a file each, with the line that it was told by."""
 
-    def __init__(self, name: str, folder: Path) -> None:
-        from benchmarks.fuzz import hostile
+    def __init__(self, name: str, folder: Path, watch: Watch, outside: Outside, number: int = 0) -> None:
+        """number: of the target among several."""
         from benchmarks.fuzz.targets import TARGETS
 
-        self.folder, self.scratch = folder, folder / "scratch"
+        self.folder, self.scratch, self.number = folder, folder / f"scratch-{name}", number
         self.scratch.mkdir(exist_ok=True)
         self.target = TARGETS[name]
         self.read = self.target.open(self.scratch)
         self.seeds = self.target.seeds()
-        self.outside = Outside(hostile.OUTSIDE)
+        self.watch, self.outside = watch, outside
         self.known: set[str] = set()
         self.count = 0
         with open(folder / "now", "r+b") as f:
@@ -94,25 +94,25 @@ class Judge:
             with contextlib.suppress(Exception):
                 self.read(seed)
         self.outside.touched()
-        self.watch = Watch(folder)
+        self.peak = _peak_mb()
         _limit()
 
     def __call__(self, data: bytes) -> None:
         data = data[:NOW - HEAD.size]
         self.memory[HEAD.size:HEAD.size + len(data)] = data
-        HEAD.pack_into(self.memory, 0, self.count, 1, time.process_time_ns(), len(data))
+        HEAD.pack_into(self.memory, 0, self.number, self.count, 1, time.process_time_ns(), len(data))
         key, why = self.wrong(data)
         self.count += 1
         if key and key not in self.known:
             self.known.add(key)
             self._keep(key, why, self._smaller(data, key))
-        HEAD.pack_into(self.memory, 0, self.count, 0, 0, 0)
+        HEAD.pack_into(self.memory, 0, self.number, self.count, 0, 0, 0)
 
     def wrong(self, data: bytes) -> tuple[str, str]:
         """What is wrong with how an input was read, as a short key and as text; '' where nothing is."""
         from lthviz.errors import LthvizError
 
-        before, self.watch.seen, self.watch.on = _peak_mb(), "", True
+        self.watch.seen, self.watch.on = "", True
         key = why = ""
         try:
             for line in self.read(data) or ():
@@ -130,7 +130,8 @@ class Judge:
             key, why = f"does what it may not: {self.watch.seen.split(' ')[0]}", self.watch.seen
         if self.outside.touched():
             key, why = "opens what a file points to", "inotify"
-        if (more := _peak_mb() - before) > PEAK_MB:
+        before, self.peak = self.peak, _peak_mb()
+        if (more := self.peak - before) > PEAK_MB:
             key, why = "memory", f"{more:,.0f} MB more for {len(data):,} bytes"
         return key, why
 
@@ -170,7 +171,11 @@ def _where(e: BaseException) -> str:
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+    """The most that this process has had in memory. Not `ru_maxrss`, which begins with that of whoever started it."""
+    with open("/proc/self/status", "rb", 0) as f:
+        data = f.read(2048)
+    at = data.index(b"VmHWM:") + 6
+    return int(data[at:data.index(b"kB", at)]) / 1000
 
 
 def _limit() -> None:
@@ -179,22 +184,25 @@ def _limit() -> None:
 
 
 def main() -> None:
-    name, folder, seed, seconds, inputs, guided = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]), sys.argv[6] == "1"
+    names, folder, seed, seconds, inputs, guided = sys.argv[1].split(","), Path(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]), int(sys.argv[5]), sys.argv[6] == "1"
+    from benchmarks.fuzz import hostile
     from lthviz import processes
 
     processes.end_with_parent()
     logging.disable(logging.CRITICAL)
     warnings.simplefilter("ignore")
+    watch, outside = Watch(folder), Outside(hostile.OUTSIDE)
     if guided:
         import atheris
 
         with atheris.instrument_imports(include=list(INSTRUMENTED)):
-            judge = Judge(name, folder)
+            judge = Judge(names[0], folder, watch, outside)
         if unpickler := sys.modules.get("torch._weights_only_unpickler"):
             unpickler.Unpickler.load = atheris.instrument_func(unpickler.Unpickler.load)
         _guided(atheris, judge, seed, seconds, inputs)
     else:
-        _blind(Judge(name, folder), seed, seconds, inputs)
+        for i, name in enumerate(names):
+            _blind(Judge(name, folder, watch, outside, i), seed + i, seconds, inputs)
 
 
 def _blind(judge: Judge, seed: int, seconds: float, inputs: int) -> None:
