@@ -11,7 +11,6 @@ import errno
 import json
 import math
 import os
-import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,13 +19,10 @@ from typing import Any
 
 import lthviz
 from lthviz.errors import StoreError
-from lthviz.store import sealed
+from lthviz.store import aside, sealed
 from lthviz.store.locks import FolderLock
 
 WINDOWS = os.name == "nt"
-_PROCESS = f"{os.getpid()}-{secrets.token_hex(4)}"
-STALE_S = 3600.0
-"""What was put aside longer ago than this belongs to nobody any more."""
 
 
 def version() -> str:
@@ -91,24 +87,25 @@ def failing(path: Path) -> Iterator[None]:
 
 
 def write(path: Path, data: bytes | memoryview, *, durable: bool = True) -> None:
-    """Replaces `path` by `data` in one step; whoever reads sees the old file or the new one.
+    """Replaces `path` by `data` in one step; whoever reads sees the old file or the new one. What killed processes left of it aside is removed.
 
     durable: both the file and its name have reached the disk when this returns. StoreError leaves the old file as it was.
     """
-    aside = path.with_name(f".{path.name}.{_PROCESS}.{secrets.token_hex(3)}.tmp")
+    made = aside.file(path)
     with failing(path):
+        aside.remove(aside.left(path.parent, path.name))
         try:
-            fd = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
+            fd = os.open(made, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o644)
             try:
                 _write_all(fd, data)
                 if durable:
                     os.fsync(fd)
             finally:
                 os.close(fd)
-            patiently(os.replace, aside, path)
+            patiently(os.replace, made, path)
         except BaseException:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(aside)
+                os.unlink(made)
             raise
         if durable:
             sync_folder(path.parent)
@@ -219,12 +216,8 @@ def read_tail(path: Path) -> Iterator[bytes]:
 
 def sweep(folder: Path) -> None:
     """Removes what killed processes left aside; files that a living process is writing stay."""
-    for path in folder.glob(".*.tmp"):
-        pid, _, rest = path.name.split(".")[-3].partition("-")
-        mine = pid == str(os.getpid()) and f"{pid}-{rest}" != _PROCESS  # an earlier process with this number
-        with failing(path), contextlib.suppress(FileNotFoundError):
-            if mine or _is_gone(pid) or time.time() - path.stat().st_mtime > STALE_S:
-                path.unlink()
+    with failing(folder):
+        aside.remove(aside.left(folder))
 
 
 def remove_folder(folder: Path) -> None:
@@ -233,15 +226,3 @@ def remove_folder(folder: Path) -> None:
         while folder.exists():
             with contextlib.suppress(FileNotFoundError):   # each time something less is there
                 shutil.rmtree(folder)
-
-
-def _is_gone(pid: str) -> bool:
-    if WINDOWS or not pid.isdecimal():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        pass
-    return False

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import lthviz
 from lthviz.config import RunConfig
 from lthviz.errors import AddressError, ConfigError, DamagedError, StoreError, did_you_mean
-from lthviz.store import about, files, log, timings
+from lthviz.store import about, aside, files, log, timings
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=-]{0,199}")
 
@@ -72,6 +72,11 @@ def _ghost(path: Path) -> bool:
         and not next(path.rglob("*.h5"), None)
 
 
+def deleted(run_id: str) -> str:
+    """A name for the folder of a run that is being removed."""
+    return f".deleted-{run_id}-{time.time_ns():x}~{aside.MARK}"
+
+
 class Folders:
     """The folders of the user's own runs and of the read-only examples, by id; an own run hides an example of its id."""
 
@@ -93,24 +98,23 @@ class Folders:
         """A folder to fill, renamed at the end: a run is there with its config.json or not at all. The first to come wins."""
         final = self.root / run_id
         for left in (*self.root.glob(".new-*"), *self.root.glob(".deleted-*")):
-            with contextlib.suppress(FileNotFoundError):   # another start has just renamed its own
-                if time.time() - left.stat().st_mtime > files.STALE_S:
-                    shutil.rmtree(left, ignore_errors=True)
-        aside = self.root / f".new-{run_id}-{os.getpid()}-{time.time_ns():x}"
+            if aside.gone(left.name.rpartition("~")[2], left):
+                shutil.rmtree(left, ignore_errors=True)
+        made = self.root / f".new-{run_id}-{time.time_ns():x}~{aside.MARK}"
         with files.failing(final):
-            (aside / "rounds").mkdir(parents=True)
+            (made / "rounds").mkdir(parents=True)
         try:
-            yield aside
+            yield made
             with files.failing(final):
                 self.clear_ghost(run_id)
                 try:
-                    os.rename(aside, final)
+                    os.rename(made, final)
                 except OSError:
                     if not self.taken(run_id):
                         raise
                 files.sync_folder(self.root)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(made, ignore_errors=True)
 
     def taken(self, run_id: str) -> bool:
         """Whether the user's own folder of that id is there, with something of a run in it."""
@@ -121,10 +125,10 @@ class Folders:
         """Removes a folder of that id that has nothing of a run: what a process left that wrote in it when the run had just been moved."""
         path = self.root / run_id
         if _ghost(path):
-            aside = self.root / f".deleted-{run_id}-{time.time_ns():x}"
+            gone = self.root / deleted(run_id)
             with contextlib.suppress(FileNotFoundError):   # somebody else has just cleared it
-                os.rename(path, aside)
-                files.remove_folder(aside)
+                os.rename(path, gone)
+                files.remove_folder(gone)
 
     def runs(self) -> list[str]:
         """Ids of the readable runs, newest first, the examples behind the user's own."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lthviz.errors import ExchangeError
-from lthviz.store import files
+from lthviz.store import aside, files
 
 MARK = ".lthviz-export"
 """A file in every folder that is written here: the names of the others."""
@@ -51,19 +51,27 @@ def _folder(out: Path, parts: Mapping[str, bytes | memoryview], what: str) -> No
     """Fills a folder aside, and puts it in the place of `out`."""
     if out.exists() and not out.is_dir():
         raise ExchangeError(f"{out} is a file, and {what} are a folder; give another name, or one that ends in .zip for an archive")
-    aside, old = (out.with_name(f".{out.name}.{os.getpid()}.{which}") for which in ("new", "old"))
+    made, old = (aside.folder(out, which) for which in ("new", "old"))
     with files.failing(out):
-        aside.mkdir()
+        _recover(out)
+        made.mkdir()
         try:
             for name, data in parts.items():
-                (aside / name).parent.mkdir(parents=True, exist_ok=True)
-                files.write(aside / name, data, durable=False)
-            files.write(aside / MARK, json.dumps(sorted(parts)).encode(), durable=False)
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                files.write(made / name, data)
+            files.write(made / MARK, json.dumps(sorted(parts)).encode())
             if out.exists():
                 os.rename(out, old)
-            os.rename(aside, out)
+            os.rename(made, out)
             files.sync_folder(out.parent)
         finally:
-            shutil.rmtree(aside, ignore_errors=True)
+            shutil.rmtree(made, ignore_errors=True)
             if old.exists():
                 shutil.rmtree(old) if out.exists() else os.rename(old, out)
+
+
+def _recover(out: Path) -> None:
+    """Puts right what a kill left: the older folder has its name back where no newer one has it, and what was not finished goes."""
+    for old in aside.left(out.parent, out.name, "old"):
+        os.rename(old, out) if not out.exists() else shutil.rmtree(old, ignore_errors=True)
+    aside.remove(aside.left(out.parent, out.name, "new"))

@@ -18,7 +18,7 @@ from lthviz.config import RunConfig
 from lthviz.core import stats
 from lthviz.errors import DamagedError, UsageError, VersionError, did_you_mean
 from lthviz.records import Begin, Checkpoint, Event, Round, Stage, Ticket
-from lthviz.store import about, files, log, pack, pulse, reading, reserve, sealed, writing
+from lthviz.store import about, files, log, pack, pulse, reading, reserve, sealed, timings, writing
 from lthviz.store.about import About
 from lthviz.store.branches import Branches
 from lthviz.store.locks import FolderLock
@@ -123,7 +123,7 @@ class Store(Sweeps, Branches, Trash):
         path = self.own(run_id)
         _migrate(path / "config.json")
         files.cut_torn_line(path / "events.jsonl")
-        for folder in (path, path / "rounds", path / "ahead"):
+        for folder in (path, path / "rounds", path / "ahead", path / timings.FOLDER):
             files.sweep(folder)
         file = checkpoint_path(path)
         try:

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from filelock import Timeout
 
 from lthviz.errors import AddressError, StoreError, did_you_mean
-from lthviz.store import about, disk, files, queue
-from lthviz.store.folders import valid
+from lthviz.store import about, aside, disk, files, queue
+from lthviz.store.folders import deleted, valid
 from lthviz.store.locks import FolderLock
 from lthviz.store.measured import Measured
 
@@ -66,7 +66,7 @@ class Trash(Measured):
 
     def delete(self, run_id: str) -> None:
         """Removes a run for good; StoreError while a worker has it."""
-        gone = self.root / f".deleted-{run_id}-{time.time_ns():x}"
+        gone = self.root / deleted(run_id)
         self._move(run_id, gone, beside="")
         files.remove_folder(gone)
 
@@ -96,9 +96,10 @@ class Trash(Measured):
         are free now. Each goes as a whole: what cannot be removed is no run in the trash any more, and is tried again when another run begins.
         StoreError for the first of those, when the others are gone."""
         wanted, freed, failed = None if keys is None else set(keys), 0, None
+        aside.remove(x for x in self.root.glob(".deleted-*") if aside.gone(x.name.rpartition("~")[2], x))     # of somebody who was killed at it
         for t in self.trashed():
             if (wanted is None or t.key in wanted) and time.time() - t.time >= older_than:
-                size, gone = disk.size(t.path), self.root / f".deleted-{t.id}-{time.time_ns():x}"
+                size, gone = disk.size(t.path), self.root / deleted(t.id)
                 try:
                     with files.failing(t.path):
                         os.rename(t.path, gone)

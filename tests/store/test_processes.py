@@ -13,7 +13,7 @@ import store_writer as writer
 from filelock import Timeout
 
 from lthviz.errors import StoreError, UsageError
-from lthviz.store import Store, files, sealed
+from lthviz.store import Store, aside, files, sealed
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = writer.CONFIG.run_id
@@ -99,9 +99,9 @@ def test_recovery_leaves_what_a_living_process_writes(tmp_path):
     mine, other = store.path(RUN), os.getppid()
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()
-    gone = [mine / f".checkpoint.h5.{dead.pid}-aa.1.tmp", mine / "rounds" / f".000.h5.{dead.pid}-aa.1.tmp",
-            mine / f".layers.json.{os.getpid()}-notus.1.tmp", mine / f".x.{other}-aa.2.tmp"]
-    stay = [mine / f".heartbeat.json.{other}-aa.1.tmp"]
+    gone = [mine / f".checkpoint.h5.{dead.pid}-{aside.HERE}aa.1.tmp", mine / "rounds" / f".000.h5.{dead.pid}-{aside.HERE}aa.1.tmp",
+            mine / f".layers.json.{os.getpid()}-{aside.HERE}notus.1.tmp", mine / f".x.{other}-{aside.HERE}aa.2.tmp"]
+    stay = [mine / f".heartbeat.json.{other}-{aside.HERE}aa.1.tmp", mine / f".about.json.{dead.pid}-elsewhere.1.tmp"]   # another machine's may be alive
     for path in gone + stay:
         path.write_bytes(b"x")
     os.utime(gone[-1], (time.time() - 7200,) * 2)
