@@ -33,7 +33,7 @@ def _part(name):
         if name.startswith(mark):
             return mark[1:-1]
     name = "run" if _RUN.match(name.partition("~")[0]) else name
-    name = re.sub(r"\.\d+\.(new|old)$", r".\1", name)
+    name = re.sub(r"\.\d+-[0-9a-f]+\.(new|old)$", r".\1", name)
     if name.endswith((".h5", ".request", ".lock")) or "-cpu-" in name:
         name = re.sub(r"^[0-9]{3,}\S*\.", "*.", name)
     return name
@@ -116,9 +116,8 @@ def _wrap(op):
             return real(*args, **named)
         if how == "kill":
             _end()
-        if op == "write":
-            if how != "after":
-                real(args[0], bytes(args[1])[:len(args[1]) // 2])
+        if op == "write" and how != "after":
+            real(args[0], bytes(args[1])[:len(args[1]) // 2])
         if how == "half":
             _end()
         if how == "after":

@@ -56,10 +56,9 @@ def _served(harness: Harness, plan: list[tuple[int, str]], number: int) -> None:
                 keys.append(f"server/{i} {what}")
                 harness.tally.kill(what, keys[-1], f"SIGKILL of the {what} after {stages(runs / RUN)} stages", found, lost=kept.lost, damaged=kept.damaged)
                 kept.lost = kept.damaged = 0
-            if plan[-1][1] == "worker":
-                if store.status(RUN).state != "finished":
-                    store.set_state(RUN, "queued")
-                    _open(port, f"run={RUN}")
+            if plan[-1][1] == "worker" and store.status(RUN).state != "finished":
+                store.set_state(RUN, "queued")
+                _open(port, f"run={RUN}")
             if not until(lambda: store.status(RUN).state not in ("queued", "running"), 120, 0.1):
                 wrong.append("the run did not come to its end")
         until(lambda: not store.held(RUN), 10)
