@@ -97,7 +97,7 @@ class Chain:
             done = process.wait()
         if not self.fired.exists():
             if done.code:
-                self.judge(kind, key, f"{fault} did not come", done, ["it ended without the fault with exit code {done.code}: " + done.err[-1500:]])
+                self.judge(kind, key, f"{fault} did not come", done, [f"it ended without the fault with exit code {done.code}: {done.err[-1500:]}"])
             return False
         self.fired.unlink()
         wrong = [] if fault.kills == done.killed else [f"it ended with {done.code}, {done.err[-1500:]}"]

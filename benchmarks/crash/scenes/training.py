@@ -12,14 +12,14 @@ from lthviz.config import RunConfig
 def write(harness: Harness, n: int | None) -> None:
     """In the middle of every kind of file operation of a run, and of a resume after a kill."""
     runs = harness.reference(TINY)
-    items = faults.kills(dict.fromkeys([*harness.labels(runs), *RECOVERED]))
-    rng = harness.rng("write")
-    chosen = items if n is None else rng.sample(items, min(n, len(items)))
+    items = [*faults.kills(dict.fromkeys(harness.labels(runs))), *RECOVERED]
+    chosen = items if n is None else harness.rng("write").sample(items, min(n, len(items)))
     chains(harness, "write", "write", TINY, chosen)
 
 
-RECOVERED = ("unlink run/checkpoint.h5", "unlink run/events.jsonl", "ftruncate run/events.jsonl", "unlink run/rounds/*.h5")
-"""What only a resume does, after a kill that left something."""
+RECOVERED = (Fault("fsync run/checkpoint.h5"), Fault("unlink run/checkpoint.h5"), Fault("write run/events.jsonl stage", how="half"), Fault("ftruncate run/events.jsonl"),
+             Fault("fsync run/rounds/*.h5"), Fault("unlink run/rounds/*.h5"))
+"""What only a resume does, each behind the kill that makes it necessary."""
 
 
 def stage(harness: Harness, n: int | None) -> None:
