@@ -63,7 +63,7 @@ class Reader:
             hearing = asyncio.create_task(self._hear())
             ticking = asyncio.create_task(self._tick())
             end = time.monotonic() + seconds
-            start = self.number * len(walk) // 10
+            start = self.number * max(1, len(walk) // 10) % len(walk)
             for place in itertools.chain(walk[start:], itertools.cycle(walk)):
                 if time.monotonic() > end:
                     break
@@ -78,7 +78,10 @@ class Reader:
         self._whole.clear()
         begun = time.perf_counter()
         await self._ask()
-        await asyncio.wait_for(self._whole.wait(), 60)
+        try:
+            await asyncio.wait_for(self._whole.wait(), 60)
+        except TimeoutError:
+            raise SystemExit(f"no answer within 60 s of {place}") from None
         self.waits.append((place[0] or "home", time.perf_counter() - begun))
 
     async def _ask(self, fragment: str = "") -> None:

@@ -1,11 +1,15 @@
 """The Runs page on real stores: what it lists, filters, asks and does, and sweeps begun on it."""
 
+from pathlib import Path
+
 import pytest
 
 from lthviz.presets import preset
-from lthviz.store import queue
+from lthviz.store import Store, queue
 from lthviz.sweep import grid
+from lthviz.ui.runs import sweeps
 
+ROOT = Path(__file__).resolve().parents[2]
 TEXT = 'title = "Two seeds"\npreset = "digits"\nrounds = 1\nepochs = 1\ntrain_images = 60\n[grid]\nseed = [0, 1]\n'
 
 
@@ -202,3 +206,18 @@ def test_a_folder_that_cannot_be_read_is_named_and_the_rest_is_shown(several, st
     at = page("runs")
     assert "'spoilt' cannot be read" in words(at) and several["finished"] in set(table(at)["run"])
     assert not queue.requests(store.measure_folder(several["finished"]))
+
+
+def test_a_run_at_work_beside_a_study_of_several_seeds_leaves_the_page_at_rest(store, page, words, monkeypatch):
+    """The examples' seeds stand in one row: what is compared to see whether the table has to be drawn anew must count them alike."""
+    monkeypatch.setenv("LTHVIZ_EXAMPLES", str(ROOT / "data" / "examples"))
+    run = store.begin(preset("digits").config.replace(seed=77), preset="digits")
+    drawn, draw = [], sweeps._live
+    monkeypatch.setattr(sweeps, "_live", lambda seen: drawn.append(seen) or draw(seen))
+    with store.lock(run):
+        store.set_state(run, "running")
+        at = page("runs")
+        assert len(table(at)) < len(Store().runs()), "several seeds in one row"
+        before = len(drawn)
+        at.run()
+        assert len(drawn) == before + 1 and "1 at work" in words(at), "drawn once, not over and over"

@@ -42,13 +42,13 @@ def live(found: Sequence[Row]) -> None:
     there = cache.store().sweeps()
     held = any(cache.store().sweep_held(s.name) for s in there)
     if alive or there or held:
-        frame.fragment(_live, run_every=1.0 if alive or held else None)(_seen([r.brief for r in found]))
+        frame.fragment(_live, run_every=1.0 if alive or held else None)(_seen([b for r in found for b in r.seeds or (r.brief,)]))
 
 
 def _seen(found: Sequence[Brief]) -> int:
     """Changes when the rest of the page has to be drawn anew: a row of the table, but for what only moves; its filters; a word to say."""
     asked = tuple(tuple(st.query_params.get_all(name)) for name in (*table.FILTERS, "find"))
-    return hash((tuple((b.id, b.status.state, b.rounds, b.last_acc, b.title, b.note) for b in found), asked, notices.waiting()))
+    return hash((frozenset((b.id, b.status.state, b.rounds, b.last_acc, b.title, b.note) for b in found), asked, notices.waiting()))
 
 
 def _live(seen: int) -> None:
