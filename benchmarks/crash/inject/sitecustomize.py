@@ -121,8 +121,10 @@ def _wrap(op):
         if how == "half":
             _end()
         if how == "after":
-            real(*args, **named)
-            _end()
+            try:
+                real(*args, **named)
+            finally:
+                _end()
         raise _error(how, path)
 
     act.__name__, act.__wrapped__ = op, real

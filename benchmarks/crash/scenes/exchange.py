@@ -15,13 +15,15 @@ from benchmarks.crash.commands import Done, Process, lthviz
 from benchmarks.crash.faults import Fault
 from benchmarks.crash.harness import AFTER_KILL, Harness, kill_after
 from benchmarks.crash.study import TINY
+from lthviz.config import RunConfig
 from lthviz.store import Store
 
 RUN = TINY.run_id
+"""In the words of a deed: stands for the run that it is done to."""
 
 
 class Deed(NamedTuple):
-    """A command. words: with {runs}, {out} and {given}, a folder of files made before. result: what it makes, below the scene's folder. replaces: whether it may
+    """A command. words: with {out} and {given}, a folder of files made before. result: what it makes, below the scene's folder. replaces: whether it may
     stand there before. only: kinds of operations that are its own, by the beginning of their files; '': all."""
 
     name: str
@@ -31,7 +33,7 @@ class Deed(NamedTuple):
     only: str = ""
 
 
-TICKET = ("--round", "2", "--structure", "refill")
+TICKET = ("--round", "1", "--structure", "refill")
 DEEDS = (
     Deed("pack", ("pack", RUN, "-o", "{out}/p.h5", "--force"), "out/p.h5", True),
     Deed("csv", ("export", RUN, "--format", "csv", "-o", "{out}/csv", "--force"), "out/csv", True),
@@ -56,12 +58,12 @@ def exchange(harness: Harness, n: int | None) -> None:
             once.hit("exchange", key, fault, there=there)
 
 
-def _given(harness: Harness) -> Path:
+def _given(harness: Harness, config: RunConfig = TINY) -> Path:
     """Files to take in: a packed run and a ticket's weights."""
-    runs, given = harness.reference(TINY), harness.scratch / "given"
+    runs, given = harness.reference(config), harness.scratch / f"given-{config.run_id}"
     if not given.exists():
         given.mkdir()
-        for words in (("pack", RUN, "-o", str(given / "p.h5")), ("export", RUN, *TICKET, "--format", "safetensors", "-o", str(given / "w.safetensors"))):
+        for words in (("pack", config.run_id, "-o", str(given / "p.h5")), ("export", config.run_id, *TICKET, "--format", "safetensors", "-o", str(given / "w.safetensors"))):
             with lthviz(*words, "--runs", str(runs), folder=harness.scratch / "said") as process:
                 if (done := process.wait()).code:
                     raise RuntimeError(done.err[-2000:])
@@ -71,8 +73,8 @@ def _given(harness: Harness) -> Path:
 class Once:
     """A command that does one thing, what it makes undisturbed, and how it is hit."""
 
-    def __init__(self, harness: Harness, deed: Deed, given: Path) -> None:
-        self.harness, self.deed, self.given = harness, deed, given
+    def __init__(self, harness: Harness, deed: Deed, given: Path, config: RunConfig = TINY) -> None:
+        self.harness, self.deed, self.given, self.config = harness, deed, given, config
         self.reference = harness.scratch / f"undisturbed-{deed.name}"
         labels = self.reference / "labels"
         if not self.reference.exists():
@@ -82,7 +84,7 @@ class Once:
                     raise RuntimeError(f"{deed.name} ended with {done.code}: {done.err[-2000:]}")
             harness.tally.flushes += [x for x in faults.flushed(labels) if x not in harness.tally.flushes]
         self.labels = [x for x in faults.counted(labels) if x.partition(" ")[2].startswith(deed.only)]
-        self.made = [x for x in sorted((self.reference / "runs").glob("[!.]*")) if x.is_dir() and x.name != RUN] if deed.result == "runs/" else []
+        self.made = [x for x in sorted((self.reference / "runs").glob("[!.]*")) if x.is_dir() and x.name != config.run_id] if deed.result == "runs/" else []
 
     def _store(self, folder: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
@@ -90,10 +92,10 @@ class Once:
         if self.deed.name in ("unpack", "import"):
             (folder / "runs").mkdir()
         else:
-            shutil.copytree(self.harness.reference(TINY), folder / "runs")
+            shutil.copytree(self.harness.reference(self.config), folder / "runs")
 
     def _start(self, folder: Path, env: dict[str, str] | None = None, **options: object) -> Process:
-        words = [x.format(runs=folder / "runs", out=folder / "out", given=self.given) for x in self.deed.words]
+        words = [x.replace(RUN, self.config.run_id).format(out=folder / "out", given=self.given) for x in self.deed.words]
         return lthviz(*words, "--runs", str(folder / "runs"), folder=folder / "said", env=env, **options)
 
     def hit(self, kind: str, key: str, fault: Fault, *, there: bool = False) -> None:
@@ -126,7 +128,7 @@ class Once:
         for made in self.made:
             wrong += compare.whole(folder / "runs" / made.name, made) if (folder / "runs" / made.name).exists() else [f"{made.name} is not there"]
         if self.deed.name == "unpack":
-            wrong += compare.rounds(folder / "runs" / RUN, self.harness.reference(TINY) / RUN)
+            wrong += compare.rounds(folder / "runs" / self.config.run_id, self.harness.reference(self.config) / self.config.run_id)
         return wrong
 
     def _result(self, folder: Path, *, needed: bool) -> list[str]:

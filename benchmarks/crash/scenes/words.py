@@ -3,93 +3,104 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from collections.abc import Sequence
 
 from benchmarks.crash import faults
 from benchmarks.crash.check import Kept
-from benchmarks.crash.commands import lthviz
+from benchmarks.crash.commands import Process, lthviz
 from benchmarks.crash.harness import AFTER_KILL, Harness
 from benchmarks.crash.study import TINY
+from lthviz.config import RunConfig
 from lthviz.store import Store
 
-RUN = TINY.run_id
 QUEUED = TINY.replace(seed=99)
+RUN = "RUN"
 COMMANDS = (("about", RUN, "--title", "A title", "--note", "and a note"), ("pause", QUEUED.run_id), ("play", QUEUED.run_id), ("cancel", QUEUED.run_id), ("delete", RUN), ("undelete", RUN),
             ("trash", "--empty"))
+"""RUN stands for the finished run."""
 
 
 def words(harness: Harness, n: int | None) -> None:
     """Each command in each of its file operations; then once more, to its end."""
-    reference = harness.reference(TINY)
+    hit_all(harness, n, COMMANDS, TINY)
+
+
+def hit_all(harness: Harness, n: int | None, commands: Sequence[tuple[str, ...]], config: RunConfig) -> None:
+    """These commands, on a run of these settings. n: None for all of their operations."""
     items = []
-    for command in COMMANDS:
-        folder = _folder(harness, reference, command)
-        with lthviz(*command, "--runs", str(folder / "runs"), folder=folder / "said", env=faults.counting(folder, folder / "labels")) as process:
+    for command in commands:
+        short = Short(harness, config, command)
+        with short.start(faults.counting(short.folder, short.folder / "labels")) as process:
             done = process.wait()
         if done.code:
             raise RuntimeError(f"{command[0]} ended with {done.code}: {done.err[-1000:]}")
-        items += [(command, fault) for fault in faults.kills(faults.counted(folder / "labels"))]
+        items += [(command, fault) for fault in faults.kills(faults.counted(short.folder / "labels"))]
     if n is not None:
         items = harness.rng("words").sample(items, min(n, len(items)))
     for command, fault in items:
         key = f"words/{command[0]} {fault}"
         if not harness.tally.done(key):
-            _hit(harness, reference, command, fault, key)
+            Short(harness, config, command).hit(fault, key)
 
 
-def _folder(harness: Harness, reference: Path, command: tuple[str, ...]) -> Path:
-    """A store with a finished run and one that waits; of `undelete` and `trash` the finished one has been deleted."""
-    folder = harness.fresh(f"words-{command[0]}")
-    shutil.copytree(reference, folder / "runs")
-    store = Store(folder / "runs")
-    store.begin(QUEUED)
-    if command[0] in ("undelete", "trash"):
-        store.discard(RUN)
-    if command[0] == "play":
-        store.request(QUEUED.run_id, "pause")
-    return folder
+class Short:
+    """A command on a store with a finished run and one that waits; for `undelete` and `trash` the finished one has been deleted."""
 
+    def __init__(self, harness: Harness, config: RunConfig, command: tuple[str, ...]) -> None:
+        self.harness, self.run, self.command = harness, config.run_id, tuple(config.run_id if x == RUN else x for x in command)
+        self.reference, self.folder = harness.reference(config), harness.fresh(f"words-{command[0]}")
+        self.runs = self.folder / "runs"
+        shutil.copytree(self.reference, self.runs)
+        self.store = Store(self.runs)
+        self.store.begin(QUEUED)
+        if command[0] in ("undelete", "trash"):
+            self.store.discard(self.run)
+        if command[0] == "play":
+            self.store.request(QUEUED.run_id, "pause")
+        self.kept = Kept(self.runs, {self.run: self.reference / self.run})
 
-def _hit(harness: Harness, reference: Path, command: tuple[str, ...], fault: faults.Fault, key: str) -> None:
-    folder = _folder(harness, reference, command)
-    kept, fired = Kept(folder / "runs", {RUN: reference / RUN}), folder / "fired"
-    moves = command[0] in ("delete", "undelete", "trash")
-    if not moves:
-        kept.wrong()
-    with lthviz(*command, "--runs", str(folder / "runs"), folder=folder / "said", env=fault.env(folder, fired)) as process:
-        done = process.wait()
-    if not fired.exists():
-        return
-    fired.unlink()
-    wrong = [] if done.killed else [f"it ended with {done.code}: {done.err[-1000:]}"]
-    wrong += kept.wrong(states=(*AFTER_KILL, "cancelled"))
-    here, trashed = (folder / "runs" / RUN).is_dir(), [t.id for t in Store(folder / "runs").trashed()]
-    if command[0] != "trash" and here == (RUN in trashed):
-        wrong.append(f"the run is {'both here and deleted' if here else 'neither here nor deleted'}")
-    harness.tally.kill("words", key, str(fault), wrong, lost=kept.lost, damaged=kept.damaged)
-    harness.tally.end([key], key, _again(folder, command, kept))
+    def start(self, env: dict[str, str] | None = None) -> Process:
+        return lthviz(*self.command, "--runs", str(self.runs), folder=self.folder / "said", env=env)
 
+    def hit(self, fault: faults.Fault, key: str) -> None:
+        tally, fired, moves = self.harness.tally, self.folder / "fired", self.command[0] in ("delete", "undelete", "trash")
+        if not moves:
+            self.kept.wrong()
+        with self.start(fault.env(self.folder, fired)) as process:
+            done = process.wait()
+        if not fired.exists():
+            return
+        wrong = [] if done.killed else [f"it ended with {done.code}: {done.err[-1000:]}"]
+        wrong += self.kept.wrong(states=(*AFTER_KILL, "cancelled"))
+        here, trashed = self._where()
+        if self.command[0] != "trash" and here == trashed:
+            wrong.append(f"the run is {'both here and deleted' if here else 'neither here nor deleted'}")
+        tally.kill("words", key, str(fault), wrong, lost=self.kept.lost, damaged=self.kept.damaged)
+        tally.end([key], key, self._again())
 
-def _again(folder: Path, command: tuple[str, ...], kept: Kept) -> list[str]:
-    """The same command once more: done, or refused in a line because it is done already."""
-    with lthviz(*command, "--runs", str(folder / "runs"), folder=folder / "said") as process:
-        done = process.wait()
-    wrong = []
-    if done.code not in (0, 2) or (done.code == 2 and len(done.said) != 1) or "Traceback" in done.err:
-        wrong.append(f"once more it ended with {done.code}: {done.err[-1000:]}")
-    store = Store(folder / "runs")
-    here, trashed = (folder / "runs" / RUN).is_dir(), [t.id for t in store.trashed()]
-    match command[0]:
-        case "about" if store.run(RUN).title != "A title":
-            wrong.append("the title is not what was said")
-        case "delete" if here or RUN not in trashed:
-            wrong.append("the run is not deleted")
-        case "undelete" if not here or trashed:
-            wrong.append("the run is not back")
-        case "cancel" if store.status(QUEUED.run_id).state != "cancelled":
-            wrong.append(f"the run is {store.status(QUEUED.run_id).state}")
-        case "pause" if store.requested(QUEUED.run_id) != "pause":
-            wrong.append("the request is not there")
-        case "trash" if trashed or [x for x in (folder / "runs").iterdir() if x.name.startswith(".deleted-")]:
-            wrong.append("something is left of the emptied trash")
-    return wrong + kept.wrong(states=(*AFTER_KILL, "cancelled"))
+    def _where(self) -> tuple[bool, bool]:
+        """(whether the run is here, whether it is in the trash)."""
+        return (self.runs / self.run).is_dir(), self.run in [t.id for t in self.store.trashed()]
+
+    def _again(self) -> list[str]:
+        """The same command once more: done, or refused in a line because it is done already."""
+        with self.start() as process:
+            done = process.wait()
+        wrong = []
+        if done.code not in (0, 2) or (done.code == 2 and len(done.said) != 1) or "Traceback" in done.err:
+            wrong.append(f"once more it ended with {done.code}: {done.err[-1000:]}")
+        here, trashed = self._where()
+        match self.command[0]:
+            case "about" if self.store.run(self.run).title != "A title":
+                wrong.append("the title is not what was said")
+            case "delete" if here or not trashed:
+                wrong.append("the run is not deleted")
+            case "undelete" if not here or trashed:
+                wrong.append("the run is not back")
+            case "cancel" if self.store.status(QUEUED.run_id).state != "cancelled":
+                wrong.append(f"the run is {self.store.status(QUEUED.run_id).state}")
+            case "pause" if self.store.requested(QUEUED.run_id) != "pause":
+                wrong.append("the request is not there")
+            case "trash" if trashed or [x for x in self.runs.iterdir() if x.name.startswith(".deleted-")]:
+                wrong.append("something is left of the emptied trash")
+        return wrong + self.kept.wrong(states=(*AFTER_KILL, "cancelled"))
