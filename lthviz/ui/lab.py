@@ -32,8 +32,10 @@ def show(run: Run) -> None:
     there = where.positions(run.config, run.rounds, cache.done_in_last(run))
     _head(run)
     transport.live(run, there)
-    if there:
+    if there and run.layers:
         frame.fragment(_stage, run_every=play.every())(run, there)
+    elif there:
+        frame.quiet("Its layers cannot be read, so no mask can be drawn; its accuracies are on the Curves page.")
     else:
         _nothing_yet(run)
     _terminal(run)

@@ -119,6 +119,11 @@ def _ended(run: Run, status: Status, there: Sequence[Position], example: bool) -
     else:
         frame.told("info", f"Cancelled. What it had finished ({rounds}) is kept.", "stop_circle")
     _warned(run.id)
+    damaged(run)
+
+
+def damaged(run: Run) -> None:
+    """What of the run cannot be read, each in a line."""
     for part, why in run.info.get("damaged", {}).items():
         frame.told("error", f"{'Round ' + part if part.isdecimal() else 'The ' + part} cannot be read: {why}", "broken_image")
 

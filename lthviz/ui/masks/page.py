@@ -8,7 +8,7 @@ import streamlit as st
 
 from lthviz.figures.masks import mask_table, mask_text
 from lthviz.records import Address, Layer, Masks, Round, Run, Ticket
-from lthviz.ui import cache, frame, one_run, pickers, stages, untrained, where
+from lthviz.ui import cache, frame, one_run, pickers, stages, transport, untrained, where
 from lthviz.ui.masks import against, files, lists, sentences, strip
 from lthviz.ui.masks.picture import picture
 from lthviz.ui.tune import tune_link
@@ -18,7 +18,9 @@ def show(run: Run) -> None:
     """The whole page below the menu."""
     one_run.head("Masks", run)
     there = where.positions(run.config, run.rounds, cache.done_in_last(run))
-    if not there or not run.layers:
+    if there and not run.layers:
+        return transport.damaged(run)
+    if not there:
         return untrained.show([run], "No mask yet", "The first masks come with the first pruning.")
     frame.fragment(_ticket)(run, there)
 
