@@ -120,6 +120,8 @@ def _load(path: Path) -> Arrays:
     arrays.pop(ENTRY, None)
     if not arrays:
         raise MaskError(f"{path} is empty: there is no array in it")
+    if strange := next((n for n in arrays if not n.isprintable() or len(n) > 500), None):
+        raise MaskError(f"{path} holds an array that is called {ascii(strange)[:80]}, which no layer is; give it a name of letters, digits and points")
     return arrays
 
 

@@ -91,7 +91,11 @@ class World:
         return int(box)
 
     def broadcast(self, value: Any = None) -> Any:
-        """The first's value, pickled; what the others give does not matter."""
+        """The first's value, pickled; what the others give does not matter.
+
+        Pickled, since what goes here are settings, checkpoints and tickets of our own. Who can speak in this group can make the others run code by
+        torch's own calls as well (broadcast_object_list): torchrun's address belongs to one's own machines. Nothing that came in a file is unpickled here.
+        """
         if self._alone:
             return value
         data = pickle.dumps(value, pickle.HIGHEST_PROTOCOL) if self.first else b""

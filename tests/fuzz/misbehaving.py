@@ -18,7 +18,7 @@ ACTS = {
     "writes elsewhere": lambda folder: (folder.parent.parent / "x").write_text("x") and None,
     "unpickles": lambda folder: pickle.loads(pickle.dumps(Path)) and None,
     "takes memory": lambda folder: np.ones(10**8) is None,
-    "looks outside": lambda folder: Path(OUTSIDE, "x").exists() or os.listdir(OUTSIDE) and None,
+    "looks outside": lambda folder: Path(OUTSIDE, "x").exists() or (os.listdir(OUTSIDE) and None),
     "dies": lambda folder: os.kill(os.getpid(), 11),
     "hangs": lambda folder: [None for _ in iter(int, 1)],
     "reads": lambda folder: None,

@@ -18,7 +18,10 @@ from lthviz.errors import DataError
 
 UNREADABLE = (RuntimeError, OSError, ValueError, TypeError, AssertionError, IndexError, EOFError, KeyError, pickle.UnpicklingError,
               zlib.error, tarfile.TarError, HTTPException)
-"""What torchvision's readers and downloads raise for files that are missing, cut off or not what their name says."""
+"""What torchvision's readers and downloads raise for files that are missing, cut off or not what their name says.
+
+CIFAR's own files are pickles in a tar archive. torchvision unpacks the archive and opens the pickles only after their MD5
+is the one that stands in its source, so that they are the authors' files, byte for byte; another file of that name is refused (tests/fuzz/test_rules.py)."""
 _FETCHES: ContextVar[bool] = ContextVar("_FETCHES", default=True)
 
 
