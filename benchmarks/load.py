@@ -1,6 +1,6 @@
 """Fifty people look at runs for ten minutes while one run trains: every answer, the server's memory, and what the training loses.
 
-python benchmarks/load.py [--readers 50] [--seconds 600] [--think 15] [--alone 60] [--threads 1] [--json FILE]
+python benchmarks/load.py [--readers 50] [--seconds 600] [--think 15] [--alone 30] [--threads 1] [--json FILE]
 
 A real server, a real training by the app's own worker, and sessions as in viewers.py, each over its own websocket. The training's speed is taken
 alone, then among the readers, then alone again (the server is up but nobody looks), from the batches that the worker's own heartbeat counts.
@@ -96,7 +96,7 @@ def main() -> int:
     parser.add_argument("--readers", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=600.0)
     parser.add_argument("--think", type=float, default=15.0, help="seconds between an answer and the next click, half to one and a half of it")
-    parser.add_argument("--alone", type=float, default=60.0, help="seconds for which the training is timed alone, before and after")
+    parser.add_argument("--alone", type=float, default=30.0, help="seconds for which the training is timed alone, before and after")
     parser.add_argument("--threads", type=int, default=1, help="of the training")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
@@ -110,7 +110,7 @@ def main() -> int:
         time.sleep(5)
         with server(store.root) as url:
             places, first = walk(store, trains), Reader(url, 0)
-            asyncio.run(first.look(places, 60.0, 0.2))          # imports and caches are filled once, by the first to come
+            asyncio.run(first.look(places, 20.0, 0.1))          # imports and caches are filled once, by the first to come
             before = speed(store, trains, args.alone)
             memory = Memory()
             memory.start()

@@ -17,8 +17,6 @@ from lthviz.ui.where import Position
 from lthviz.words import capital, duration, rounds_done
 
 QUIET_S = 15.0
-WARNINGS = 3
-"""So many of a run's warnings are shown, the newest."""
 LIVE_PX = 168
 """Height of the live curves, with their words."""
 
@@ -129,12 +127,14 @@ def damaged(run: Run) -> None:
 
 
 def _warned(run_id: str) -> None:
-    """What went wrong beside the run, each once."""
-    said = cache.store().warnings(run_id)
-    for line in said[-WARNINGS:]:
-        frame.told("warning", capital(_ended_sentence(line)), "warning")
-    if len(said) > WARNINGS:
-        frame.quiet(f"… and {len(said) - WARNINGS} earlier warnings, in {ask_command('show', run_id)}")
+    """What went wrong beside the run: the newest in sight, the others folded away."""
+    *earlier, newest = cache.store().warnings(run_id) or [""]
+    if newest:
+        frame.told("warning", capital(_ended_sentence(newest)), "warning")
+    if earlier:
+        with st.expander(f"{len(earlier)} earlier warning{'s' * (len(earlier) != 1)}", type="compact", key="warnings"):
+            for line in reversed(earlier):
+                frame.quiet(capital(_ended_sentence(line)))
 
 
 def _finished(run: Run) -> str:
@@ -152,7 +152,7 @@ def _ended_sentence(line: str) -> str:
 
 
 def _buttons(run_id: str, status: Status, waiting: str) -> None:
-    with st.container(horizontal=True, key="transport", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", key="transport", gap="small"):
         if status.state == "running":
             pausing = waiting == "pause"
             _request("Pausing" if pausing else "Pause training", "pause", run_id, ":material/pause:", "Stop after this batch; nothing is lost",
@@ -171,14 +171,18 @@ def _buttons(run_id: str, status: Status, waiting: str) -> None:
 
 def _ways_on(run_id: str, first: ways_out.Way, failed: bool) -> None:
     """What can be done with a run that has stopped, the most promising first."""
+    def change() -> None:
+        st.page_link("pages/lab.py", label="Duplicate with changes", icon=":material/content_copy:", query_params={"new": run_id}, help="Start another run from its settings")
+
     if first == "cpu":
         st.button("Go on on the CPU", key="do-cpu", icon=":material/memory:", type="primary", on_click=_ask, args=(run_id, "cpu"),
                   **access.locked(help="The same run from where it was, with `device = cpu`"))
+    if first == "change":
+        change()
     st.button("Resume", key="do-resume", icon=":material/play_arrow:", type="primary" if first == "resume" else "secondary",
               on_click=_ask, args=(run_id, "resume"), **access.locked(help=f"Go on from the last checkpoint\n\n`{ask_command('resume', run_id)}`"))
-    if failed:     # a setting may have been the reason
-        st.page_link("pages/lab.py", label="Duplicate with changes", icon=":material/content_copy:", query_params={"new": run_id},
-                     help="Start another run from its settings")
+    if failed and first != "change":     # a setting may have been the reason
+        change()
 
 
 def actions(run_id: str) -> tuple[str, ...]:

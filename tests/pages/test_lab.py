@@ -152,6 +152,34 @@ def test_a_running_run_takes_requests(store, page, words, unfinished):
         assert store.requested(run) == "cancel"
 
 
+@pytest.mark.parametrize(("cause", "says", "first"), [("diverged", "it would come to the same point", "Duplicate with changes"), ("disk", "Make room", "Resume"),
+                                                      ("memory", "smaller batch", "Resume"), ("device", "go on on the CPU", "Go on on the CPU"), ("fault", "worker.log", "Resume")])
+def test_a_failed_run_names_its_way_out_and_offers_that_first(store, page, unfinished, words, cause, says, first):
+    at = page("lab", run=unfinished(store, "failed", "as a test says", cause))
+    assert "The run failed: as a test says." in words(at) and says in words(at)
+    main = [b.label for b in at.button if b.proto.type == "primary" and b.key.startswith("do-")]
+    links = [x.proto.label for x in at.get("page_link")]
+    assert main == ([] if cause == "diverged" else [first]) and "Duplicate with changes" in links
+
+
+def test_a_run_without_its_gpu_goes_on_on_the_cpu_at_a_press(store, page, unfinished, monkeypatch):
+    monkeypatch.setattr("lthviz.launch.wake", lambda store: None)
+    run = unfinished(store, "failed", "torch sees no GPU here", "device", device="cuda")
+    before = store.runs()
+    page("lab", run=run).button(key="do-cpu").click().run()
+    assert (store.run(run).config.device, store.status(run).state) == ("cpu", "queued") and store.runs() == before
+
+
+def test_what_went_wrong_beside_a_run_is_said_the_newest_first(store, page, run_id, words):
+    with store.lock(run_id):
+        for line in ("the first", "the second", "the third"):
+            store.warn(run_id, line)
+    at = page("lab", run=run_id)
+    assert [w.value for w in at.warning] == ["The third\\."] and at.expander[0].label == "2 earlier warnings"
+    said = words(at)
+    assert said.index("The second.") < said.index("The first.")
+
+
 def test_a_quiet_worker_is_warned_of(store, page, unfinished, words, monkeypatch):
     run = unfinished(store, "running")
     with store.lock(run):
