@@ -31,7 +31,7 @@ class Kept:
 
     def wrong(self, *, states: tuple[str, ...] = ("queued", "finished", "interrupted", "cancelled", "failed")) -> list[str]:
         """What is not as promised, after a kill: [] where all is. states: in which a run may be."""
-        out = self._kept()
+        out = self.note()
         self.lost += len(out)
         found, damage = looked(self.runs)
         damage += [f"{run} is {x['state']} ({x['message']})" for run, x in found.items() if x["state"] not in states]
@@ -42,7 +42,8 @@ class Kept:
         self.damaged += bool(damage)
         return out + damage
 
-    def _kept(self) -> list[str]:
+    def note(self) -> list[str]:
+        """Which rounds are gone or changed since the last look; those that are new are remembered."""
         now = {x: hashlib.sha256(x.read_bytes()).hexdigest() for x in sorted(self.runs.glob("[!.]*/rounds/[!.]*.h5"))}
         out = [f"{x.relative_to(self.runs)} {'is not the same any more' if x in now else 'is gone'}" for x, was in self.rounds.items() if now.get(x) != was]
         self.rounds |= now
@@ -55,7 +56,7 @@ class Kept:
         out += damage + [f"{run} is {x['state']} ({x['message']})" for run, x in found.items() if run in self.references and x["state"] != "finished"]
         for run, reference in self.references.items():
             out += compare.whole(self.runs / run, reference) if (self.runs / run / "config.json").exists() else [f"{run} is not there"]
-        return out + self._kept()
+        return out + self.note()
 
 
 def looked(runs: Path) -> tuple[dict[str, dict[str, Any]], list[str]]:

@@ -42,9 +42,10 @@ def _part(name):
 def _kind(path):
     parts = os.path.relpath(path, _ROOT).split(os.sep)
     parts = parts[1:] if parts[0] == "runs" and len(parts) > 1 else parts
-    if len(parts) > 2 and parts[-2].endswith(".new") and not parts[-1].startswith("."):
+    parts = [_part(x) for x in parts]
+    if len(parts) > 1 and parts[-2].endswith(".new") and not parts[-1].startswith("."):
         parts[-1] = "*"     # any file of a folder that is being filled
-    return "/".join(map(_part, parts))
+    return "/".join(parts)
 
 
 def _inside(path, folder=None):

@@ -50,6 +50,7 @@ def exchange(harness: Harness, n: int | None) -> None:
     for deed in DEEDS if n is None or n > 12 else DEEDS[:4]:
         once = Once(harness, deed, given)
         items += [(once, fault, there) for fault in faults.kills(dict.fromkeys(once.labels)) for there in ((False, True) if deed.replaces else (False,))]
+        items += [(once, fault, True) for fault in (Fault("rename out/.csv.old"), Fault("rename out/.csv.old", how="after")) if deed.name == "csv"]     # which only an older one needs
     if n is not None:
         items = harness.rng("exchange").sample(items, min(n, len(items)))
     for once, fault, there in items:
@@ -75,7 +76,7 @@ class Once:
 
     def __init__(self, harness: Harness, deed: Deed, given: Path, config: RunConfig = TINY) -> None:
         self.harness, self.deed, self.given, self.config = harness, deed, given, config
-        self.reference = harness.scratch / f"undisturbed-{deed.name}"
+        self.reference, self.keys = harness.scratch / f"undisturbed-{deed.name}", []
         labels = self.reference / "labels"
         if not self.reference.exists():
             self._store(self.reference)
@@ -98,14 +99,15 @@ class Once:
         words = [x.replace(RUN, self.config.run_id).format(out=folder / "out", given=self.given) for x in self.deed.words]
         return lthviz(*words, "--runs", str(folder / "runs"), folder=folder / "said", env=env, **options)
 
-    def hit(self, kind: str, key: str, fault: Fault, *, there: bool = False) -> None:
-        """there: an older result stands where the new one goes."""
+    def hit(self, kind: str, key: str, fault: Fault, *, there: bool = False, again: bool = True) -> None:
+        """there: an older result stands where the new one goes. again: then the command is let to its end; without, the next fault meets what this one left."""
         tally, folder = self.harness.tally, self.harness.scratch / f"once-{self.deed.name}"
-        self._store(folder)
-        if there:
-            _copy(self.reference / self.deed.result, folder / self.deed.result)
+        if not self.keys:
+            self._store(folder)
+            if there:
+                _copy(self.reference / self.deed.result, folder / self.deed.result)
         kept = Kept(folder / "runs")
-        kept.wrong()
+        kept.note()
         fired = folder / "fired"
         with self._start(folder, fault.env(folder, fired)) as process:
             done = process.wait()
@@ -118,7 +120,10 @@ class Once:
         if not fault.kills and done.code:
             wrong += [f"{x.name} is left aside after a failure" for x in aside(folder / "out")]
         tally.kill(kind, key, str(fault), wrong, lost=kept.lost, damaged=kept.damaged)
-        tally.end([key], key, self._again(folder, kept))
+        self.keys.append(key)
+        if again:
+            tally.end(self.keys, key, self._again(folder, kept))
+            self.keys = []
 
     def _again(self, folder: Path, kept: Kept) -> list[str]:
         with self._start(folder) as process:

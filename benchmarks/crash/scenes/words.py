@@ -57,26 +57,33 @@ class Short:
             self.store.discard(self.run)
         if command[0] == "play":
             self.store.request(QUEUED.run_id, "pause")
-        self.kept = Kept(self.runs, {self.run: self.reference / self.run})
+        self.kept, self.keys = Kept(self.runs, {self.run: self.reference / self.run}), []
 
     def start(self, env: dict[str, str] | None = None) -> Process:
         return lthviz(*self.command, "--runs", str(self.runs), folder=self.folder / "said", env=env)
 
-    def hit(self, fault: faults.Fault, key: str) -> None:
+    def hit(self, fault: faults.Fault, key: str, *, again: bool = True) -> bool:
+        """Starts it with that fault; whether the operation came. again: then it is let to its end."""
         tally, fired, moves = self.harness.tally, self.folder / "fired", self.command[0] in ("delete", "undelete", "trash")
         if not moves:
-            self.kept.wrong()
+            self.kept.note()
         with self.start(fault.env(self.folder, fired)) as process:
             done = process.wait()
         if not fired.exists():
-            return
+            return False
+        fired.unlink()
         wrong = [] if done.killed else [f"it ended with {done.code}: {done.err[-1000:]}"]
         wrong += self.kept.wrong(states=(*AFTER_KILL, "cancelled"))
         here, trashed = self._where()
         if self.command[0] != "trash" and here == trashed:
             wrong.append(f"the run is {'both here and deleted' if here else 'neither here nor deleted'}")
         tally.kill("words", key, str(fault), wrong, lost=self.kept.lost, damaged=self.kept.damaged)
-        tally.end([key], key, self._again())
+        self.kept.lost = self.kept.damaged = 0
+        self.keys.append(key)
+        if again:
+            tally.end(self.keys, key, self._again())
+            self.keys = []
+        return True
 
     def _where(self) -> tuple[bool, bool]:
         """(whether the run is here, whether it is in the trash)."""
