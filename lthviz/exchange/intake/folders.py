@@ -38,7 +38,8 @@ class Levels:
 
 
 def read(folder: Path) -> Levels:
-    """The rounds in a folder. ExchangeError where it is none of the two, or a round is missing."""
+    """The rounds in a folder. ExchangeError where it is none of the two, a round is missing, or a file of it is a link that leads out of the folder."""
+    _links_stay_inside(folder)
     for at in (folder, *sorted(p for p in folder.glob("replicate_*") if p.is_dir())[:1]):
         if levels := {int(m[1]): p for p in at.iterdir() if p.is_dir() and (m := LEVEL.fullmatch(p.name))}:
             return _openlth(at, levels)
@@ -46,6 +47,14 @@ def read(folder: Path) -> Levels:
         _without_gaps(folder, rounds, "checkpoint")
         return Levels("released code", tuple(Level(k, folder / f"{k}{rounds[k]}.pth.tar") for k in sorted(rounds)))
     raise ExchangeError(f"{folder} holds no rounds: neither level_0, level_1, … of OpenLTH nor 0checkpoint.pth.tar, 1checkpoint.pth.tar, … of the released code; give one file")
+
+
+def _links_stay_inside(folder: Path) -> None:
+    """A folder from somebody else may hold links to files of whoever takes it in."""
+    root = folder.resolve()
+    for path in folder.rglob("*"):
+        if path.is_symlink() and not path.resolve().is_relative_to(root):
+            raise ExchangeError(f"{path} is a link that leads out of the folder; put the file itself there")
 
 
 def _without_gaps(folder: Path, rounds: Mapping[int, object], what: str) -> None:

@@ -294,3 +294,17 @@ def test_layers_are_those_that_a_training_here_would_prune(tmp_path):
     net = network("vgg16", (3, 32, 32))
     found = intake.look(saved(tmp_path / "a.pt", net.state_dict()))
     assert found.layers == topology.layers(network("vgg16", (3, 32, 32)), (3, 32, 32)) and found.layers[0].name == "features.0.weight"
+
+
+@pytest.mark.parametrize("name", ["level_1/main/mask.pth", "level_1/main/logger", "level_1"])
+def test_a_link_that_leads_out_of_a_folder_is_not_followed_and_one_inside_is(tmp_path, store, name):
+    folder, elsewhere = tmp_path / "theirs", tmp_path / "mine"
+    openlth(folder, levels=2)
+    (folder / name).rename(elsewhere)
+    (folder / name).symlink_to(elsewhere)
+    with pytest.raises(ExchangeError, match=f"{name} is a link that leads out of the folder"):
+        intake.look(folder)
+    elsewhere.rename(folder / "kept")
+    (folder / name).unlink()
+    (folder / name).symlink_to(folder / "kept")
+    assert intake.take_in(store, intake.look(folder)).run_id
