@@ -30,10 +30,10 @@ class Guarded(Store):
     def put_branch(self, config: Any, *args: Any, **named: Any) -> str:
         return self._queued(config, lambda: super(Guarded, self).put_branch(config, *args, **named))
 
-    def set_state(self, run_id: str, state: str, message: str = "") -> None:
+    def set_state(self, run_id: str, state: str, message: str = "", cause: str = "") -> None:
         if state == "queued":
             limits.queue(self, 1)
-        super().set_state(run_id, state, message)
+        super().set_state(run_id, state, message, cause)
         if state == "queued":
             self._mark(run_id)
 
