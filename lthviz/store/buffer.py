@@ -7,6 +7,7 @@ taken for done, as is every later one, what was held is given up (HDF5 needs mem
 from __future__ import annotations
 
 import io
+from typing import Any
 
 
 class Buffer(io.RawIOBase):
@@ -31,13 +32,13 @@ class Buffer(io.RawIOBase):
     def tell(self) -> int:
         return self._at
 
-    def readinto(self, buffer) -> int:  # noqa: ANN001: whatever h5py hands over
+    def readinto(self, buffer: Any) -> int:   # whatever h5py hands over
         part = memoryview(self._data)[self._at:self._at + len(buffer)]
         buffer[:len(part)] = part
         self._at += len(part)
         return len(part)
 
-    def write(self, data) -> int:  # noqa: ANN001
+    def write(self, data: Any) -> int:
         size = len(data)
         try:
             if not self._lacking and self._at > len(self._data):
