@@ -90,8 +90,10 @@ def drive(store: Store, run_id: str, on_event: Callable[[Event], None] | None = 
             elif world:
                 world.broadcast(None)
     finally:
-        store.give_reserve(run_id)
-        lock.release()
+        try:
+            store.give_reserve(run_id)
+        finally:
+            lock.release()
 
 
 def _drive(store: Store, run_id: str, pulse: _Pulse, on_event: Callable[[Event], None] | None, world: World | None, worker: bool) -> None:

@@ -98,6 +98,8 @@ def _interrupt(*_: object) -> None:
 CAUSES = ("diverged", "memory", "disk", "device", "images", "settings", "store", "machine", "process", "fault")
 """Why a run failed, as far as it decides what to do next (ways_out.py has the words)."""
 _OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.EMFILE, errno.ENFILE)
+"""What a system says that will not or cannot, whoever asked."""
 _BY_TYPE = ((Diverged, "diverged"), (DeviceMissing, "device"), (DataError, "images"), (UsageError, "settings"), (StoreError, "store"), (EnvironmentFault, "machine"),
             ((PeerLost, PeerFailed), "process"))
 
@@ -108,6 +110,8 @@ def cause(error: BaseException) -> str:
         return "memory"
     if any(isinstance(e, OSError) and e.errno in _OF_A_DISK for e in (error, error.__cause__)):
         return "disk"
+    if isinstance(error, OSError) and error.errno in _REFUSED:
+        return "machine"
     if not isinstance(error, LthvizError):
         return "fault"
     return next((word for types, word in _BY_TYPE if isinstance(error, types)), "")
@@ -117,4 +121,6 @@ def reason(error: BaseException) -> str:
     """One line that names the error and what to do."""
     if not isinstance(error, LthvizError) and out_of_memory(error):
         return f"out of memory ({in_a_line(error)}); a smaller batch_size or model needs less"
+    if isinstance(error, OSError) and cause(error) != "fault":
+        return f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror)
     return in_a_line(error)

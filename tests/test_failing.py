@@ -1,5 +1,6 @@
 """How runs fail, each for real: what state they end in, what is said, what is lost (nothing), and how they go on."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from lthviz import dead, ending, ways_out
+from lthviz.cli import main
 from lthviz.config import Refill
 from lthviz.driving import drive
 from lthviz.errors import DeviceMissing, Diverged, StoreError
@@ -153,6 +155,21 @@ def test_not_even_room_for_the_reserve(store, monkeypatch):
     with pytest.raises(StoreError, match="No space left"):
         drive(store, run)
     assert (store.status(run).state, store.status(run).cause) == ("failed", "disk")
+
+
+@pytest.mark.parametrize(("name", "number", "said"), [("lock", errno.EIO, "Input/output error: "), ("worker.lock", errno.EROFS, "Read-only file system: ")])
+def test_a_file_that_the_system_will_not_open_is_one_line_and_no_fault_of_ours(store, monkeypatch, capsys, name, number, said):
+    run = store.begin(FEW)
+    opened = os.open
+
+    def refusing(path, *args, **named):
+        if Path(os.fsdecode(path)).name == name:
+            raise OSError(number, os.strerror(number), str(path))
+        return opened(path, *args, **named)
+    monkeypatch.setattr(os, "open", refusing)
+    assert main([*(("resume", run) if name == "lock" else ("work",)), "--runs", str(store.root)]) == 1
+    printed = capsys.readouterr().err
+    assert f"lthviz: {said}" in printed and name in printed and "Traceback" not in printed and "fault" not in printed
 
 
 def test_layers_that_die_are_told_of_and_the_run_goes_on(store):
