@@ -15,7 +15,7 @@ from lthviz.ui.exchange import found, packed, work
 from lthviz.ui.exchange.asked import Asked
 from lthviz.words import capital
 
-_NUMBER, _ANSWER, _WRONG = "exchange-number", "exchange-answer", "exchange-wrong"
+_NUMBER, _ANSWER, _WRONG, _PRESSED = "exchange-number", "exchange-answer", "exchange-wrong", "exchange-pressed"
 
 
 def show() -> None:
@@ -27,10 +27,11 @@ def show() -> None:
         return
     asked = asking.form(st.session_state.setdefault(_NUMBER, 0))
     _collect()
+    _act(asked)
     at_work = work.current("in") is not None
     asking.refuse(asked)
     with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="in-act"):
-        st.button("Look into it", type="primary" if _answer(asked) is None else "secondary", icon=":material/search:", key="in-look", on_click=_look, args=(asked,),
+        st.button("Look into it", type="primary" if _answer(asked) is None else "secondary", icon=":material/search:", key="in-look", on_click=_press, args=("look",),
                   disabled=at_work or bool(asked.refusal) or not ("file" in asked.uploads or asked.path))
         if not ("file" in asked.uploads or asked.path):
             frame.quiet("Choose a file first." if not asked.refusal else "", width="content")
@@ -65,12 +66,33 @@ def _outcome(asked: Asked) -> None:
         return
     if answer.value.get("kind") == packed.KIND:
         frame.said(f"`{asked.name}` is a run that lthviz packed. It is checked whole before anything is kept.")
-        st.button("Take it in", type="primary", icon=":material/download_done:", key="in-take", on_click=_unpack, args=(asked,))
+        st.button("Take it in", type="primary", icon=":material/download_done:", key="in-take", on_click=_press, args=("unpack",))
         return
     found.show(answer.value)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="in-take-row"):
-        title = st.text_input("Title", key=f"in-title-{st.session_state[_NUMBER]}", max_chars=TITLE, placeholder=answer.value["source"], width=420, help="Its name for people; may be left empty")
-        st.button("Take it in", type="primary", icon=":material/download_done:", key="in-take", on_click=_take, args=(asked, answer.value, title))
+        st.text_input("Title", key=_title(), max_chars=TITLE, placeholder=answer.value["source"], width=420, help="Its name for people; may be left empty")
+        st.button("Take it in", type="primary", icon=":material/download_done:", key="in-take", on_click=_press, args=("take",))
+
+
+@access.action
+def _press(what: str) -> None:
+    """A button asks; what it asks for is begun where the page is drawn next. A field that was changed in the same moment then counts as it stands now: a callback's own
+    arguments are of the page as it was drawn before."""
+    st.session_state[_PRESSED] = what
+
+
+def _act(asked: Asked) -> None:
+    what, answer = st.session_state.pop(_PRESSED, ""), _answer(asked)
+    if what == "look" and not asked.refusal:
+        _look(asked)
+    elif what == "unpack" and answer is not None:
+        _unpack(asked)
+    elif what == "take" and answer is not None and answer.value is not None:
+        _take(asked, answer.value, st.session_state.get(_title(), ""))
+
+
+def _title() -> str:
+    return f"in-title-{st.session_state[_NUMBER]}"
 
 
 def _collect() -> None:
