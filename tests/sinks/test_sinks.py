@@ -277,7 +277,7 @@ def test_sinks_that_fail_stop_no_training(store, monkeypatch, tmp_path, capsys):
     run_id = store.begin(CONFIG.replace(rounds=0, epochs=1))
     driving.drive(store, run_id)
     assert store.status(run_id).state == "finished"
-    first, second = sorted(store.warnings(run_id))
+    first, second = sorted(x for x in store.warnings(run_id) if "learned nothing" not in x)
     assert first.startswith("mlflow: ") and "127.0.0.1" in first and second.startswith(f"tensorboard: cannot write {tmp_path / 'file'}")
     assert all(f"`lthviz log {run_id} --to " in x and "\n" not in x for x in (first, second))
     assert main(["show", run_id, "--runs", str(store.root)]) == 0
