@@ -36,6 +36,7 @@ from websockets.asyncio.client import connect  # noqa: E402
 
 from benchmarks.app import server  # noqa: E402
 from lthviz import launch  # noqa: E402
+from lthviz.errors import UsageError  # noqa: E402
 from lthviz.presets import preset  # noqa: E402
 from lthviz.store import Store  # noqa: E402
 
@@ -168,7 +169,7 @@ def main() -> int:
             readers = asyncio.run(together(url, walk(store, trains), args.readers, args.seconds, args.think))
         status, now = store.status(trains), resource.getrusage(resource.RUSAGE_CHILDREN)     # the server has ended; the worker has not
     finally:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(UsageError):     # it has ended by itself
             launch.request(store, trains, "cancel")
         for _ in range(100):
             if not store.status(trains).alive:

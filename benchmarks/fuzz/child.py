@@ -90,7 +90,7 @@ class Judge:
         self.count = 0
         with open(folder / "now", "r+b") as f:
             self.memory = mmap.mmap(f.fileno(), 0)
-        for seed in self.seeds:      # what a first reading imports and compiles is no input's doing
+        for seed in self.seeds:      # what a first reading imports and compiles is no input's doing; what it raises is judged when they are read as inputs
             with contextlib.suppress(Exception):
                 self.read(seed)
         self.outside.touched()
@@ -219,6 +219,8 @@ def _blind(judge: Judge, seed: int, seconds: float, inputs: int) -> None:
 
 def _guided(atheris: Any, judge: Judge, seed: int, seconds: float, inputs: int) -> None:
     """What reached new lines is changed further: libFuzzer keeps and chooses inputs, the target's own changes make them."""
+    from benchmarks.fuzz import formats
+
     corpus = judge.folder / "corpus"
     corpus.mkdir(exist_ok=True)
     for i, data in enumerate(judge.seeds):
@@ -230,7 +232,7 @@ def _guided(atheris: Any, judge: Judge, seed: int, seconds: float, inputs: int) 
             return atheris.Mutate(data, most)
         try:
             return judge.target.change(rng, data)[:most]
-        except Exception:      # a change that stumbles over what it changes
+        except formats.BROKEN:      # an input of many changes is no longer of its format; on real files every change works, or the blind form ends with its error
             return atheris.Mutate(data, most)
 
     until = time.monotonic() + seconds
