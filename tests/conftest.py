@@ -18,7 +18,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])   # how long an example takes on a busy machine says nothing
+settings.load_profile("untimed")
 ROOT = Path(__file__).resolve().parents[1]
 os.environ["LTHVIZ_EXAMPLES"] = ""   # a test sees the examples that it puts beside its runs, and no other
 if "PYTEST_XDIST_WORKER" in os.environ:    # threads of several processes that wait for one another without sleeping would starve one another
